@@ -1,1 +1,1 @@
-""""""
+"""The operator's `parley` command."""

@@ -1,1 +1,1 @@
-""""""
+"""The I/O that services share: Kafka, Postgres, Avro, configuration, logs, metrics, lifecycle."""

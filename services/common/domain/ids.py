@@ -1,0 +1,49 @@
+"""Which identifiers are there, and how do we derive our own?"""
+
+from __future__ import annotations
+
+from typing import NewType
+from uuid import UUID, uuid5
+
+WabaId = NewType("WabaId", str)
+PhoneNumberId = NewType("PhoneNumberId", str)
+"""The business number's id at Meta (`metadata.phone_number_id`); not the phone number."""
+WaId = NewType("WaId", str)
+"""A customer's number as digits. May be absent."""
+Bsuid = NewType("Bsuid", str)
+"""Business-scoped user id, `CC.` and up to 128 characters."""
+ContactKey = NewType("ContactKey", str)
+"""Our key of a person: the BSUID when Meta sent one, else the wa_id."""
+Wamid = NewType("Wamid", str)
+CommandId = NewType("CommandId", str)
+AttemptId = NewType("AttemptId", str)
+EventId = NewType("EventId", str)
+
+NAMESPACE = UUID("6f1c8b0e-4a55-5d0f-9d0e-5b8f3f3a7c11")
+"""Namespace of every uuid5 of Parley. Changing it changes every id: never."""
+
+
+def event_id_of_element(topic: str, partition: int, offset: int, pointer: str) -> EventId:
+    """The same element of the same raw record gets the same id on every redelivery by Kafka."""
+    return EventId(str(uuid5(NAMESPACE, f"{topic}/{partition}/{offset}#{pointer}")))
+
+
+def attempt_id(command_id: str, attempt_no: int) -> AttemptId:
+    """What `biz_opaque_callback_data` carries: known before the send, echoed in every status webhook."""
+    return AttemptId(str(uuid5(NAMESPACE, f"{command_id}/{attempt_no}")))
+
+
+def outcome_event_id(command_id: str, attempt_no: int, kind: str) -> EventId:
+    """Re-emitting an outcome after a crash gives the same id, so consumers see one event."""
+    return EventId(str(uuid5(NAMESPACE, f"{command_id}/{attempt_no}/{kind}")))
+
+
+def contact_key(*, bsuid: str | None, wa_id: str | None) -> ContactKey | None:
+    """BSUID first, else wa_id; None when Meta named nobody."""
+    key = bsuid or wa_id
+    return ContactKey(key) if key else None
+
+
+def record_key(phone_number_id: str, contact: str | None) -> str:
+    """Partition key of typed events: one conversation is one partition."""
+    return f"{phone_number_id}/{contact or ''}"

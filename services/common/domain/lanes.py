@@ -1,0 +1,16 @@
+"""How urgent is a send? Three lanes, served strictly in this order."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Lane(StrEnum):
+    """Named by the command; each is a topic of its own, so a bulk backlog cannot stand before a one-time code."""
+
+    OTP = "otp"
+    TRANSACTIONAL = "transactional"
+    BULK = "bulk"
+
+
+RANK = {Lane.OTP: 0, Lane.TRANSACTIONAL: 1, Lane.BULK: 2}

@@ -1,0 +1,102 @@
+"""Where can a test kill, stop or delay us? At named points of the real code path, inert unless `PARLEY_FAULT` says so."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from typing import Final, Literal, NoReturn
+
+Action = Literal["kill", "stop", "raise", "sleep"]
+
+POINTS: Final = frozenset(
+    {
+        "ingest.after_read",
+        "ingest.after_hmac",
+        "ingest.before_produce",
+        "ingest.after_ack_before_200",
+        "router.after_fetch",
+        "router.mid_batch_emit",
+        "router.after_emit_before_commit",
+        "projector.after_fetch",
+        "projector.before_pg_commit",
+        "projector.after_pg_commit_before_offset",
+        "sender.after_intake_before_commit",
+        "sender.after_gate",
+        "sender.before_started",
+        "sender.after_started",
+        "sender.before_write",
+        "sender.mid_write",
+        "sender.after_write",
+        "sender.after_response",
+        "sender.before_outcome_commit",
+        "sender.after_outcome_commit",
+        "sender.after_emit_before_commit",
+        "sender.on_assign",
+        "sender.on_revoke",
+    }
+)
+
+
+class FaultInjected(Exception):  # noqa: N818 - what happened, not an error of ours
+    """Raised by a fault point whose action is `raise`."""
+
+
+@dataclass(slots=True)
+class Fault:
+    """Fire once, at the nth pass of one point."""
+
+    point: str
+    nth: int
+    action: Action
+    seconds: float = 0.0
+    passes: int = 0
+
+
+def parse(text: str) -> Fault:
+    """`name:nth:kill|stop|raise|sleep[=seconds]`; a ValueError names what is wrong."""
+    parts = text.split(":")
+    if len(parts) != 3:
+        raise ValueError("PARLEY_FAULT must be name:nth:action")
+    point, nth, action = parts
+    word, _, seconds = action.partition("=")
+    if point not in POINTS:
+        raise ValueError(f"PARLEY_FAULT: unknown fault point {point!r}")
+    if not nth.isdigit() or int(nth) < 1:
+        raise ValueError("PARLEY_FAULT: nth must be a whole number from 1")
+    if word not in ("kill", "stop", "raise", "sleep"):
+        raise ValueError(f"PARLEY_FAULT: unknown action {word!r}")
+    return Fault(point=point, nth=int(nth), action=word, seconds=float(seconds or 1.0))
+
+
+_armed: Fault | None = None
+
+
+def arm(text: str | None) -> None:
+    """Called once at start with the setting; None or an empty text disarms."""
+    global _armed  # noqa: PLW0603 - one fault per process, by design
+    _armed = parse(text) if text else None
+
+
+def fault(point: str) -> None:
+    """A named point. Costs one comparison when nothing is armed."""
+    if _armed is not None and _armed.point == point:
+        _pass(_armed)
+
+
+def _pass(armed: Fault) -> None:
+    armed.passes += 1
+    if armed.passes != armed.nth:
+        return
+    if armed.action == "raise":
+        raise FaultInjected(armed.point)
+    if armed.action == "sleep":
+        time.sleep(armed.seconds)
+        return
+    _signal(armed.action)
+
+
+def _signal(action: Action) -> None | NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL if action == "kill" else signal.SIGSTOP)
+    return None

@@ -1,0 +1,78 @@
+"""How does a process start and stop? One loop, signals once, a drain with a deadline, an exit code that tells the truth."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+import uvloop
+
+from services.common.platform import logging
+
+log = logging.get(__name__)
+
+DRAIN_SECONDS = 9.0
+"""SIGTERM to exit at the latest: under the ten seconds we promise. Exiting hard is safe: nothing is acknowledged early."""
+EXIT_FATAL = 70
+EXIT_STALLED = 75
+EXIT_DUPLICATE_INSTANCE = 76
+
+
+def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run `main(stopping)` until it returns; SIGTERM and SIGINT set `stopping` and arm the deadline."""
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    with asyncio.Runner() as runner:
+        runner.run(_guarded(main))
+
+
+async def _guarded(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop(name: str) -> None:
+        if not stopping.is_set():
+            log.info("process.stopping", signal=name)
+            stopping.set()
+            loop.call_later(DRAIN_SECONDS, _deadline)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number.name)
+    await main(stopping)
+    log.info("process.stopped")
+
+
+def _deadline() -> None:
+    log.warning("process.drain_deadline")
+    exit_now(0)
+
+
+def exit_now(code: int) -> None:
+    """End the process without running anything else: no acknowledgement may follow a failed effect."""
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+    os._exit(code)
+
+
+async def wait_any(*events: asyncio.Event | asyncio.Future[None]) -> None:
+    """Return when the first of these is set or done."""
+    tasks = [asyncio.ensure_future(e.wait()) if isinstance(e, asyncio.Event) else e for e in events]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for event, task in zip(events, tasks, strict=True):
+            if isinstance(event, asyncio.Event):
+                task.cancel()
+
+
+async def sleep_unless(stopping: asyncio.Event, seconds: float) -> bool:
+    """Wait; True when `stopping` was set meanwhile."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,45 @@
+"""Which metrics do we expose? All of them are declared here, once, with help text and label sets."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+WEBHOOK_REQUESTS: Final = Counter(
+    "parley_webhook_requests_total", "Webhook requests by answer: accepted, or the reason it was not", ["app", "outcome"]
+)
+WEBHOOK_APPEND_SECONDS: Final = Histogram(
+    "parley_webhook_append_seconds", "From the whole body read to the brokers' acknowledgement", buckets=_FAST
+)
+WEBHOOK_INFLIGHT_BYTES: Final = Gauge("parley_webhook_inflight_bytes", "Bytes handed to the producer and not yet acknowledged")
+BREAKER_OPEN: Final = Gauge("parley_breaker_open", "1 while requests are refused without trying the log")
+
+RECORDS_PROCESSED: Final = Counter(
+    "parley_records_processed_total", "Records whose effect is durable", ["group", "topic"]
+)
+RECORDS_SKIPPED: Final = Counter(
+    "parley_records_skipped_total", "Redelivered records skipped because their effect was already durable", ["group"]
+)
+RECORD_AGE_SECONDS: Final = Histogram(
+    "parley_record_age_seconds", "Now minus the record's append time, when its effect became durable", ["group"], buckets=(*_FAST, 60.0, 600.0)
+)
+CONSUMER_LAG: Final = Gauge("parley_consumer_lag_records", "Records of assigned partitions not yet processed", ["group"])
+DEAD_LETTERS: Final = Counter("parley_dead_letters_total", "Records or elements set aside", ["group", "reason"])
+UNRECOGNIZED: Final = Counter("parley_unrecognized_changes_total", "Elements kept as UnrecognizedChange", ["field"])
+POSTGRES_RETRIES: Final = Counter("parley_postgres_retries_total", "Transactions repeated after a transient error", ["service"])
+
+SEND_DECISIONS: Final = Counter("parley_send_decisions_total", "Decisions of the gate", ["decision", "reason"])
+SEND_OUTCOMES: Final = Counter("parley_send_outcomes_total", "Outcomes written", ["kind", "reason"])
+GRAPH_REQUESTS: Final = Counter("parley_graph_requests_total", "Calls to the Graph API by what the exchange proved", ["outcome"])
+GRAPH_REQUEST_SECONDS: Final = Histogram("parley_graph_request_seconds", "First byte written to answer read", buckets=_FAST)
+SEND_LATENCY_SECONDS: Final = Histogram(
+    "parley_send_latency_seconds", "Command appended to first byte written to Graph", buckets=(*_FAST, 60.0, 600.0)
+)
+RATE_LIMIT_WAIT_SECONDS: Final = Histogram("parley_rate_limit_wait_seconds", "Waited for the number's token", buckets=_FAST)
+STARTED_SECONDS: Final = Histogram("parley_send_started_seconds", "Gate and STARTED transaction", buckets=_FAST)
+LATE_WRITES: Final = Counter("parley_late_writes_total", "Attempts given up because STARTED was too old at the socket write")
+SHARDS_OWNED: Final = Gauge("parley_sender_shards_owned", "Partitions of sends.* this process may send for")
+BUILD_INFO: Final = Gauge("parley_build_info", "1; the version is in the label", ["version", "service"])
