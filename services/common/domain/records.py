@@ -59,13 +59,16 @@ class MessageStatusChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnrecognizedChange:
-    """An element that has no type here yet: kept whole, with where it stood in the webhook."""
+    """An element that has no type here yet: kept whole, with where it stood in the webhook.
+
+    `occurred_at` is Meta's time of the entry, where it gave one. Content identity: `(waba_id, field, raw, occurred_at)`.
+    """
 
     event_id: str
-    occurred_at: int
     recorded_at: int
     pointer: str
     raw: str
+    occurred_at: int | None = None
     waba_id: str | None = None
     phone_number_id: str | None = None
     field: str | None = None

@@ -67,9 +67,7 @@ def dead_letter_headers(record: LogRecord, problem: Unprocessable, *, group: str
 def dead_letter_origin(record: LogRecord) -> dict[str, str]:
     """What `dead_letter_headers` wrote, read back; missing names are absent."""
     return {
-        key.removeprefix(_PREFIX): value.decode("utf-8", "replace")
-        for key, value in record.headers
-        if key.startswith(_PREFIX)
+        key.removeprefix(_PREFIX): value.decode("utf-8", "replace") for key, value in record.headers if key.startswith(_PREFIX)
     }
 
 

@@ -72,9 +72,7 @@ class Producer:
                 return True
         return False
 
-    async def append(
-        self, topic: str, *, key: bytes | None, value: bytes | None, headers: Headers = ()
-    ) -> asyncio.Future[Any]:
+    async def append(self, topic: str, *, key: bytes | None, value: bytes | None, headers: Headers = ()) -> asyncio.Future[Any]:
         """Hand a record to the producer; the future resolves when the brokers acknowledged it."""
         future: asyncio.Future[Any] = await self._producer.send(topic, value=value, key=key, headers=list(headers))
         return future

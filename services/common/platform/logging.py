@@ -31,7 +31,9 @@ def _to_json(value: Any, **_: Any) -> str:
 def configure(*, service: str, instance: str, log_format: str = "auto", level: str = "INFO") -> None:
     """Send our events and every library's log through one formatter to stderr."""
     text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
-    renderer: Any = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if text else structlog.processors.JSONRenderer(_to_json)
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if text else structlog.processors.JSONRenderer(_to_json)
+    )
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

@@ -17,14 +17,15 @@ WEBHOOK_APPEND_SECONDS: Final = Histogram(
 WEBHOOK_INFLIGHT_BYTES: Final = Gauge("parley_webhook_inflight_bytes", "Bytes handed to the producer and not yet acknowledged")
 BREAKER_OPEN: Final = Gauge("parley_breaker_open", "1 while requests are refused without trying the log")
 
-RECORDS_PROCESSED: Final = Counter(
-    "parley_records_processed_total", "Records whose effect is durable", ["group", "topic"]
-)
+RECORDS_PROCESSED: Final = Counter("parley_records_processed_total", "Records whose effect is durable", ["group", "topic"])
 RECORDS_SKIPPED: Final = Counter(
     "parley_records_skipped_total", "Redelivered records skipped because their effect was already durable", ["group"]
 )
 RECORD_AGE_SECONDS: Final = Histogram(
-    "parley_record_age_seconds", "Now minus the record's append time, when its effect became durable", ["group"], buckets=(*_FAST, 60.0, 600.0)
+    "parley_record_age_seconds",
+    "Now minus the record's append time, when its effect became durable",
+    ["group"],
+    buckets=(*_FAST, 60.0, 600.0),
 )
 CONSUMER_LAG: Final = Gauge("parley_consumer_lag_records", "Records of assigned partitions not yet processed", ["group"])
 DEAD_LETTERS: Final = Counter("parley_dead_letters_total", "Records or elements set aside", ["group", "reason"])

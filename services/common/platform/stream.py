@@ -1,0 +1,302 @@
+"""How does a Faust worker read the log without losing a record? The one recipe, used by router and projector alike.
+
+Left to its documented idioms Faust acknowledges an event whose agent raised, commits past events still in flight, stalls after a
+decode error and never comes back from a long pause. What holds instead, and why each line is here (docs/adr/0001):
+
+* raw bytes topics, decoded by us: an undecodable record is a dead letter, not a dead stream;
+* one agent, concurrency 1, `noack_take`, acknowledged in order after the effect: the committed offset never runs ahead;
+* any exception ends the process at once (`os._exit`), so nothing else can acknowledge; the supervisor starts it again;
+* positions may come from the reader's own store (`Positions`), by overriding `seek_to_committed`: the only hook Faust does not
+  overwrite;
+* static membership: a killed worker's partitions move again as soon as its slot is restarted;
+* `broker_max_poll_interval` practically infinite with a watchdog of our own: Faust's idle workers otherwise leave for ever;
+* `wait_first` overridden: Faust makes four tasks a record to wait for two things of which one is never pending in normal flow.
+
+Crash thinking: the effect is done when `handle` returns; the acknowledgement comes after; dying between repeats the batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import faust
+from aiokafka.errors import KafkaError
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from mode.services import WaitResults
+from mode.supervisors import CrashingSupervisor
+
+from services.common.platform import logging, metrics
+from services.common.platform.faults import fault
+from services.common.platform.kafka import FETCH_BYTES, HEARTBEAT_SECONDS, SESSION_SECONDS, LogRecord, watch_membership
+from services.common.platform.lifecycle import EXIT_FATAL, EXIT_STALLED, exit_now
+
+log = logging.get(__name__)
+
+Handle = Callable[[Sequence[LogRecord]], Awaitable[None]]
+"""Makes the effect of a batch durable before it returns. Records of a partition are in order; partitions are mixed."""
+
+BATCH: Final = 500
+WITHIN_SECONDS: Final = 0.01
+BUFFERED_RECORDS: Final = 16_384
+BUFFERED_BYTES: Final = 64 * 1024 * 1024
+STALLED_SECONDS: Final = 120.0
+
+
+class Positions(Protocol):
+    """Where a reader that keeps its own positions wants to read on."""
+
+    async def next_offsets(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+        """Next offset of each partition that has been read before; others are absent. Retries until it knows."""
+
+
+class LogRangeError(Exception):
+    """The stored position is outside the log: records were deleted unread, or the topic was created anew."""
+
+
+class _Inflight:
+    """Bytes handed to the stream and not yet acknowledged: the bound that record counts cannot give."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._bytes = limit, 0
+        self._room = asyncio.Event()
+        self._room.set()
+
+    async def take(self, size: int) -> None:
+        while self._bytes >= self._limit:
+            self._room.clear()
+            await self._room.wait()
+        self._bytes += size
+
+    def release(self, size: int) -> None:
+        self._bytes = max(0, self._bytes - size)
+        if self._bytes < self._limit:
+            self._room.set()
+
+    def clear(self) -> None:
+        """After a rebalance: what Faust dropped unprocessed will never be acknowledged."""
+        self._bytes = 0
+        self._room.set()
+
+
+class _Thread(driver.AIOKafkaConsumerThread):
+    async def on_start(self) -> None:
+        await super().on_start()
+        conf = self.app.conf
+        watch_membership(self._consumer, group=conf.id, instance=str(conf.consumer_group_instance_id))
+
+
+class _Consumer(driver.Consumer):
+    def __init__(self, *args: Any, callback: Any, **kwargs: Any) -> None:
+        app: _App = args[0].app
+        self._parley = app
+
+        async def bounded(message: Any) -> None:
+            await app.inflight.take(len(message.value or b""))
+            await callback(message)
+
+        super().__init__(*args, callback=bounded, **kwargs)
+
+    def _new_consumer_thread(self) -> _Thread:
+        return _Thread(self, loop=self.loop, beacon=self.beacon)
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        committed = dict(await super().seek_to_committed())
+        self._parley.inflight.clear()
+        positions = self._parley.positions
+        assigned = [tp for tp in self.assignment() if tp.topic in self._parley.sources]
+        self._parley.next_offsets = {tp: offset for tp, offset in committed.items() if tp in assigned and offset is not None}
+        if positions is None or not assigned:
+            return committed
+        stored = await positions.next_offsets([(tp.topic, tp.partition) for tp in assigned])
+        starts = await self.earliest_offsets(*assigned)
+        ends = await self.highwaters(*assigned)
+        want = {tp: stored.get((tp.topic, tp.partition), starts[tp]) for tp in assigned}
+        for tp, offset in want.items():
+            check_log_range(tp.topic, tp.partition, offset, start=starts[tp], end=ends[tp])
+        await self.seek_wait(want)
+        self._parley.next_offsets = dict(want)
+        return {**committed, **want}
+
+    async def wait_first(self, *coros: Any, timeout: Any = None) -> WaitResults:
+        flowing = self.flow_active and not self.suspend_flow.is_set() and self.app.flow_control.is_active()
+        if len(coros) != 2 or timeout is not None or not flowing:
+            return await super().wait_first(*coros, timeout=timeout)
+        deliver, suspended = coros
+        suspended.close()
+        await deliver
+        return WaitResults([], [], False)
+
+
+def check_log_range(topic: str, partition: int, offset: int, *, start: int, end: int) -> None:
+    """Refuse to go on when the position is outside the log: going on would skip or silently drop records."""
+    if offset < start:
+        raise LogRangeError(f"{topic}/{partition}: records {offset} to {start - 1} were deleted before they were read")
+    if offset > end:
+        raise LogRangeError(f"{topic}/{partition}: position {offset} is beyond the log's end {end}; was the topic created anew?")
+
+
+class _Transport(driver.Transport):
+    Consumer = _Consumer
+
+
+class _App(faust.App):
+    positions: Positions | None
+    sources: frozenset[str]
+    inflight: _Inflight
+    next_offsets: dict[TP, int]
+
+    def _new_transport(self) -> _Transport:
+        return _Transport(self.conf.broker_consumer, self)
+
+
+class Stream:
+    """One consumer group of one service, reading `topics` and calling `handle` for every batch."""
+
+    def __init__(
+        self,
+        *,
+        group: str,
+        topics: Sequence[str],
+        bootstrap_servers: str,
+        instance: str,
+        handle: Handle,
+        positions: Positions | None = None,
+    ) -> None:
+        self.group = group
+        self._topics, self._handle = tuple(topics), handle
+        self._app = self._new_app(bootstrap_servers, instance)
+        self._app.positions, self._app.sources = positions, frozenset(topics)
+        self._app.inflight = _Inflight(BUFFERED_BYTES)
+        self._app.next_offsets = {}
+        self._progress_at = time.monotonic()
+        self._busy = False
+        self._define_agent()
+
+    def _new_app(self, bootstrap_servers: str, instance: str) -> _App:
+        return _App(
+            self.group,
+            broker=[f"kafka://{server}" for server in bootstrap_servers.split(",")],
+            broker_client_id=f"{self.group}-{instance}",
+            consumer_group_instance_id=f"{self.group}-{instance}",
+            processing_guarantee="at_least_once",
+            agent_supervisor=CrashingSupervisor,
+            stream_wait_empty=True,
+            stream_buffer_maxsize=BUFFERED_RECORDS,
+            broker_max_poll_interval=1e8,
+            broker_max_poll_records=2_000,
+            broker_session_timeout=SESSION_SECONDS,
+            broker_heartbeat_interval=HEARTBEAT_SECONDS,
+            broker_rebalance_timeout=60.0,
+            broker_request_timeout=40.0,
+            broker_commit_interval=1.0,
+            consumer_max_fetch_size=FETCH_BYTES,
+            consumer_auto_offset_reset="earliest",
+            producer_acks=-1,
+            producer_request_timeout=30.0,
+            table_standby_replicas=0,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            web_enabled=False,
+            key_serializer="raw",
+            value_serializer="raw",
+            datadir=Path(tempfile.gettempdir()) / f"parley-faust-{self.group}-{instance}",
+            cython_optimizations=False,
+        )
+
+    def _define_agent(self) -> None:
+        source = self._app.topic(*self._topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+        async def read(stream: Any) -> None:
+            try:
+                async for batch in stream.noack_take(BATCH, within=WITHIN_SECONDS):
+                    await self._process(batch)
+            except Exception as problem:  # the loop's boundary: nothing may acknowledge after a failed effect
+                self._die(problem)
+
+        self._app.agent(source, name=f"{self.group}.read", concurrency=1)(read)
+
+    async def _process(self, batch: Sequence[Any]) -> None:
+        self._busy = True
+        records = [event.message for event in batch]
+        await self._handle(records)
+        fault(f"{self.group.removeprefix('parley.')}.after_emit_before_commit") if self._app.positions is None else fault(
+            "projector.after_pg_commit_before_offset"
+        )
+        size = 0
+        for event in batch:
+            size += len(event.message.value or b"")
+            event.ack()
+        self._app.inflight.release(size)
+        self._busy = False
+        self._count(records)
+
+    def _count(self, records: Sequence[Any]) -> None:
+        self._progress_at = time.monotonic()
+        now = time.time()
+        by_topic: dict[str, int] = {}
+        for record in records:
+            by_topic[record.topic] = by_topic.get(record.topic, 0) + 1
+            self._app.next_offsets[record.tp] = record.offset + 1
+        for topic, count in by_topic.items():
+            metrics.RECORDS_PROCESSED.labels(self.group, topic).inc(count)
+        metrics.RECORD_AGE_SECONDS.labels(self.group).observe(max(0.0, now - records[0].timestamp))
+
+    def why_not_ready(self) -> str | None:
+        """None when this worker is in the group and may be given partitions; a spare without any is ready."""
+        app = self._app
+        if app.crashed:
+            return "crashed"
+        if not app.started or app.rebalancing:
+            return "joining the group"
+        return None
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Read until asked to stop; finish the batch in hand, commit, leave. A crash ends the process."""
+        self._app.finalize()
+        try:
+            await self._app.start()
+        except (KafkaError, OSError, LogRangeError) as problem:
+            self._die(problem)
+        log.info("stream.started", group=self.group)
+        watchdog = asyncio.create_task(self._watch(stopping))
+        stopped = asyncio.create_task(stopping.wait())
+        ended = asyncio.create_task(self._app.wait_until_stopped())
+        await asyncio.wait({stopped, ended, watchdog}, return_when=asyncio.FIRST_COMPLETED)
+        if not stopping.is_set():
+            self._die(self._app.crash_reason or RuntimeError("the stream ended by itself"))
+        watchdog.cancel()
+        await self._app.stop()
+        ended.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await ended
+
+    async def _watch(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            await asyncio.sleep(1.0)
+            lag = self._lag()
+            metrics.CONSUMER_LAG.labels(self.group).set(lag)
+            if lag == 0 or self._busy:
+                # A batch in hand is either at work or in a retry that logs by itself.
+                self._progress_at = time.monotonic()
+            elif time.monotonic() - self._progress_at > STALLED_SECONDS:
+                log.critical("stream.stalled", group=self.group, lag=lag)
+                exit_now(EXIT_STALLED)
+
+    def _lag(self) -> int:
+        consumer = self._app.consumer
+        lag = 0
+        for tp, offset in list(self._app.next_offsets.items()):
+            if tp in consumer.assignment():
+                lag += max(0, (consumer.highwater(tp) or 0) - offset)
+        return lag
+
+    def _die(self, problem: BaseException) -> None:
+        log.critical("stream.fatal", group=self.group, error=type(problem).__name__, exc_info=problem)
+        exit_now(EXIT_FATAL)
