@@ -1,0 +1,50 @@
+"""Run the simulated Meta until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+
+import uvloop
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from services.sandbox.simulator.app import running
+from services.sandbox.simulator.settings import SimulatorSettings
+
+
+async def serve(settings: SimulatorSettings) -> None:
+    """Listen until told to stop; the first line on stdout is the address."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with running(settings) as url:
+        print(f"simulator listening on {url}", flush=True)
+        await stop.wait()
+
+
+def main() -> int:
+    """0 after a stop on request; 2 when the settings or the files they name make no sense."""
+    try:
+        settings = SimulatorSettings.model_validate({})
+        uvloop.run(serve(settings))
+    except ValidationError as invalid:
+        for one in invalid.errors():
+            place = ".".join(str(part) for part in one["loc"])
+            print(f"simulator: {invalid.title}: {place}: {one['msg']}", file=sys.stderr)
+        return 2
+    except SettingsError as unreadable:
+        print(f"simulator: {unreadable}", file=sys.stderr)
+        return 2
+    except OSError as trouble:
+        print(
+            f"simulator: {trouble.strerror}: {trouble.filename or 'address in use or not ours'}",
+            file=sys.stderr,
+        )
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

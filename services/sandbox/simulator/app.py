@@ -1,0 +1,123 @@
+"""How is the simulator put together, started and stopped? The only place that opens sockets and files."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp import web
+from pydantic import TypeAdapter
+
+from services.sandbox.simulator import journal
+from services.sandbox.simulator.arrival import StampedConnection, forget_stamp, now
+from services.sandbox.simulator.config import Customer, read_world
+from services.sandbox.simulator.control import Control, explain_mistakes
+from services.sandbox.simulator.exchange import Exchange
+from services.sandbox.simulator.graph import GraphEndpoint, unknown_path
+from services.sandbox.simulator.ledger import Ledger
+from services.sandbox.simulator.records import JsonObject
+from services.sandbox.simulator.rules import Rules
+from services.sandbox.simulator.settings import SimulatorSettings
+from services.sandbox.simulator.webhooks import Postbox
+
+_MAX_BODY_BYTES = 8 * 1024 * 1024
+_AGENT = "facebookexternalua"
+
+
+@asynccontextmanager
+async def running(settings: SimulatorSettings) -> AsyncIterator[str]:
+    """A simulator that listens; yields its URL. An earlier life in the same ledger file is taken up again."""
+    exchange = Exchange(read_world(settings.config), settings.behaviour)
+    facts = journal.read(settings.ledger)
+    file = journal.Journal(settings.ledger)
+    ledger = Ledger(file, settings.keep)
+    chance = random.Random(settings.seed)
+    connector = aiohttp.TCPConnector(limit=settings.connections)
+    headers = {"Content-Type": "application/json", "User-Agent": _AGENT, "Accept": "*/*"}
+    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
+        postbox = Postbox(
+            session=session,
+            url=settings.ingest_url,
+            app_secret=settings.app_secret.get_secret_value(),
+            ledger=ledger,
+            behaviour=lambda: exchange.behaviour,
+            chance=chance,
+            connections=settings.connections,
+        )
+        _take_up(facts, exchange, ledger, postbox)
+        rules = Rules()
+        graph = GraphEndpoint(exchange=exchange, rules=rules, ledger=ledger, postbox=postbox, chance=chance)
+        control = Control(exchange=exchange, rules=rules, ledger=ledger, postbox=postbox)
+        application = web.Application(
+            middlewares=[forget_stamp, explain_mistakes], client_max_size=_MAX_BODY_BYTES
+        )
+        application.add_routes(
+            [*graph.routes(), *control.routes(), web.route("*", "/{path:.*}", unknown_path)]
+        )
+        delivering = asyncio.create_task(postbox.run())
+        try:
+            async with _listening(application, settings) as url:
+                yield url
+        finally:
+            delivering.cancel()
+            await asyncio.gather(delivering, return_exceptions=True)
+            postbox.reset()
+            file.close()
+
+
+@asynccontextmanager
+async def _listening(application: web.Application, settings: SimulatorSettings) -> AsyncIterator[str]:
+    """aiohttp's server behind connections that stamp what they read."""
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    server = runner.server
+    if server is None:
+        raise RuntimeError("aiohttp has set up no server")
+    listener = await asyncio.get_running_loop().create_server(
+        lambda: StampedConnection(server()), settings.host, settings.port, backlog=1024
+    )
+    try:
+        host, port = listener.sockets[0].getsockname()[:2]
+        yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    finally:
+        listener.close()
+        await runner.cleanup()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Heard:
+    """An inbound message as the journal has it."""
+
+    phone_number_id: str
+    monotonic: float
+    wamid: str
+    customer: Customer
+    spoke_at: float
+    opens: bool
+
+
+_HEARD = TypeAdapter(_Heard)
+
+
+def _take_up(facts: Iterable[JsonObject], exchange: Exchange, ledger: Ledger, postbox: Postbox) -> None:
+    """Continue an earlier life: its ledger, its windows, and every update and webhook that was on its way."""
+    inbound, updates = ledger.restore(facts)
+    for heard in map(_HEARD.validate_python, inbound):
+        number = exchange.numbers.get(heard.phone_number_id)
+        exchange.people.put(heard.customer)
+        if number is not None:
+            exchange.heard(
+                number,
+                heard.customer,
+                spoke_at=heard.spoke_at,
+                monotonic=heard.monotonic,
+                opens=heard.opens,
+            )
+    for webhook in ledger.pending():
+        postbox.post(webhook)
+    for update in updates:
+        postbox.schedule(update, max(0.0, (update.due_at - now().epoch_ms) / 1000.0))

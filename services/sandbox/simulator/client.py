@@ -1,0 +1,186 @@
+"""How do tests and the demo talk to the simulated Meta?"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, TypeVar
+
+import aiohttp
+from pydantic import TypeAdapter
+
+from services.sandbox.simulator.records import Arrival, JsonObject, Signature, Summary, WebhookView
+from services.sandbox.simulator.rules import Action, Match, RuleSpec
+
+_T = TypeVar("_T")
+_ARRIVALS = TypeAdapter(list[Arrival])
+_WEBHOOKS = TypeAdapter(list[WebhookView])
+_WEBHOOK = TypeAdapter(WebhookView)
+_SUMMARY = TypeAdapter(Summary)
+_PAGE = 1000
+
+
+class SimulatorRefused(Exception):
+    """The simulator did not do what it was asked; carries its status and explanation."""
+
+    def __init__(self, status: int, explanation: str) -> None:
+        super().__init__(f"simulator answered {status}: {explanation}")
+        self.status = status
+
+
+class SimulatorClient:
+    """The control interface, typed. The session stays its owner's."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+        self.url = url.rstrip("/")
+        self._session = session
+
+    async def inbound(
+        self,
+        phone_number_id: str,
+        sender: str,
+        text: str | None = None,
+        *,
+        type: str = "text",
+        object: object = None,
+        name: str | None = None,
+        bsuid: str | None = None,
+        context_wamid: str | None = None,
+        timestamp: int | None = None,
+        wamid: str | None = None,
+        wait: bool = False,
+        timeout_seconds: float = 30.0,
+    ) -> str:
+        """A customer says something; returns its wamid, with `wait` after the webhook was settled."""
+        said = {
+            "phone_number_id": phone_number_id,
+            "from": sender,
+            "text": text,
+            "type": type,
+            "object": object,
+            "name": name,
+            "bsuid": bsuid,
+            "context_wamid": context_wamid,
+            "timestamp": timestamp,
+            "wamid": wamid,
+        }
+        told = await self._call("POST", f"/inbound{_waiting(wait, timeout_seconds)}", said)
+        return str(told["wamid"])
+
+    async def rules(
+        self,
+        action: Action,
+        *,
+        next: int | None = None,
+        seconds: float | None = None,
+        phone_number_id: str | None = None,
+        to: str | None = None,
+    ) -> int:
+        """Misbehave, such as `rules(DropAfter(), next=2)`; the default is once. Returns the rule's id."""
+        match = Match(phone_number_id=phone_number_id, to=to)
+        rule = RuleSpec(match=match, next=next, seconds=seconds, action=action)
+        return int((await self._call("POST", "/rules", rule.model_dump()))["id"])
+
+    async def clear_rules(self) -> None:
+        """Behave again."""
+        await self._call("DELETE", "/rules")
+
+    async def add_number(
+        self,
+        phone_number_id: str,
+        *,
+        waba_id: str,
+        display_phone_number: str,
+        throughput: int = 80,
+        token: str | None = None,
+    ) -> None:
+        """Add a number or change one."""
+        number = {
+            "phone_number_id": phone_number_id,
+            "waba_id": waba_id,
+            "display_phone_number": display_phone_number,
+            "throughput": throughput,
+            "token": token,
+        }
+        await self._call("POST", "/numbers", number)
+
+    async def add_template(self, waba_id: str, name: str, language: str, **details: object) -> None:
+        """Add a template or change one; `details` are the fields of `config.Template`."""
+        await self._call(
+            "POST", "/templates", {"waba_id": waba_id, "name": name, "language": language, **details}
+        )
+
+    async def add_customer(self, **details: object) -> None:
+        """Add a person or change one; `details` are the fields of `config.Customer`."""
+        await self._call("POST", "/customers", details)
+
+    async def behave(self, **changes: object) -> None:
+        """Change fields of `config.Behaviour` from now on."""
+        await self._call("PATCH", "/behaviour", changes)
+
+    async def requests(self, after: int = 0) -> list[Arrival]:
+        """The whole arrival log from after a sequence number."""
+        return [arrival async for page in self._pages("requests", after, _ARRIVALS) for arrival in page]
+
+    async def webhooks(self, after: int = 0) -> list[WebhookView]:
+        """Every webhook from after an id."""
+        return [webhook async for page in self._pages("webhooks", after, _WEBHOOKS) for webhook in page]
+
+    async def post_webhook(
+        self,
+        body: object = None,
+        *,
+        raw: str | None = None,
+        signature: Signature = "good",
+        repeat: int = 1,
+        retry: bool | None = None,
+        timeout_seconds: float = 30.0,
+    ) -> WebhookView:
+        """Send any webhook and wait until it was delivered or given up."""
+        made = {"body": body, "raw": raw, "signature": signature, "repeat": repeat, "retry": retry}
+        told = await self._call("POST", f"/webhooks{_waiting(True, timeout_seconds)}", made)
+        return _WEBHOOK.validate_python(told["webhook"])
+
+    async def repeat_webhook(self, id: int, times: int = 1, timeout_seconds: float = 30.0) -> WebhookView:
+        """Post an earlier webhook again, byte for byte, and wait for its answers."""
+        path = f"/webhooks/{id}/repeat{_waiting(True, timeout_seconds)}"
+        return _WEBHOOK.validate_python((await self._call("POST", path, {"times": times}))["webhook"])
+
+    async def summary(self) -> Summary:
+        """Totals, double accepts and worst seconds of the whole run."""
+        return _SUMMARY.validate_python(await self._call("GET", "/summary"))
+
+    async def wait_idle(self, timeout_seconds: float = 30.0) -> bool:
+        """True when nothing is on its way any more; False when that did not happen in time."""
+        return bool((await self._call("GET", f"/idle?timeout={timeout_seconds}"))["idle"])
+
+    async def reset(self) -> None:
+        """Back to the configured start."""
+        await self._call("DELETE", "")
+
+    async def health(self) -> bool:
+        """True when the simulator answers; False when nobody does."""
+        try:
+            await self._call("GET", "/health")
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+        return True
+
+    async def _pages(self, what: str, after: int, pages: TypeAdapter[_T]) -> AsyncIterator[_T]:
+        key = "seq" if what == "requests" else "id"
+        while True:
+            found = (await self._call("GET", f"/{what}?after={after}&limit={_PAGE}"))[what]
+            if not found:
+                return
+            yield pages.validate_python(found)
+            after = found[-1][key]
+
+    async def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
+        async with self._session.request(method, f"{self.url}/_sim{path}", json=body) as response:
+            if response.status >= 400:
+                raise SimulatorRefused(response.status, await response.text())
+            answer: JsonObject = await response.json()
+            return answer
+
+
+def _waiting(wait: bool, timeout_seconds: float) -> str:
+    return f"?wait=1&timeout={timeout_seconds}" if wait else ""

@@ -1,0 +1,102 @@
+"""What does the simulated Meta know, and how does it behave: numbers, templates, customers, behaviour?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Described(BaseModel):
+    """A value people write in a file or a control request: unknown keys are mistakes, not extensions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Number(Described):
+    """A business phone number. Without a token any bearer token is accepted."""
+
+    phone_number_id: str = Field(min_length=1)
+    waba_id: str = Field(min_length=1)
+    display_phone_number: str = Field(min_length=1)
+    throughput: int = Field(default=80, ge=1)
+    token: str | None = Field(default=None, repr=False)
+
+
+class Template(Described):
+    """A template in one language, with the number of parameters each part expects."""
+
+    waba_id: str = Field(min_length=1)
+    name: str = Field(min_length=1)
+    language: str = Field(min_length=2)
+    category: Literal["MARKETING", "UTILITY", "AUTHENTICATION"] = "UTILITY"
+    status: str = "APPROVED"
+    header_parameters: int = Field(default=0, ge=0)
+    body_parameters: int = Field(default=0, ge=0)
+    button_parameters: int = Field(default=0, ge=0)
+    body_parameter_names: tuple[str, ...] = ()
+
+
+class Customer(Described):
+    """A person on WhatsApp. `aliases` are other numbers that lead to this wa_id (as in Brazil)."""
+
+    wa_id: str | None = None
+    bsuid: str | None = None
+    name: str = "Customer"
+    aliases: tuple[str, ...] = ()
+    hides_phone: bool = False
+    reachable: bool = True
+    sends_read_receipts: bool = True
+    accepts_marketing: bool = True
+
+    @property
+    def key(self) -> str:
+        """What pair limit and window are kept by."""
+        return self.wa_id or self.bsuid or ""
+
+
+class World(Described):
+    """The configuration file: everything that exists before anyone speaks."""
+
+    numbers: tuple[Number, ...] = ()
+    templates: tuple[Template, ...] = ()
+    customers: tuple[Customer, ...] = ()
+
+
+class Behaviour(Described):
+    """How Meta treats messages and webhooks. Strict and free of chance unless told otherwise."""
+
+    window: Literal["sync", "async", "off"] = "sync"
+    throughput_limit: bool = True
+    pair_limit: bool = True
+    pair_interval_seconds: float = Field(default=6.0, gt=0.0)
+    pair_burst: int = Field(default=45, ge=1)
+
+    sent_after_seconds: float = Field(default=0.02, ge=0.0)
+    delivered_after_seconds: float = Field(default=0.1, ge=0.0)
+    read_after_seconds: float = Field(default=0.3, ge=0.0)
+    delay_spread: float = Field(default=0.0, ge=0.0, le=1.0)
+    failed_probability: float = Field(default=0.0, ge=0.0, le=1.0)
+    delivered_probability: float = Field(default=1.0, ge=0.0, le=1.0)
+    read_probability: float = Field(default=1.0, ge=0.0, le=1.0)
+    duplicate_probability: float = Field(default=0.0, ge=0.0, le=1.0)
+    reorder_probability: float = Field(default=0.0, ge=0.0, le=1.0)
+
+    batch_max: int = Field(default=1, ge=1, le=1000)
+    batch_seconds: float = Field(default=0.02, ge=0.0)
+
+    retry_gap_seconds: float = Field(default=1.0, ge=0.0)
+    retry_growth: float = Field(default=2.0, ge=1.0)
+    retry_max_gap_seconds: float = Field(default=3600.0, ge=0.0)
+    retry_horizon_seconds: float = Field(default=7 * 86400.0, ge=0.0)
+    answer_timeout_seconds: float = Field(default=20.0, gt=0.0)
+
+    def changed(self, changes: dict[str, object]) -> Behaviour:
+        """This behaviour with some fields replaced, validated as a whole."""
+        return Behaviour.model_validate({**self.model_dump(), **changes})
+
+
+def read_world(path: Path | None) -> World:
+    """The world described by a file, or an empty one."""
+    return World() if path is None else World.model_validate_json(path.read_bytes())

@@ -1,0 +1,149 @@
+"""Does Meta take this message? The numbers, templates, people and limits a decision needs, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from services.sandbox.simulator import policy
+from services.sandbox.simulator.config import Behaviour, Customer, Number, Template, World
+from services.sandbox.simulator.errors import (
+    PAIR_RATE,
+    SENDER_IS_RECIPIENT,
+    TEMPLATE_UNKNOWN,
+    THROUGHPUT,
+    WINDOW_CLOSED,
+    Refusal,
+)
+from services.sandbox.simulator.records import JsonObject, Moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """A message that was taken: for whom, in which price category, and whether the window fails it later."""
+
+    customer: Customer
+    entered: str
+    category: str
+    is_window_closed: bool
+
+
+@dataclass(slots=True)
+class People:
+    """Everyone who has a WhatsApp account, known by what they may be called."""
+
+    _by_name: dict[str, Customer] = field(default_factory=dict)
+
+    def put(self, customer: Customer) -> None:
+        """Know a person by wa_id, BSUID and every number that leads to them."""
+        for name in (customer.wa_id, customer.bsuid, *(_digits(alias) for alias in customer.aliases)):
+            if name:
+                self._by_name[name] = customer
+
+    def find(self, name: str) -> Customer:
+        """The person behind a phone number or BSUID; strangers exist, too."""
+        if "." in name:
+            return self._by_name.get(name) or Customer(bsuid=name)
+        digits = _digits(name)
+        return self._by_name.get(digits) or Customer(wa_id=digits)
+
+    def speaking(self, name: str, called: str | None, bsuid: str | None) -> Customer:
+        """The person who writes, remembered with the name and BSUID they come with."""
+        known = self.find(name)
+        news = {key: value for key, value in (("name", called), ("bsuid", bsuid)) if value is not None}
+        customer = known.model_copy(update=news)
+        self.put(customer)
+        return customer
+
+
+class Exchange:
+    """Enforces Meta's rules by its own records. Limits count what passes; a refused message costs nothing."""
+
+    def __init__(self, world: World, behaviour: Behaviour) -> None:
+        self._world = world
+        self._first_behaviour = behaviour
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all traffic and everything that was added or changed since the start."""
+        self.behaviour = self._first_behaviour
+        self.numbers = {number.phone_number_id: number for number in self._world.numbers}
+        self.templates: dict[tuple[str, str, str], Template] = {}
+        self.people = People()
+        self.windows = policy.Windows()
+        self._seconds: dict[str, policy.SlidingSecond] = {}
+        self._pairs = policy.PairLimit()
+        for template in self._world.templates:
+            self.put_template(template)
+        for customer in self._world.customers:
+            self.people.put(customer)
+
+    def put_template(self, template: Template) -> None:
+        """Add a template or replace the one of the same name and language."""
+        self.templates[(template.waba_id, template.name, template.language)] = template
+
+    def heard(
+        self, number: Number, customer: Customer, *, spoke_at: float, monotonic: float, opens: bool
+    ) -> None:
+        """A customer wrote: it counts against the number's throughput and opens the window."""
+        self._second(number).count(monotonic)
+        if opens:
+            self.windows.spoke((number.phone_number_id, customer.key), spoke_at)
+
+    def decide(self, number: Number, body: JsonObject, at: Moment) -> Acceptance | Refusal:
+        """Take a well-formed message or say no: by number's rate, recipient, content, pair's rate."""
+        if self.behaviour.throughput_limit and not self._second(number).admits(
+            at.monotonic, number.throughput
+        ):
+            return Refusal(
+                code=THROUGHPUT, details="Message failed to send because there were too many messages sent."
+            )
+        entered = str(body.get("to") or body.get("recipient"))
+        customer = self.people.find(entered)
+        if customer.wa_id is not None and customer.wa_id == _digits(number.display_phone_number):
+            return Refusal(code=SENDER_IS_RECIPIENT, details="Recipient phone number is the sender.")
+        judged = self._judge_content(number, customer, body, at)
+        if isinstance(judged, Refusal):
+            return judged
+        pair = (number.phone_number_id, customer.key)
+        if self.behaviour.pair_limit and not self._pairs.admits(pair, at.monotonic, self._pair_policy()):
+            details = "Too many messages sent from this phone number to the same recipient in a short time."
+            return Refusal(code=PAIR_RATE, details=details)
+        category, is_window_closed = judged
+        return Acceptance(
+            customer=customer, entered=entered, category=category, is_window_closed=is_window_closed
+        )
+
+    def _judge_content(
+        self, number: Number, customer: Customer, body: JsonObject, at: Moment
+    ) -> tuple[str, bool] | Refusal:
+        """(price category, fails later on the window), or why the content may not go out."""
+        content = body.get("template")
+        if body.get("type") == "template" and isinstance(content, dict):
+            language = content.get("language")
+            code = str(language.get("code")) if isinstance(language, dict) else ""
+            template = self.templates.get((number.waba_id, str(content.get("name")), code))
+            if template is None:
+                details = f"template name ({content.get('name')}) does not exist in {code}"
+                return Refusal(code=TEMPLATE_UNKNOWN, details=details)
+            return policy.refuse_template(template, content) or (template.category.lower(), False)
+        pair = (number.phone_number_id, customer.key)
+        if self.behaviour.window == "off" or self.windows.is_open(pair, at.epoch_ms / 1000.0):
+            return "service", False
+        if self.behaviour.window == "async":
+            return "service", True
+        details = (
+            "Message failed to send because more than 24 hours have passed since the customer last replied."
+        )
+        return Refusal(code=WINDOW_CLOSED, details=details)
+
+    def _second(self, number: Number) -> policy.SlidingSecond:
+        return self._seconds.setdefault(number.phone_number_id, policy.SlidingSecond())
+
+    def _pair_policy(self) -> policy.PairPolicy:
+        return policy.PairPolicy(
+            interval_seconds=self.behaviour.pair_interval_seconds, burst=self.behaviour.pair_burst
+        )
+
+
+def _digits(name: str) -> str:
+    return "".join(character for character in name if character.isdigit())

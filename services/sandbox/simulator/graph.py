@@ -1,0 +1,263 @@
+"""How does the Graph API answer `POST /v25.0/{phone_number_id}/messages`?"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import random
+import secrets
+import socket
+import struct
+
+import orjson
+from aiohttp import web
+
+from services.sandbox.simulator.arrival import read_moment
+from services.sandbox.simulator.config import Number
+from services.sandbox.simulator.errors import (
+    AUTH_MISSING,
+    INVALID_PARAMETER,
+    NO_PERMISSION,
+    TOKEN_INVALID,
+    UNKNOWN_PATH,
+    VALUE_NOT_VALID,
+    Refusal,
+    http_status,
+)
+from services.sandbox.simulator.exchange import Acceptance, Exchange
+from services.sandbox.simulator.journey import Step, journey
+from services.sandbox.simulator.ledger import Ledger
+from services.sandbox.simulator.message import Draft, read_draft, refuse_shape
+from services.sandbox.simulator.payloads import error, status_value, success
+from services.sandbox.simulator.records import Decision, JsonObject, Moment, Update
+from services.sandbox.simulator.rules import Delay, DropAfter, DropBefore, Error, Garbage, Hang, Rule, Rules
+from services.sandbox.simulator.webhooks import Postbox
+
+_GARBAGE = b"<html><head><title>Error</title></head><body>Sorry, something went wrong.</body>"
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+def new_wamid() -> str:
+    """An opaque message id in Meta's form, never the same twice."""
+    return "wamid." + base64.b64encode(secrets.token_bytes(36)).decode("ascii")
+
+
+class GraphEndpoint:
+    """Decides each message and records the decision before it answers."""
+
+    def __init__(
+        self, *, exchange: Exchange, rules: Rules, ledger: Ledger, postbox: Postbox, chance: random.Random
+    ) -> None:
+        self._exchange = exchange
+        self._rules = rules
+        self._ledger = ledger
+        self._postbox = postbox
+        self._chance = chance
+
+    def routes(self) -> list[web.RouteDef]:
+        """The one call Meta has for sending, in every version."""
+        return [web.post(r"/v{version:\d+\.\d+}/{phone_number_id:[^/]+}/messages", self.messages)]
+
+    async def messages(self, request: web.Request) -> web.StreamResponse:
+        """One message, or one mark-as-read."""
+        at = read_moment(request)
+        draft = read_draft(await request.read())
+        phone_number_id = request.match_info["phone_number_id"]
+        rule = self._rules.take(phone_number_id, draft.recipient, at.monotonic)
+        visit = _Visit(self._ledger, at, phone_number_id, draft, None if rule is None else rule.id)
+        if rule is not None and isinstance(rule.action, DropBefore | Hang | Error):
+            return await self._misbehave_before(request, visit, rule)
+        number = self._exchange.numbers.get(phone_number_id)
+        refusal = _refuse_caller(request, phone_number_id, number) or refuse_shape(draft)
+        if refusal is not None or number is None or draft.body is None:
+            return visit.refused(
+                refusal or Refusal(code=INVALID_PARAMETER, details="Unsupported post request.")
+            )
+        if draft.is_read_receipt:
+            return self._mark_read(visit, draft.body)
+        judged = self._exchange.decide(number, draft.body, at)
+        if isinstance(judged, Refusal):
+            response = visit.refused(judged)
+        else:
+            response = self._accept(visit, number, draft, judged, rule)
+        return response if rule is None else await _misbehave_after(request, response, rule)
+
+    def _accept(
+        self, visit: _Visit, number: Number, draft: Draft, acceptance: Acceptance, rule: Rule | None
+    ) -> web.Response:
+        """Record the acceptance, plan its statuses, and make the answer a client should get."""
+        wamid = new_wamid()
+        decision: Decision = "accepted"
+        if rule is not None and isinstance(rule.action, DropAfter):
+            decision = "dropped_after"
+        elif rule is not None and isinstance(rule.action, Garbage):
+            decision = "garbage"
+        visit.accepted(wamid, decision)
+        steps = journey(
+            customer=acceptance.customer,
+            category=acceptance.category,
+            is_window_closed=acceptance.is_window_closed,
+            behaviour=self._exchange.behaviour,
+            draw=self._chance.random,
+        )
+        for step in steps:
+            self._plan(visit.at, number, draft, acceptance, wamid, step)
+        body = success(
+            entered=acceptance.entered,
+            customer=acceptance.customer,
+            wamid=wamid,
+            is_template=draft.type == "template",
+        )
+        return _json(body, 200)
+
+    def _plan(
+        self, at: Moment, number: Number, draft: Draft, acceptance: Acceptance, wamid: str, step: Step
+    ) -> None:
+        value = status_value(
+            number=number,
+            customer=acceptance.customer,
+            wamid=wamid,
+            status=step.status,
+            timestamp=int(at.epoch_ms / 1000.0 + step.happens_after),
+            opaque=draft.opaque,
+            category=acceptance.category,
+            refusal=step.refusal,
+        )
+        update = Update(
+            id=self._ledger.last_update + 1,
+            waba_id=number.waba_id,
+            kind="status",
+            wamid=wamid,
+            status=step.status,
+            due_at=at.epoch_ms + step.leaves_after * 1000.0,
+            value=value,
+        )
+        self._ledger.planned(update)
+        self._postbox.schedule(update, step.leaves_after)
+
+    def _mark_read(self, visit: _Visit, body: JsonObject) -> web.Response:
+        """A read receipt is a call, not a message: it counts against no limit and has no status."""
+        if not self._ledger.is_inbound(str(body.get("message_id"))):
+            return visit.refused(
+                Refusal(code=VALUE_NOT_VALID, details="Param message_id is not a known message.")
+            )
+        visit.read_receipt()
+        return _json({"success": True}, 200)
+
+    async def _misbehave_before(self, request: web.Request, visit: _Visit, rule: Rule) -> web.StreamResponse:
+        """Misbehaviour that takes nothing."""
+        if isinstance(rule.action, Error):
+            refusal = Refusal(code=rule.action.code, details=rule.action.details)
+            return visit.refused(refusal, rule.action.http_status)
+        if isinstance(rule.action, Hang):
+            visit.lost("hung")
+            await asyncio.sleep(rule.action.seconds)
+        else:
+            visit.lost("dropped_before")
+        return _reset(request)
+
+
+class _Visit:
+    """One request on its way through the endpoint: everything its ledger entry needs."""
+
+    def __init__(
+        self, ledger: Ledger, at: Moment, phone_number_id: str, draft: Draft, rule: int | None
+    ) -> None:
+        self.at = at
+        self._ledger = ledger
+        self._phone_number_id = phone_number_id
+        self._draft = draft
+        self._rule = rule
+
+    def refused(self, refusal: Refusal, status: int | None = None) -> web.Response:
+        """Record a no and make its answer."""
+        answered = status or http_status(refusal.code)
+        self._record("refused", code=refusal.code, status=answered)
+        fbtrace_id = base64.urlsafe_b64encode(secrets.token_bytes(17)).decode("ascii").rstrip("=")
+        return _json(error(refusal, "A" + fbtrace_id), answered)
+
+    def accepted(self, wamid: str, decision: Decision) -> None:
+        """Record a yes, whatever becomes of its answer."""
+        self._record(decision, wamid=wamid, status=None if decision == "dropped_after" else 200)
+
+    def read_receipt(self) -> None:
+        """Record a mark-as-read."""
+        self._record("read_receipt", status=200)
+
+    def lost(self, decision: Decision) -> None:
+        """Record a request that gets no answer and was not accepted."""
+        self._record(decision)
+
+    def _record(
+        self,
+        decision: Decision,
+        *,
+        wamid: str | None = None,
+        code: int | None = None,
+        status: int | None = None,
+    ) -> None:
+        self._ledger.arrived(
+            self.at,
+            phone_number_id=self._phone_number_id,
+            recipient=self._draft.recipient,
+            opaque=self._draft.opaque,
+            type=self._draft.type,
+            decision=decision,
+            wamid=wamid,
+            code=code,
+            http_status=status,
+            rule=self._rule,
+        )
+
+
+async def unknown_path(request: web.Request) -> web.Response:
+    """Graph's answer to everything it does not know."""
+    return _json(error(Refusal(code=UNKNOWN_PATH, details="Unknown path components."), "A"), 400)
+
+
+def _refuse_caller(request: web.Request, phone_number_id: str, number: Number | None) -> Refusal | None:
+    """Why this caller may not send from this number, if so: no token, a wrong one, or no such number."""
+    given = request.headers.get("Authorization")
+    if given is None:
+        return Refusal(code=NO_PERMISSION, details="No access token was sent.")
+    scheme, _, token = given.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        return Refusal(code=AUTH_MISSING, details="The authorization header has no bearer token.")
+    if number is None:
+        details = f"Object with ID '{phone_number_id}' does not exist or cannot be loaded."
+        return Refusal(code=INVALID_PARAMETER, details=details, subcode=33)
+    if number.token is not None and not secrets.compare_digest(token.strip().encode(), number.token.encode()):
+        return Refusal(code=TOKEN_INVALID, details="The access token could not be decrypted.", subcode=463)
+    return None
+
+
+async def _misbehave_after(request: web.Request, response: web.Response, rule: Rule) -> web.Response:
+    """Misbehaviour that keeps the decision and spoils its answer."""
+    if isinstance(rule.action, Delay):
+        await asyncio.sleep(rule.action.seconds)
+    elif isinstance(rule.action, DropAfter):
+        return _reset(request)
+    elif isinstance(rule.action, Garbage) and response.status == 200:
+        return web.Response(body=_GARBAGE, content_type="application/json")
+    return response
+
+
+def _reset(request: web.Request) -> web.Response:
+    """Reset the TCP connection (no lingering: the client sees RST, not an orderly end). What is returned is
+    never written, because its connection is gone."""
+    transport = request.transport
+    if transport is not None:
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        transport.abort()
+    return web.Response(status=500)
+
+
+def _json(body: JsonObject, status: int) -> web.Response:
+    return web.Response(
+        body=orjson.dumps(body),
+        status=status,
+        content_type="application/json",
+        charset="UTF-8",
+        headers={"facebook-api-version": "v25.0"},
+    )

@@ -1,0 +1,128 @@
+"""How is Meta asked to misbehave: which requests, how often, in which way?"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from services.sandbox.simulator.config import Described
+
+
+class Match(Described):
+    """Which requests a rule is for; what is not named matches everything."""
+
+    phone_number_id: str | None = None
+    to: str | None = None
+
+
+class Delay(Described):
+    """Decide at once, answer late: the client's time-out meets an accepted message."""
+
+    kind: Literal["delay"] = "delay"
+    seconds: float = Field(ge=0.0)
+
+
+class Error(Described):
+    """Answer with an error of Meta's; nothing is accepted."""
+
+    kind: Literal["error"] = "error"
+    code: int
+    http_status: int | None = Field(default=None, ge=200, le=599)
+    details: str = "Asked for by a rule."
+
+
+class DropBefore(Described):
+    """Reset the connection; nothing is accepted."""
+
+    kind: Literal["drop_before"] = "drop_before"
+
+
+class DropAfter(Described):
+    """Accept, then reset the connection instead of answering."""
+
+    kind: Literal["drop_after"] = "drop_after"
+
+
+class Hang(Described):
+    """Hold the connection open without accepting, then reset it."""
+
+    kind: Literal["hang"] = "hang"
+    seconds: float = Field(ge=0.0)
+
+
+class Garbage(Described):
+    """Accept, then answer 200 with something that is no JSON."""
+
+    kind: Literal["garbage"] = "garbage"
+
+
+Action = Annotated[Delay | Error | DropBefore | DropAfter | Hang | Garbage, Field(discriminator="kind")]
+
+
+class RuleSpec(Described):
+    """A rule as asked for: for the next N matching requests (default: one), for some seconds, or both."""
+
+    match: Match = Match()
+    next: int | None = Field(default=None, ge=1)
+    seconds: float | None = Field(default=None, gt=0.0)
+    action: Action
+
+
+class Rule(Described):
+    """A rule in force."""
+
+    id: int
+    match: Match
+    left: int | None
+    until: float | None
+    action: Action
+    applied: int = 0
+
+
+class Rules:
+    """The rules in force, oldest first. A request uses up at most one."""
+
+    def __init__(self) -> None:
+        self._rules: dict[int, Rule] = {}
+        self._last_id = 0
+
+    def add(self, spec: RuleSpec, now: float) -> Rule:
+        """Put a rule into force from `now` (monotonic seconds)."""
+        self._last_id += 1
+        left = 1 if spec.next is None and spec.seconds is None else spec.next
+        until = None if spec.seconds is None else now + spec.seconds
+        rule = Rule(id=self._last_id, match=spec.match, left=left, until=until, action=spec.action)
+        self._rules[rule.id] = rule
+        return rule
+
+    def take(self, phone_number_id: str, recipient: str | None, now: float) -> Rule | None:
+        """The first rule for this request, used up by one; rules that are over are forgotten."""
+        for rule in self.active(now):
+            if _is_for(rule.match, phone_number_id, recipient):
+                left = None if rule.left is None else rule.left - 1
+                used = rule.model_copy(update={"left": left, "applied": rule.applied + 1})
+                self._rules[rule.id] = used
+                return used
+        return None
+
+    def active(self, now: float) -> list[Rule]:
+        """What is still in force at `now`."""
+        over = [
+            rule.id
+            for rule in self._rules.values()
+            if rule.left == 0 or (rule.until is not None and now >= rule.until)
+        ]
+        for id in over:
+            del self._rules[id]
+        return list(self._rules.values())
+
+    def clear(self) -> None:
+        """Behave again."""
+        self._rules.clear()
+
+
+def _is_for(match: Match, phone_number_id: str, recipient: str | None) -> bool:
+    if match.phone_number_id is not None and match.phone_number_id != phone_number_id:
+        return False
+    return match.to is None or (recipient is not None and match.to.lstrip("+") == recipient.lstrip("+"))
