@@ -1,8 +1,8 @@
-"""May a business start writing to this contact in this category, by the evidence there is? The only place that answers.
+"""May a business start writing to this contact in this category? The only place that answers.
 
-Evidence folds into two instants per contact and category: the last grant and the last withdrawal. Both are maxima, so
-`merge` is a join and any order and any repetition of evidence ends in the same decision; in a tie the withdrawal wins.
-Evidence of category `all`, such as a STOP or START keyword, counts for every category.
+Evidence folds into two instants per contact and category: the last grant and the last withdrawal. Both are
+maxima, so `merge` is a join and any order and any repetition of evidence ends in the same decision; in a tie
+the withdrawal wins. Evidence of category `all`, such as a STOP or START keyword, counts for every category.
 """
 
 from __future__ import annotations
@@ -58,9 +58,7 @@ def merge(known: ConsentState, reported: ConsentState) -> ConsentState:
     )
 
 
-def decide(
-    state_all: ConsentState, state_category: ConsentState, category: ConsentCategory
-) -> ConsentDecision:
+def decide(state_all: ConsentState, state_category: ConsentState, category: ConsentCategory) -> ConsentDecision:
     """Marketing needs a grant newer than any withdrawal; utility and authentication only not to be withdrawn.
 
     Asked about `all`, it answers for the category that needs most.
@@ -76,7 +74,7 @@ def decide(
 
 
 def keyword(text: str) -> Literal["stop", "start"] | None:
-    """What the whole message asks for, if it is nothing but a keyword; a word inside a sentence is conversation."""
+    """What the whole message asks for if it is a keyword and nothing else; inside a sentence it is not."""
     words = _normalised(text)
     if words in _STOP:
         return "stop"

@@ -1,10 +1,11 @@
 """Which words, sent alone, stop a business from writing, and which let it write again?
 
-A convention, not Meta's: Meta does not interpret them. Compared with the whole message after `consent.keyword` has
-normalised it, so every word here is in that form: case-folded, composed, single spaces, no punctuation around it.
+A convention, not Meta's: Meta does not interpret them. Compared with the whole message after
+`consent.keyword` has normalised it, so every word here is in that form: case-folded, composed, single spaces,
+no punctuation around it.
 
-Left out on purpose, because in a conversation they usually mean something else: cancel, end, quit, cancelar, fin (an
-order, a menu) and yes, resume, continue, volver, voltar (an answer, a step back).
+Left out on purpose, because in a conversation they usually mean something else: cancel, end, quit, cancelar,
+fin (an order, a menu) and yes, resume, continue, volver, voltar (an answer, a step back).
 """
 
 from __future__ import annotations

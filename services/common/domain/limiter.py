@@ -1,22 +1,25 @@
 """May this phone number put one more message on the wire now, and if not, when? The only place that answers.
 
-The promise: no sliding second of *arrivals* at Meta holds more than `limit` messages of one number, across restarts,
-hand-overs and limit changes. Meta does not publish how it measures a second, so the strictest reading is kept.
+The promise: no sliding second of *arrivals* at Meta holds more than `limit` messages of one number, across
+restarts, hand-overs and limit changes. Meta does not publish how it measures a second, so the strictest
+reading is kept.
 
-Proof. A write at s is admitted only if the charge L places back is at least W + J old. Every charge is at or after the
-write it stands for and charges never decrease, so of any L + 1 writes the one charged last, at s, comes at least W + J
-after one of the others. Network delays differ by at most J, so those two arrivals are at least W apart, and no
-half-open second holds L + 1 of them. Pacing and catch-up only choose *when* inside this bound; they cannot break it.
+Proof. A write at s is admitted only if the charge L places back is at least W + J old. Every charge is at or
+after the write it stands for and charges never decrease, so of any L + 1 writes the one charged last, at s,
+comes at least W + J after one of the others. Network delays differ by at most J, so those two arrivals are at
+least W apart, and no half-open second holds L + 1 of them. Pacing and catch-up only choose *when* inside this
+bound; they cannot break it.
 
-Expected utilisation at saturation is W / (W + J + mean timer lateness): 98.5 % for J = 15 ms, 98.3 % with timers 2 ms
-late. An inherited hand-over costs the longer of the owner's absence and D (less the catch-up); a quiet start costs
-the absence plus W + J + D.
+Expected utilisation at saturation is W / (W + J + mean timer lateness): 98.5 % for J = 15 ms, 98.3 % with
+timers 2 ms late. An inherited hand-over costs the longer of the owner's absence and D (less the catch-up); a
+quiet start costs the absence plus W + J + D.
 
-A token taken but not written stays charged: nothing can tell a write that never happened from one whose answer was
-lost, and a refund on a wrong guess breaks the promise, while keeping it costs one slot.
+A token taken but not written stays charged: nothing can tell a write that never happened from one whose
+answer was lost, and a refund on a wrong guess breaks the promise, while keeping it costs one slot.
 
-Instants here are float seconds of one monotonic clock, always an argument. `AdmissionLog` is changed in place and
-returned: a copy would move 1,000 floats for each message of a 1,000/s number, and every call here must be O(1).
+Instants here are float seconds of one monotonic clock, always an argument. `AdmissionLog` is changed in place
+and returned: a copy would move 1,000 floats for each message of a 1,000/s number, and every call here must be
+O(1).
 """
 
 from __future__ import annotations
@@ -25,10 +28,10 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import repeat
-from math import inf, ulp
+from math import inf
 
 START_TO_WRITE_SECONDS = 0.25
-"""D: the oldest a STARTED attempt may be when its bytes go out; the sender gives up on an older one as not sent."""
+"""D: how old a STARTED attempt may be when its bytes go out; an older one is given up as not sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +84,11 @@ def inherit(
     now: float,
     start_to_write_seconds: float = START_TO_WRITE_SECONDS,
 ) -> AdmissionLog:
-    """The state of a new owner that knows its predecessors' STARTED attempts of the last W + J + D by their ages.
+    """The state of a new owner that knows the age of every attempt STARTED in the last W + J + D.
 
-    Each is charged D after its start, the latest instant its bytes can go out. Safe if the ages were read after the
-    predecessor could start nothing more, `now` was taken after the answer came, and the predecessor measured D from
-    no later than the start the age counts from. No ages: a number that sent nothing for W + J + D.
+    Each is charged D after its start, the latest instant its bytes can go out. Safe if the ages were read
+    after the predecessor could start nothing more, `now` was taken after the answer came, and the predecessor
+    measured D from no later than the start the age counts from. No ages: nothing was sent for that long.
     """
     starts = sorted(now - max(0.0, age) for age in ages_seconds)
     charges = _full(policy.limit, (start + start_to_write_seconds for start in starts))
@@ -93,9 +96,7 @@ def inherit(
     return AdmissionLog(policy=policy, charges=charges, next_slot=next_slot)
 
 
-def quiet(
-    policy: Throughput, *, now: float, start_to_write_seconds: float = START_TO_WRITE_SECONDS
-) -> AdmissionLog:
+def quiet(policy: Throughput, *, now: float, start_to_write_seconds: float = START_TO_WRITE_SECONDS) -> AdmissionLog:
     """The state of a new owner that knows nothing: the first send is W + J + D away.
 
     As if the whole limit had been spent at the last instant a predecessor can still write.
@@ -110,15 +111,11 @@ def quiet(
 
 def wait_seconds(log: AdmissionLog, *, now: float) -> float:
     """How long until `take` would admit, without spending: what says when to start the next attempt."""
-    free = max(log.next_slot, log.charges[0] + log.policy.period_seconds)
-    if now >= free:
-        return 0.0
-    # One unit in the last place more, so that `now + wait` cannot round to just before `free` and never get there.
-    return free - now + ulp(max(abs(now), abs(free)))
+    return max(0.0, max(log.next_slot, log.charges[0] + log.policy.period_seconds) - now)
 
 
 def take(log: AdmissionLog, *, now: float) -> tuple[AdmissionLog, float]:
-    """Admit and charge one write at `now` and return 0.0, or return the seconds to wait and change nothing."""
+    """Admit and charge one write at `now`: 0.0; or change nothing and return the seconds to wait."""
     wait = wait_seconds(log, now=now)
     if wait == 0.0:
         _charge(log, now=now, count=1)
@@ -128,8 +125,8 @@ def take(log: AdmissionLog, *, now: float) -> tuple[AdmissionLog, float]:
 def debit(log: AdmissionLog, *, now: float, count: int) -> AdmissionLog:
     """Charge `count` messages that nobody asked for: Meta counts inbound and outbound against one limit.
 
-    What has arrived cannot be held back, so the promise is about what follows: no send is admitted while the last
-    W + J hold `limit` sends and debits. A debit of the whole limit freezes the number for W + J.
+    What has arrived cannot be held back, so the promise is about what follows: no send is admitted while the
+    last W + J hold `limit` sends and debits. A debit of the whole limit freezes the number for W + J.
     """
     if count < 0:
         raise ValueError(f"count must not be negative, got {count}")
@@ -139,10 +136,10 @@ def debit(log: AdmissionLog, *, now: float, count: int) -> AdmissionLog:
 
 
 def with_limit(log: AdmissionLog, limit: int, *, now: float) -> AdmissionLog:
-    """The same history under another limit; a sliding second that touches the change keeps to the lower of the two.
+    """The same history under another limit; a second that touches the change keeps to the lower of the two.
 
-    Lower: the newest charges stay and bind at once. Higher: the added slots count as spent now, and so come free one
-    W + J later.
+    Lower: the newest charges stay and bind at once. Higher: the added slots count as spent now, and so come
+    free one W + J later.
     """
     policy = replace(log.policy, limit=limit)
     spent_now = repeat(max(now, log.charges[-1]), max(0, limit - log.policy.limit))

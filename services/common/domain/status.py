@@ -1,8 +1,8 @@
 """What became of one message, whatever order its status webhooks came in? The only place that answers.
 
-`merge` is a join: any order and any repetition of reports ends in the same `Delivery`. Meta's status webhooks come in
-any order, more than once, with timestamps of one-second resolution, and may skip steps (`read` without `delivered`).
-Payment and call statuses are about something else and must never be reported here.
+`merge` is a join: any order and any repetition of reports ends in the same `Delivery`. Meta's status webhooks
+come in any order, more than once, with timestamps of one-second resolution, and may skip steps (`read`
+without `delivered`). Payment and call statuses are about something else and must never be reported here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class DeliveryStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """When each status was first true, by Meta's timestamp. Empty: accepted by Graph, or not even known of yet."""
+    """When each status was first true, by Meta's timestamp. Empty: accepted by Graph, or not even known of
+    yet."""
 
     sent_at: int | None = None
     delivered_at: int | None = None
@@ -35,7 +36,7 @@ class Delivery:
     failed_code: int | None = None
 
 
-def reported(status: DeliveryStatus, *, at: int, code: int | None = None) -> Delivery:
+def report(status: DeliveryStatus, *, at: int, code: int | None = None) -> Delivery:
     """All that one report tells; `code` is Meta's error code and belongs to `failed` only."""
     match status:
         case DeliveryStatus.ACCEPTED:
@@ -54,7 +55,7 @@ def reported(status: DeliveryStatus, *, at: int, code: int | None = None) -> Del
 
 
 def merge(known: Delivery, reported: Delivery) -> Delivery:
-    """The first instant of every status either of the two knows; a replay or a late report regresses nothing."""
+    """The first instant of every status either knows; a replay or a late report regresses nothing."""
     failure = min(known, reported, key=_failure_order)
     return Delivery(
         sent_at=_first(known.sent_at, reported.sent_at),
@@ -101,6 +102,6 @@ def _first(known: int | None, reported: int | None) -> int | None:
 
 
 def _failure_order(delivery: Delivery) -> tuple[bool, int, bool, int]:
-    """The earliest failure first; in a tie one that says why, then the smaller code, so that order cannot matter."""
+    """The earliest failure first; in a tie the one that says why, then the smaller code: any order is one."""
     at, code = delivery.failed_at, delivery.failed_code
     return (at is None, at or 0, code is None, code or 0)

@@ -1,9 +1,10 @@
 """Until when may a business answer a contact with free-form messages? The only place that answers.
 
-Meta's customer service window: 24 hours from the contact's last message, or call the business was party to, by *Meta's*
-timestamp of it and not by when the webhook reached us; a late webhook must not lengthen it. Statuses, echoes, history
-and system notices never open it. The 72-hour free entry point is about price, not about permission.
-https://developers.facebook.com/docs/whatsapp/cloud-api/guides/send-messages#customer-service-windows
+Meta's customer service window: 24 hours from the contact's last message, or call the business was party to,
+by *Meta's* timestamp of it and not by when the webhook reached us; a late webhook must not lengthen it.
+Statuses, echoes, history and system notices never open it. The 72-hour free entry point is about price, not
+about permission.
+https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/send-messages
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ GUARD_SECONDS = 60.0
 
 
 def merge(known: int | None, reported: int | None) -> int | None:
-    """The later of two last-inbound instants: any order, any repetition, and an old webhook shortens nothing."""
+    """The later of two last-inbound instants, in any order; an old webhook coming late shortens nothing."""
     if known is None or reported is None:
         return reported if known is None else known
     return max(known, reported)

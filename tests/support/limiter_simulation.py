@@ -1,0 +1,149 @@
+"""Does the limiter keep its promise when owners crash, hand over and linger? One number in virtual time.
+
+What is real: `limiter`, called as the sender calls it (start an attempt at most `ahead_seconds` before its
+slot, take at the socket write, give up on an attempt older than D). What is simulated, all from one seed:
+late timers and long pauses, demand, crashes, deposed owners that go on writing what they had started, slow
+reads of the hand-over state, and network delays that vary by the whole of J, which also reorders arrivals.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from random import Random
+from typing import Literal
+
+from services.common.domain import limiter
+from services.common.domain.limiter import AdmissionLog, Throughput
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What goes wrong in one run."""
+
+    horizon_seconds: float
+    hand_over_every_seconds: float | None = None
+    way: Literal["inherit", "quiet", "forget"] = "inherit"
+    """`forget` starts each owner from nothing: the mistake the other two exist for."""
+    leaves: Literal["crash", "zombie", "either"] = "either"
+    absence_seconds: float = 0.5
+    """The longest time between a crash and the next owner's epoch bump."""
+    late_timer_seconds: float = 0.002
+    pauses_per_second: float = 0.0
+    idles_per_second: float = 0.0
+    ahead_seconds: float = 0.020
+
+
+@dataclass(slots=True)
+class History:
+    """What every owner left behind: STARTED rows by Postgres, writes and arrivals as Meta sees them."""
+
+    started: list[float] = field(default_factory=list)
+    writes: list[float] = field(default_factory=list)
+    arrivals: list[float] = field(default_factory=list)
+    zombie_writes: int = 0
+
+
+def simulate(policy: Throughput, plan: Plan, seed: int) -> History:
+    """One run from a seed; the arrivals of the history are sorted."""
+    rng = Random(seed)
+    history = History()
+    log = limiter.inherit(policy, (), now=0.0)
+    begin = 0.0
+    while begin < plan.horizon_seconds:
+        bump, dies_at = _end_of_reign(plan, begin, rng)
+        _Owner(policy, plan, history, rng, log, begin, bump, dies_at).run()
+        begin = bump + rng.uniform(0.0, 0.05)
+        log = _succeed(policy, plan, history, bump=bump, now=begin)
+    history.arrivals.sort()
+    return history
+
+
+def busiest_window(arrivals: list[float], window_seconds: float = 1.0) -> int:
+    """The most arrivals any half-open window holds; `arrivals` sorted."""
+    most = first = 0
+    for last, arrival in enumerate(arrivals):
+        # A nanosecond is what double precision loses in sums of this size, not a tolerance of the promise.
+        while arrival - arrivals[first] >= window_seconds - 1e-9:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def _end_of_reign(plan: Plan, begin: float, rng: Random) -> tuple[float, float]:
+    """When the next owner's bump commits, and when this one dies: before it, or as a zombie long after it."""
+    if plan.hand_over_every_seconds is None:
+        return plan.horizon_seconds, plan.horizon_seconds
+    bump = begin + plan.hand_over_every_seconds * rng.uniform(0.5, 1.5)
+    if bump >= plan.horizon_seconds:
+        return plan.horizon_seconds, plan.horizon_seconds
+    crashes = plan.leaves == "crash" or (plan.leaves == "either" and rng.random() < 0.5)
+    return bump, bump - rng.uniform(0.0, plan.absence_seconds) if crashes else bump + 10.0
+
+
+def _succeed(policy: Throughput, plan: Plan, history: History, *, bump: float, now: float) -> AdmissionLog:
+    if plan.way == "forget":
+        return limiter.inherit(policy, (), now=now)
+    if plan.way == "quiet":
+        return limiter.quiet(policy, now=now)
+    horizon = policy.period_seconds + limiter.START_TO_WRITE_SECONDS
+    ages = [now - started for started in history.started if bump - started <= horizon]
+    return limiter.inherit(policy, ages, now=now)
+
+
+@dataclass(slots=True)
+class _Owner:
+    policy: Throughput
+    plan: Plan
+    history: History
+    rng: Random
+    log: AdmissionLog
+    clock: float
+    bump: float
+    dies_at: float
+    attempts: deque[float] = field(default_factory=deque)
+
+    def run(self) -> None:
+        while self.clock < self.dies_at and (self.clock < self.bump or self.attempts):
+            wait = limiter.wait_seconds(self.log, now=self.clock)
+            if self.clock < self.bump:
+                self._start_attempts(wait)
+            if not self.attempts:
+                self._sleep(max(wait - self.plan.ahead_seconds, 0.001))
+            elif wait > 0.0:
+                self._sleep(wait)
+            else:
+                self._write_or_give_up()
+
+    def _start_attempts(self, wait: float) -> None:
+        ahead = self.plan.ahead_seconds - wait
+        wanted = 0 if ahead < 0 else 1 + int(ahead / self.policy.spacing_seconds)
+        for _ in range(wanted - len(self.attempts)):
+            self.attempts.append(self.clock)
+            self.history.started.append(self.clock)
+
+    def _write_or_give_up(self) -> None:
+        started = self.attempts.popleft()
+        if self.clock - started > limiter.START_TO_WRITE_SECONDS:
+            return
+        self.log, wait = limiter.take(self.log, now=self.clock)
+        assert wait == 0.0
+        self.history.writes.append(self.clock)
+        self.history.zombie_writes += self.clock > self.bump
+        self.history.arrivals.append(self.clock + 0.04 + self._delay())
+        if self._happens(self.plan.idles_per_second):
+            self.clock += self.rng.uniform(0.0, 1.5)
+
+    def _delay(self) -> float:
+        """Anywhere in J, and half the time at an end of it: the ends are what breaks a wrong bound."""
+        share = self.rng.random() * 2.0 - 0.5
+        return self.policy.jitter_seconds * min(1.0, max(0.0, share))
+
+    def _sleep(self, seconds: float) -> None:
+        self.clock += seconds + self.rng.expovariate(1.0) * self.plan.late_timer_seconds
+        if self._happens(self.plan.pauses_per_second):
+            self.clock += self.rng.uniform(0.0, 0.4)
+
+    def _happens(self, times_per_second: float) -> bool:
+        """Asked about once a slot."""
+        return self.rng.random() < times_per_second * self.policy.spacing_seconds
