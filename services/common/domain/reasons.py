@@ -12,8 +12,14 @@ class Reason(StrEnum):
     SIGNATURE_MISSING = "signature_missing"
     SIGNATURE_MALFORMED = "signature_malformed"
     SIGNATURE_MISMATCH = "signature_mismatch"
+    SIGNATURE_ENCODED = "signature_encoded"
+    BAD_REQUEST = "bad_request"
+    EXPECTATION = "expectation"
     BODY_TOO_LARGE = "body_too_large"
+    HEADERS_TOO_SLOW = "headers_too_slow"
     BODY_TOO_SLOW = "body_too_slow"
+    ANSWER_UNREAD = "answer_unread"
+    TOO_MANY_CONNECTIONS = "too_many_connections"
     LOG_UNAVAILABLE = "log_unavailable"
     OVERLOADED = "overloaded"
     DRAINING = "draining"
@@ -61,7 +67,7 @@ class Reason(StrEnum):
     # the exchange with Graph
     REJECTED_BY_META = "rejected_by_meta"
     THROTTLED = "throttled"
-    ACCESS_TOKEN = "access_token"
+    ACCESS_TOKEN = "access_token"  # noqa: S105 - a word
     NOT_SENT = "not_sent"
     NO_ANSWER = "no_answer"
     UNREADABLE_ANSWER = "unreadable_answer"

@@ -56,6 +56,7 @@ def dead_letter_headers(record: LogRecord, problem: Unprocessable, *, group: str
         "topic": record.topic,
         "partition": str(record.partition),
         "offset": str(record.offset),
+        "timestamp": str(record.appended_at),
         "group": group,
         "reason": str(problem.reason),
         "pointer": problem.pointer,

@@ -6,9 +6,18 @@ import os
 import signal
 import time
 from dataclasses import dataclass
-from typing import Final, Literal, NoReturn
+from enum import StrEnum
+from typing import Final
 
-Action = Literal["kill", "stop", "raise", "sleep"]
+
+class Action(StrEnum):
+    """What happens there."""
+
+    KILL = "kill"
+    STOP = "stop"
+    RAISE = "raise"
+    SLEEP = "sleep"
+
 
 POINTS: Final = frozenset(
     {
@@ -65,9 +74,9 @@ def parse(text: str) -> Fault:
         raise ValueError(f"PARLEY_FAULT: unknown fault point {point!r}")
     if not nth.isdigit() or int(nth) < 1:
         raise ValueError("PARLEY_FAULT: nth must be a whole number from 1")
-    if word not in ("kill", "stop", "raise", "sleep"):
+    if word not in tuple(Action):
         raise ValueError(f"PARLEY_FAULT: unknown action {word!r}")
-    return Fault(point=point, nth=int(nth), action=word, seconds=float(seconds or 1.0))
+    return Fault(point=point, nth=int(nth), action=Action(word), seconds=float(seconds or 1.0))
 
 
 _armed: Fault | None = None
@@ -89,14 +98,9 @@ def _pass(armed: Fault) -> None:
     armed.passes += 1
     if armed.passes != armed.nth:
         return
-    if armed.action == "raise":
+    if armed.action is Action.RAISE:
         raise FaultInjected(armed.point)
-    if armed.action == "sleep":
+    if armed.action is Action.SLEEP:
         time.sleep(armed.seconds)
         return
-    _signal(armed.action)
-
-
-def _signal(action: Action) -> None | NoReturn:
-    os.kill(os.getpid(), signal.SIGKILL if action == "kill" else signal.SIGSTOP)
-    return None
+    os.kill(os.getpid(), signal.SIGKILL if armed.action is Action.KILL else signal.SIGSTOP)

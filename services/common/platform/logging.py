@@ -34,8 +34,12 @@ def configure(*, service: str, instance: str, log_format: str = "auto", level: s
     renderer: Any = (
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if text else structlog.processors.JSONRenderer(_to_json)
     )
+
+    def who(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        return {"service": service, "instance": instance, **event}
+
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
+        who,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
@@ -61,7 +65,6 @@ def configure(*, service: str, instance: str, log_format: str = "auto", level: s
     # Their lifecycle chatter repeats what we log ourselves; Faust's stall warnings are false under load.
     for name in ("faust", "mode", "aiokafka", "aiohttp.access", "yoyo"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    structlog.contextvars.bind_contextvars(service=service, instance=instance)
 
 
 def get(name: str) -> structlog.stdlib.BoundLogger:

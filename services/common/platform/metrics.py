@@ -17,6 +17,11 @@ WEBHOOK_APPEND_SECONDS: Final = Histogram(
 WEBHOOK_INFLIGHT_BYTES: Final = Gauge("parley_webhook_inflight_bytes", "Bytes handed to the producer and not yet acknowledged")
 BREAKER_OPEN: Final = Gauge("parley_breaker_open", "1 while requests are refused without trying the log")
 
+WEBHOOK_CONNECTIONS: Final = Gauge("parley_webhook_connections", "Open connections on the webhook port")
+WEBHOOK_CONNECTIONS_CLOSED: Final = Counter(
+    "parley_webhook_connections_closed_total", "Connections that we refused or ended, by the limit they broke", ["reason"]
+)
+
 RECORDS_PROCESSED: Final = Counter("parley_records_processed_total", "Records whose effect is durable", ["group", "topic"])
 RECORDS_SKIPPED: Final = Counter(
     "parley_records_skipped_total", "Redelivered records skipped because their effect was already durable", ["group"]

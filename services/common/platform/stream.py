@@ -86,6 +86,8 @@ class _Inflight:
 
 
 class _Thread(driver.AIOKafkaConsumerThread):
+    logger = driver.logger
+
     async def on_start(self) -> None:
         await super().on_start()
         conf = self.app.conf
@@ -93,6 +95,8 @@ class _Thread(driver.AIOKafkaConsumerThread):
 
 
 class _Consumer(driver.Consumer):
+    logger = driver.logger
+
     def __init__(self, *args: Any, callback: Any, **kwargs: Any) -> None:
         app: _App = args[0].app
         self._parley = app
@@ -124,7 +128,7 @@ class _Consumer(driver.Consumer):
         self._parley.next_offsets = dict(want)
         return {**committed, **want}
 
-    async def wait_first(self, *coros: Any, timeout: Any = None) -> WaitResults:
+    async def wait_first(self, *coros: Any, timeout: Any = None) -> WaitResults:  # noqa: ASYNC109 - the parent's signature
         flowing = self.flow_active and not self.suspend_flow.is_set() and self.app.flow_control.is_active()
         if len(coros) != 2 or timeout is not None or not flowing:
             return await super().wait_first(*coros, timeout=timeout)
@@ -142,6 +146,15 @@ def check_log_range(topic: str, partition: int, offset: int, *, start: int, end:
         raise LogRangeError(f"{topic}/{partition}: position {offset} is beyond the log's end {end}; was the topic created anew?")
 
 
+def _log_record(message: Any) -> LogRecord:
+    headers = message.headers
+    if isinstance(headers, Mapping):
+        headers = list(headers.items())
+    return LogRecord(
+        message.topic, message.partition, message.offset, int(message.timestamp * 1000), message.key, message.value, headers or ()
+    )
+
+
 class _Transport(driver.Transport):
     Consumer = _Consumer
 
@@ -157,7 +170,10 @@ class _App(faust.App):
 
 
 class Stream:
-    """One consumer group of one service, reading `topics` and calling `handle` for every batch."""
+    """One consumer group of one service, reading `topics` and calling `handle` for every batch.
+
+    `before_commit` names the fault point between the effect and its acknowledgement.
+    """
 
     def __init__(
         self,
@@ -167,9 +183,10 @@ class Stream:
         bootstrap_servers: str,
         instance: str,
         handle: Handle,
+        before_commit: str,
         positions: Positions | None = None,
     ) -> None:
-        self.group = group
+        self.group, self._before_commit = group, before_commit
         self._topics, self._handle = tuple(topics), handle
         self._app = self._new_app(bootstrap_servers, instance)
         self._app.positions, self._app.sources = positions, frozenset(topics)
@@ -217,36 +234,31 @@ class Stream:
             try:
                 async for batch in stream.noack_take(BATCH, within=WITHIN_SECONDS):
                     await self._process(batch)
-            except Exception as problem:  # the loop's boundary: nothing may acknowledge after a failed effect
+            except Exception as problem:  # noqa: BLE001 - the loop's boundary: nothing may acknowledge after a failed effect
                 self._die(problem)
 
         self._app.agent(source, name=f"{self.group}.read", concurrency=1)(read)
 
     async def _process(self, batch: Sequence[Any]) -> None:
         self._busy = True
-        records = [event.message for event in batch]
+        records = [_log_record(event.message) for event in batch]
         await self._handle(records)
-        fault(f"{self.group.removeprefix('parley.')}.after_emit_before_commit") if self._app.positions is None else fault(
-            "projector.after_pg_commit_before_offset"
-        )
-        size = 0
+        fault(self._before_commit)
         for event in batch:
-            size += len(event.message.value or b"")
             event.ack()
-        self._app.inflight.release(size)
+        self._app.inflight.release(sum(len(record.value or b"") for record in records))
         self._busy = False
         self._count(records)
 
-    def _count(self, records: Sequence[Any]) -> None:
+    def _count(self, records: Sequence[LogRecord]) -> None:
         self._progress_at = time.monotonic()
-        now = time.time()
         by_topic: dict[str, int] = {}
         for record in records:
             by_topic[record.topic] = by_topic.get(record.topic, 0) + 1
-            self._app.next_offsets[record.tp] = record.offset + 1
+            self._app.next_offsets[TP(record.topic, record.partition)] = record.offset + 1
         for topic, count in by_topic.items():
             metrics.RECORDS_PROCESSED.labels(self.group, topic).inc(count)
-        metrics.RECORD_AGE_SECONDS.labels(self.group).observe(max(0.0, now - records[0].timestamp))
+        metrics.RECORD_AGE_SECONDS.labels(self.group).observe(max(0.0, time.time() - records[0].appended_at / 1000))
 
     def why_not_ready(self) -> str | None:
         """None when this worker is in the group and may be given partitions; a spare without any is ready."""

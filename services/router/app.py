@@ -1,0 +1,72 @@
+"""How is the router wired? The only place that constructs its clients.
+
+Crash thinking, for each raw record: the effect is the appended events; the commit is the consumer group's offset, acknowledged
+only after the brokers have every event of the batch. Dying between appends the same events with the same ids again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from services.common.domain import topics
+from services.common.domain.failure import Unprocessable
+from services.common.domain.records import UnrecognizedChange
+from services.common.platform import logging, metrics
+from services.common.platform.avro import Codec
+from services.common.platform.faults import fault
+from services.common.platform.kafka import LogRecord, NewRecord, Producer, wait_for_topics
+from services.common.platform.ops import Ops
+from services.common.platform.stream import Stream
+from services.router.config import RouterSettings
+from services.router.routing import GROUP, Router
+
+log = logging.get(__name__)
+
+
+class RouterApp:
+    """Reads webhooks and send-commands, appends typed events and lane commands."""
+
+    def __init__(self, settings: RouterSettings) -> None:
+        self._settings = settings
+        self._router = Router(Codec(), on_dead_letter=_count_dead_letter, on_unrecognized=_count_unrecognized)
+        self._producer = Producer(bootstrap_servers=settings.kafka_bootstrap_servers, client_id=f"{GROUP}-{settings.instance}")
+        self._stream = Stream(
+            group=GROUP,
+            topics=topics.ROUTER_SOURCES,
+            bootstrap_servers=settings.kafka_bootstrap_servers,
+            instance=settings.instance,
+            handle=self._handle,
+            before_commit="router.after_emit_before_commit",
+        )
+        self._partitions: dict[str, int] = {}
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Serve until asked to stop."""
+        settings = self._settings
+        ops = Ops(service="router", host=settings.ops_host, port=settings.ops_port, ready=self._why_not_ready)
+        await ops.start()
+        self._partitions = await wait_for_topics(settings.kafka_bootstrap_servers, topics.ALL, stopping)
+        if self._partitions and await self._producer.start(stopping):
+            await self._stream.run(stopping)
+            await self._producer.stop()
+        await ops.stop()
+
+    def _why_not_ready(self) -> str | None:
+        return self._stream.why_not_ready() if self._partitions else "waiting for Kafka and its topics"
+
+    async def _handle(self, records: Sequence[LogRecord]) -> None:
+        fault("router.after_fetch")
+        out: list[NewRecord] = []
+        for record in records:
+            out.extend(self._router.route(record))
+        await self._producer.append_all(out, self._partitions, midway=lambda: fault("router.mid_batch_emit"))
+
+
+def _count_dead_letter(problem: Unprocessable) -> None:
+    metrics.DEAD_LETTERS.labels(GROUP, problem.reason).inc()
+    log.warning("record.dead_lettered", reason=str(problem.reason), pointer=problem.pointer)
+
+
+def _count_unrecognized(event: UnrecognizedChange) -> None:
+    metrics.UNRECOGNIZED.labels(event.field or "").inc()

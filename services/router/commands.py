@@ -1,0 +1,77 @@
+"""Is this a send-command, and in which lane does it go? Producers may write Avro or JSON, under any key."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any, Final
+
+import orjson
+
+from services.common.domain.failure import Unprocessable
+from services.common.domain.lanes import Lane
+from services.common.domain.reasons import Reason
+from services.common.domain.records import SendMessage
+from services.common.platform.avro import Codec
+
+MAX_COMMAND_BYTES: Final = 64 * 1024
+_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def decode(value: bytes | None, content_type: bytes | None, codec: Codec) -> SendMessage:
+    """The command in a record. Both forms of the same command give the same result; Unprocessable says what is wrong.
+
+    What stands inside `content` is the gate's business: a command that gets here has an outcome its producer can read.
+    """
+    if value is None:
+        raise Unprocessable(Reason.TOMBSTONE)
+    if len(value) > MAX_COMMAND_BYTES:
+        raise Unprocessable(Reason.COMMAND_SIZE, detail=f"{len(value)} bytes, at most {MAX_COMMAND_BYTES}")
+    as_json = (content_type or b"").strip().lower().startswith(b"application/json") or value[:1] == b"{"
+    return _checked(_from_json(value, codec) if as_json else _from_avro(value, codec))
+
+
+def _from_avro(value: bytes, codec: Codec) -> SendMessage:
+    record = codec.decode(value)
+    if not isinstance(record, SendMessage):
+        raise Unprocessable(Reason.RECORD_TYPE, detail=type(record).__name__)
+    return record
+
+
+def _from_json(value: bytes, codec: Codec) -> SendMessage:
+    try:
+        fields: Any = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        raise Unprocessable(Reason.COMMAND_SYNTAX, detail="not a JSON document") from None
+    if not isinstance(fields, dict):
+        raise Unprocessable(Reason.COMMAND_SYNTAX, detail="not a JSON object")
+    if isinstance(fields.get("content"), dict):
+        fields = {**fields, "content": _dumped(fields["content"])}
+    record = codec.validated(SendMessage, fields)
+    assert isinstance(record, SendMessage)  # noqa: S101 - what `validated` was asked for
+    return record
+
+
+def _dumped(content: dict[str, Any]) -> str:
+    try:
+        return orjson.dumps(content).decode()
+    except orjson.JSONEncodeError:
+        raise Unprocessable(Reason.JSON_DEPTH, pointer="/content") from None
+
+
+def _checked(command: SendMessage) -> SendMessage:
+    command_id = command.command_id.strip().lower()
+    if not _UUID.fullmatch(command_id):
+        raise Unprocessable(Reason.COMMAND_ID, detail="command_id is not a UUID")
+    if command.lane not in tuple(Lane):
+        raise Unprocessable(Reason.LANE_UNKNOWN, detail="lane is none of otp, transactional, bulk")
+    if not command.phone_number_id:
+        raise Unprocessable(Reason.PHONE_MISSING, detail="phone_number_id is empty")
+    if any("\0" in text for text in _texts(command)):
+        raise Unprocessable(Reason.TEXT_NUL)
+    return replace(command, command_id=command_id)
+
+
+def _texts(command: SendMessage) -> list[str]:
+    every = (command.phone_number_id, command.type, command.to, command.recipient, command.policy, command.context_wamid)
+    return [text for text in every if text is not None]
