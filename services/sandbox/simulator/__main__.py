@@ -8,7 +8,6 @@ import sys
 
 import uvloop
 from pydantic import ValidationError
-from pydantic_settings import SettingsError
 
 from services.sandbox.simulator.app import running
 from services.sandbox.simulator.settings import SimulatorSettings
@@ -33,9 +32,6 @@ def main() -> int:
         for one in invalid.errors():
             place = ".".join(str(part) for part in one["loc"])
             print(f"simulator: {invalid.title}: {place}: {one['msg']}", file=sys.stderr)
-        return 2
-    except SettingsError as unreadable:
-        print(f"simulator: {unreadable}", file=sys.stderr)
         return 2
     except OSError as trouble:
         print(

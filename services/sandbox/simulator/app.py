@@ -52,12 +52,8 @@ async def running(settings: SimulatorSettings) -> AsyncIterator[str]:
         rules = Rules()
         graph = GraphEndpoint(exchange=exchange, rules=rules, ledger=ledger, postbox=postbox, chance=chance)
         control = Control(exchange=exchange, rules=rules, ledger=ledger, postbox=postbox)
-        application = web.Application(
-            middlewares=[forget_stamp, explain_mistakes], client_max_size=_MAX_BODY_BYTES
-        )
-        application.add_routes(
-            [*graph.routes(), *control.routes(), web.route("*", "/{path:.*}", unknown_path)]
-        )
+        application = web.Application(middlewares=[forget_stamp, explain_mistakes], client_max_size=_MAX_BODY_BYTES)
+        application.add_routes([*graph.routes(), *control.routes(), web.route("*", "/{path:.*}", unknown_path)])
         delivering = asyncio.create_task(postbox.run())
         try:
             async with _listening(application, settings) as url:

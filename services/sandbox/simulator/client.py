@@ -19,7 +19,7 @@ _SUMMARY = TypeAdapter(Summary)
 _PAGE = 1000
 
 
-class SimulatorRefused(Exception):
+class SimulatorRefusedError(Exception):
     """The simulator did not do what it was asked; carries its status and explanation."""
 
     def __init__(self, status: int, explanation: str) -> None:
@@ -40,8 +40,8 @@ class SimulatorClient:
         sender: str,
         text: str | None = None,
         *,
-        type: str = "text",
-        object: object = None,
+        message_type: str = "text",
+        content: object = None,
         name: str | None = None,
         bsuid: str | None = None,
         context_wamid: str | None = None,
@@ -55,8 +55,8 @@ class SimulatorClient:
             "phone_number_id": phone_number_id,
             "from": sender,
             "text": text,
-            "type": type,
-            "object": object,
+            "type": message_type,
+            "object": content,
             "name": name,
             "bsuid": bsuid,
             "context_wamid": context_wamid,
@@ -70,14 +70,14 @@ class SimulatorClient:
         self,
         action: Action,
         *,
-        next: int | None = None,
+        times: int | None = None,
         seconds: float | None = None,
         phone_number_id: str | None = None,
         to: str | None = None,
     ) -> int:
-        """Misbehave, such as `rules(DropAfter(), next=2)`; the default is once. Returns the rule's id."""
+        """Misbehave, such as `rules(DropAfter(), times=2)`; the default is once. Returns the rule's id."""
         match = Match(phone_number_id=phone_number_id, to=to)
-        rule = RuleSpec(match=match, next=next, seconds=seconds, action=action)
+        rule = RuleSpec(match=match, next=times, seconds=seconds, action=action)
         return int((await self._call("POST", "/rules", rule.model_dump()))["id"])
 
     async def clear_rules(self) -> None:
@@ -105,9 +105,7 @@ class SimulatorClient:
 
     async def add_template(self, waba_id: str, name: str, language: str, **details: object) -> None:
         """Add a template or change one; `details` are the fields of `config.Template`."""
-        await self._call(
-            "POST", "/templates", {"waba_id": waba_id, "name": name, "language": language, **details}
-        )
+        await self._call("POST", "/templates", {"waba_id": waba_id, "name": name, "language": language, **details})
 
     async def add_customer(self, **details: object) -> None:
         """Add a person or change one; `details` are the fields of `config.Customer`."""
@@ -140,9 +138,9 @@ class SimulatorClient:
         told = await self._call("POST", f"/webhooks{_waiting(True, timeout_seconds)}", made)
         return _WEBHOOK.validate_python(told["webhook"])
 
-    async def repeat_webhook(self, id: int, times: int = 1, timeout_seconds: float = 30.0) -> WebhookView:
+    async def repeat_webhook(self, webhook_id: int, times: int = 1, timeout_seconds: float = 30.0) -> WebhookView:
         """Post an earlier webhook again, byte for byte, and wait for its answers."""
-        path = f"/webhooks/{id}/repeat{_waiting(True, timeout_seconds)}"
+        path = f"/webhooks/{webhook_id}/repeat{_waiting(True, timeout_seconds)}"
         return _WEBHOOK.validate_python((await self._call("POST", path, {"times": times}))["webhook"])
 
     async def summary(self) -> Summary:
@@ -177,7 +175,7 @@ class SimulatorClient:
     async def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
         async with self._session.request(method, f"{self.url}/_sim{path}", json=body) as response:
             if response.status >= 400:
-                raise SimulatorRefused(response.status, await response.text())
+                raise SimulatorRefusedError(response.status, await response.text())
             answer: JsonObject = await response.json()
             return answer
 

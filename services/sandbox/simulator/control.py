@@ -99,11 +99,11 @@ class Control:
             web.post("/_sim/quiesce", self.idle),
         ]
 
-    async def health(self, request: web.Request) -> web.Response:
+    async def health(self, _request: web.Request) -> web.Response:
         """Alive, and how much is on its way."""
         return _answer({"status": "ok", "open": self._postbox.open})
 
-    async def reset(self, request: web.Request) -> web.Response:
+    async def reset(self, _request: web.Request) -> web.Response:
         """Back to the configured start: no traffic, no rules, no additions."""
         for forget in self._resets:
             forget()
@@ -138,7 +138,7 @@ class Control:
             customer=customer,
             wamid=wamid,
             timestamp=timestamp,
-            type=said.type,
+            message_type=said.type,
             content={"body": said.text} if said.text is not None else said.object,
             context_wamid=said.context_wamid,
             extra=said.extra,
@@ -155,7 +155,7 @@ class Control:
         self._ledger.planned(update)
         return update
 
-    async def list_rules(self, request: web.Request) -> web.Response:
+    async def list_rules(self, _request: web.Request) -> web.Response:
         """The rules in force."""
         return _answer({"rules": [rule.model_dump() for rule in self._rules.active(time.monotonic())]})
 
@@ -164,12 +164,12 @@ class Control:
         spec = await _read(request, RuleSpec)
         return _answer(self._rules.add(spec, time.monotonic()).model_dump(), 201)
 
-    async def clear_rules(self, request: web.Request) -> web.Response:
+    async def clear_rules(self, _request: web.Request) -> web.Response:
         """Behave again."""
         self._rules.clear()
         return _answer({})
 
-    async def list_numbers(self, request: web.Request) -> web.Response:
+    async def list_numbers(self, _request: web.Request) -> web.Response:
         """The numbers, without their tokens."""
         numbers = self._exchange.numbers.values()
         return _answer({"numbers": [number.model_dump(exclude={"token"}) for number in numbers]})
@@ -180,7 +180,7 @@ class Control:
         self._exchange.numbers[number.phone_number_id] = number
         return _answer(number.model_dump(exclude={"token"}), 201)
 
-    async def list_templates(self, request: web.Request) -> web.Response:
+    async def list_templates(self, _request: web.Request) -> web.Response:
         """The templates of all accounts."""
         return _answer({"templates": [one.model_dump() for one in self._exchange.templates.values()]})
 
@@ -198,7 +198,7 @@ class Control:
         self._exchange.people.put(customer)
         return _answer(customer.model_dump(), 201)
 
-    async def show_behaviour(self, request: web.Request) -> web.Response:
+    async def show_behaviour(self, _request: web.Request) -> web.Response:
         """How Meta behaves now."""
         return _answer(self._exchange.behaviour.model_dump())
 
@@ -243,7 +243,7 @@ class Control:
         settled = self._postbox.post(webhook)
         return await self._told({"id": webhook.id}, settled if _flag(request, "wait") else None, request)
 
-    async def summary(self, request: web.Request) -> web.Response:
+    async def summary(self, _request: web.Request) -> web.Response:
         """Totals, double accepts and worst seconds of the whole run."""
         return _answer(dataclasses.asdict(self._ledger.summary()))
 
@@ -269,9 +269,7 @@ async def explain_mistakes(request: web.Request, handler: Handler) -> web.Stream
     try:
         return await handler(request)
     except ValidationError as invalid:
-        mistakes = [
-            {"field": ".".join(map(str, one["loc"])), "mistake": one["msg"]} for one in invalid.errors()
-        ]
+        mistakes = [{"field": ".".join(map(str, one["loc"])), "mistake": one["msg"]} for one in invalid.errors()]
         return _answer({"error": "invalid request", "mistakes": mistakes}, 400)
     except orjson.JSONDecodeError:
         return _answer({"error": "the body is no JSON"}, 400)

@@ -81,9 +81,7 @@ class Exchange:
         """Add a template or replace the one of the same name and language."""
         self.templates[(template.waba_id, template.name, template.language)] = template
 
-    def heard(
-        self, number: Number, customer: Customer, *, spoke_at: float, monotonic: float, opens: bool
-    ) -> None:
+    def heard(self, number: Number, customer: Customer, *, spoke_at: float, monotonic: float, opens: bool) -> None:
         """A customer wrote: it counts against the number's throughput and opens the window."""
         self._second(number).count(monotonic)
         if opens:
@@ -91,12 +89,8 @@ class Exchange:
 
     def decide(self, number: Number, body: JsonObject, at: Moment) -> Acceptance | Refusal:
         """Take a well-formed message or say no: by number's rate, recipient, content, pair's rate."""
-        if self.behaviour.throughput_limit and not self._second(number).admits(
-            at.monotonic, number.throughput
-        ):
-            return Refusal(
-                code=THROUGHPUT, details="Message failed to send because there were too many messages sent."
-            )
+        if self.behaviour.throughput_limit and not self._second(number).admits(at.monotonic, number.throughput):
+            return Refusal(code=THROUGHPUT, details="Message failed to send because there were too many messages sent.")
         entered = str(body.get("to") or body.get("recipient"))
         customer = self.people.find(entered)
         if customer.wa_id is not None and customer.wa_id == _digits(number.display_phone_number):
@@ -109,13 +103,9 @@ class Exchange:
             details = "Too many messages sent from this phone number to the same recipient in a short time."
             return Refusal(code=PAIR_RATE, details=details)
         category, is_window_closed = judged
-        return Acceptance(
-            customer=customer, entered=entered, category=category, is_window_closed=is_window_closed
-        )
+        return Acceptance(customer=customer, entered=entered, category=category, is_window_closed=is_window_closed)
 
-    def _judge_content(
-        self, number: Number, customer: Customer, body: JsonObject, at: Moment
-    ) -> tuple[str, bool] | Refusal:
+    def _judge_content(self, number: Number, customer: Customer, body: JsonObject, at: Moment) -> tuple[str, bool] | Refusal:
         """(price category, fails later on the window), or why the content may not go out."""
         content = body.get("template")
         if body.get("type") == "template" and isinstance(content, dict):
@@ -131,18 +121,14 @@ class Exchange:
             return "service", False
         if self.behaviour.window == "async":
             return "service", True
-        details = (
-            "Message failed to send because more than 24 hours have passed since the customer last replied."
-        )
+        details = "Message failed to send because more than 24 hours have passed since the customer last replied."
         return Refusal(code=WINDOW_CLOSED, details=details)
 
     def _second(self, number: Number) -> policy.SlidingSecond:
         return self._seconds.setdefault(number.phone_number_id, policy.SlidingSecond())
 
     def _pair_policy(self) -> policy.PairPolicy:
-        return policy.PairPolicy(
-            interval_seconds=self.behaviour.pair_interval_seconds, burst=self.behaviour.pair_burst
-        )
+        return policy.PairPolicy(interval_seconds=self.behaviour.pair_interval_seconds, burst=self.behaviour.pair_burst)
 
 
 def _digits(name: str) -> str:

@@ -8,6 +8,7 @@ import random
 import secrets
 import socket
 import struct
+from typing import NamedTuple
 
 import orjson
 from aiohttp import web
@@ -45,9 +46,7 @@ def new_wamid() -> str:
 class GraphEndpoint:
     """Decides each message and records the decision before it answers."""
 
-    def __init__(
-        self, *, exchange: Exchange, rules: Rules, ledger: Ledger, postbox: Postbox, chance: random.Random
-    ) -> None:
+    def __init__(self, *, exchange: Exchange, rules: Rules, ledger: Ledger, postbox: Postbox, chance: random.Random) -> None:
         self._exchange = exchange
         self._rules = rules
         self._ledger = ledger
@@ -70,21 +69,15 @@ class GraphEndpoint:
         number = self._exchange.numbers.get(phone_number_id)
         refusal = _refuse_caller(request, phone_number_id, number) or refuse_shape(draft)
         if refusal is not None or number is None or draft.body is None:
-            return visit.refused(
-                refusal or Refusal(code=INVALID_PARAMETER, details="Unsupported post request.")
-            )
+            return visit.refused(refusal or Refusal(code=INVALID_PARAMETER, details="Unsupported post request."))
         if draft.is_read_receipt:
             return self._mark_read(visit, draft.body)
         judged = self._exchange.decide(number, draft.body, at)
         if isinstance(judged, Refusal):
-            response = visit.refused(judged)
-        else:
-            response = self._accept(visit, number, draft, judged, rule)
-        return response if rule is None else await _misbehave_after(request, response, rule)
+            return await _misbehave_after(request, visit.refused(judged), rule)
+        return await _misbehave_after(request, self._accept(visit, number, draft, judged, rule), rule)
 
-    def _accept(
-        self, visit: _Visit, number: Number, draft: Draft, acceptance: Acceptance, rule: Rule | None
-    ) -> web.Response:
+    def _accept(self, visit: _Visit, number: Number, draft: Draft, acceptance: Acceptance, rule: Rule | None) -> web.Response:
         """Record the acceptance, plan its statuses, and make the answer a client should get."""
         wamid = new_wamid()
         decision: Decision = "accepted"
@@ -101,7 +94,7 @@ class GraphEndpoint:
             draw=self._chance.random,
         )
         for step in steps:
-            self._plan(visit.at, number, draft, acceptance, wamid, step)
+            self._plan(_Sent(visit.at, number, draft, acceptance, wamid), step)
         body = success(
             entered=acceptance.entered,
             customer=acceptance.customer,
@@ -110,26 +103,24 @@ class GraphEndpoint:
         )
         return _json(body, 200)
 
-    def _plan(
-        self, at: Moment, number: Number, draft: Draft, acceptance: Acceptance, wamid: str, step: Step
-    ) -> None:
+    def _plan(self, sent: _Sent, step: Step) -> None:
         value = status_value(
-            number=number,
-            customer=acceptance.customer,
-            wamid=wamid,
+            number=sent.number,
+            customer=sent.acceptance.customer,
+            wamid=sent.wamid,
             status=step.status,
-            timestamp=int(at.epoch_ms / 1000.0 + step.happens_after),
-            opaque=draft.opaque,
-            category=acceptance.category,
+            timestamp=int(sent.at.epoch_ms / 1000.0 + step.happens_after),
+            opaque=sent.draft.opaque,
+            category=sent.acceptance.category,
             refusal=step.refusal,
         )
         update = Update(
             id=self._ledger.last_update + 1,
-            waba_id=number.waba_id,
+            waba_id=sent.number.waba_id,
             kind="status",
-            wamid=wamid,
+            wamid=sent.wamid,
             status=step.status,
-            due_at=at.epoch_ms + step.leaves_after * 1000.0,
+            due_at=sent.at.epoch_ms + step.leaves_after * 1000.0,
             value=value,
         )
         self._ledger.planned(update)
@@ -138,9 +129,7 @@ class GraphEndpoint:
     def _mark_read(self, visit: _Visit, body: JsonObject) -> web.Response:
         """A read receipt is a call, not a message: it counts against no limit and has no status."""
         if not self._ledger.is_inbound(str(body.get("message_id"))):
-            return visit.refused(
-                Refusal(code=VALUE_NOT_VALID, details="Param message_id is not a known message.")
-            )
+            return visit.refused(Refusal(code=VALUE_NOT_VALID, details="Param message_id is not a known message."))
         visit.read_receipt()
         return _json({"success": True}, 200)
 
@@ -157,12 +146,20 @@ class GraphEndpoint:
         return _reset(request)
 
 
+class _Sent(NamedTuple):
+    """An accepted message, as far as its statuses speak of it."""
+
+    at: Moment
+    number: Number
+    draft: Draft
+    acceptance: Acceptance
+    wamid: str
+
+
 class _Visit:
     """One request on its way through the endpoint: everything its ledger entry needs."""
 
-    def __init__(
-        self, ledger: Ledger, at: Moment, phone_number_id: str, draft: Draft, rule: int | None
-    ) -> None:
+    def __init__(self, ledger: Ledger, at: Moment, phone_number_id: str, draft: Draft, rule: int | None) -> None:
         self.at = at
         self._ledger = ledger
         self._phone_number_id = phone_number_id
@@ -201,7 +198,7 @@ class _Visit:
             phone_number_id=self._phone_number_id,
             recipient=self._draft.recipient,
             opaque=self._draft.opaque,
-            type=self._draft.type,
+            message_type=self._draft.type,
             decision=decision,
             wamid=wamid,
             code=code,
@@ -210,7 +207,7 @@ class _Visit:
         )
 
 
-async def unknown_path(request: web.Request) -> web.Response:
+async def unknown_path(_request: web.Request) -> web.Response:
     """Graph's answer to everything it does not know."""
     return _json(error(Refusal(code=UNKNOWN_PATH, details="Unknown path components."), "A"), 400)
 
@@ -231,8 +228,10 @@ def _refuse_caller(request: web.Request, phone_number_id: str, number: Number | 
     return None
 
 
-async def _misbehave_after(request: web.Request, response: web.Response, rule: Rule) -> web.Response:
+async def _misbehave_after(request: web.Request, response: web.Response, rule: Rule | None) -> web.Response:
     """Misbehaviour that keeps the decision and spoils its answer."""
+    if rule is None:
+        return response
     if isinstance(rule.action, Delay):
         await asyncio.sleep(rule.action.seconds)
     elif isinstance(rule.action, DropAfter):

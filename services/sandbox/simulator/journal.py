@@ -21,7 +21,7 @@ class Journal:
     def append(self, kind: str, fact: JsonObject) -> None:
         """Write one fact."""
         if self._file is not None:
-            line = orjson.dumps({"kind": kind, **fact}, option=orjson.OPT_APPEND_NEWLINE)
+            line = orjson.dumps({**fact, "fact": kind}, option=orjson.OPT_APPEND_NEWLINE)
             while line:
                 line = line[os.write(self._file, line) :]
 
@@ -42,7 +42,7 @@ def read(path: Path | None) -> Iterator[JsonObject]:
             if not line.endswith(b"\n"):
                 continue
             fact = orjson.loads(line)
-            if fact["kind"] == "reset":
+            if fact["fact"] == "reset":
                 facts.clear()
             else:
                 facts.append(fact)

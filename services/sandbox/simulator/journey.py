@@ -55,9 +55,7 @@ def _fate(
 ) -> Refusal | None:
     """Why a message that was accepted never reaches the person, if so."""
     if is_window_closed:
-        details = (
-            "Message failed to send because more than 24 hours have passed since the customer last replied."
-        )
+        details = "Message failed to send because more than 24 hours have passed since the customer last replied."
         return Refusal(code=WINDOW_CLOSED, details=details)
     if category == "marketing" and not customer.accepts_marketing:
         return Refusal(code=MARKETING_STOPPED, details="The user stopped marketing messages.")

@@ -86,7 +86,7 @@ class Ledger:
         phone_number_id: str,
         recipient: str | None,
         opaque: str | None,
-        type: str | None,
+        message_type: str | None,
         decision: Decision,
         wamid: str | None = None,
         code: int | None = None,
@@ -101,7 +101,7 @@ class Ledger:
             phone_number_id=phone_number_id,
             recipient=recipient,
             opaque=opaque,
-            type=type,
+            type=message_type,
             decision=decision,
             wamid=wamid,
             code=code,
@@ -114,9 +114,7 @@ class Ledger:
 
     def heard(self, fact: JsonObject, *, phone_number_id: str, monotonic: float, wamid: str) -> None:
         """Record an inbound message; `fact` is what a restart needs to know of it."""
-        self._journal.append(
-            "inbound", {"phone_number_id": phone_number_id, "monotonic": monotonic, "wamid": wamid, **fact}
-        )
+        self._journal.append("inbound", {"phone_number_id": phone_number_id, "monotonic": monotonic, "wamid": wamid, **fact})
         self._count_inbound(phone_number_id, monotonic, wamid)
 
     def planned(self, update: Update) -> None:
@@ -184,9 +182,9 @@ class Ledger:
         """Up to `limit` webhooks with an id above `after`."""
         return _page(self._webhooks, after, limit, self.last_webhook)
 
-    def webhook(self, id: int) -> Webhook | None:
+    def webhook(self, webhook_id: int) -> Webhook | None:
         """One webhook, unless it was forgotten."""
-        return self._webhooks.get(id)
+        return self._webhooks.get(webhook_id)
 
     def summary(self) -> Summary:
         """Totals of the whole run."""
@@ -216,7 +214,7 @@ class Ledger:
         inbound: list[JsonObject] = []
         updates: dict[int, Update] = {}
         for fact in facts:
-            kind = fact.pop("kind")
+            kind = fact.pop("fact")
             if kind == "request":
                 self._count_arrival(_ARRIVAL.validate_python(fact))
             elif kind == "inbound":
@@ -238,8 +236,8 @@ class Ledger:
     def _restore_webhook(self, kind: str, fact: JsonObject, updates: dict[int, Update]) -> None:
         if kind == "webhook":
             webhook, carried = _webhook_of(fact)
-            for id in carried:
-                updates.pop(id, None)
+            for update_id in carried:
+                updates.pop(update_id, None)
             self._count_webhook(webhook)
             return
         known = self._webhooks.get(_ID.validate_python(fact.pop("webhook")))
@@ -356,7 +354,7 @@ _STORED = TypeAdapter(_Stored)
 
 def _page(records: dict[int, _R], after: int, limit: int, last: int) -> list[_R]:
     first = max(after + 1, next(iter(records), last + 1))
-    return [records[id] for id in range(first, min(last, first + limit - 1) + 1)]
+    return [records[number] for number in range(first, min(last, first + limit - 1) + 1)]
 
 
 def _forget(records: dict[int, _R], keep: int) -> int:

@@ -76,21 +76,23 @@ def _refuse_recipient(body: Mapping[str, object]) -> Refusal | None:
     return None
 
 
-def _refuse_content(body: Mapping[str, object], type: str | None) -> Refusal | None:
-    if type not in _TYPES:
+def _refuse_content(body: Mapping[str, object], kind: str | None) -> Refusal | None:
+    if kind not in _TYPES:
         return Refusal(code=INVALID_PARAMETER, details=f"Param type must be one of {', '.join(_TYPES)}.")
-    content = body.get(type)
-    if type == "contacts":
+    content = body.get(kind)
+    if kind == "contacts":
         return None if isinstance(content, list) and content else _missing("contacts")
     if not isinstance(content, dict):
-        return _missing(type)
-    if type == "text":
+        return _missing(kind)
+    return _refuse_object(content, kind)
+
+
+def _refuse_object(content: Mapping[str, object], kind: str) -> Refusal | None:
+    if kind == "text":
         return _refuse_text(content)
-    if type == "template":
+    if kind == "template":
         return _refuse_template(content)
-    if type in _MEDIA:
-        return _refuse_media(content, type)
-    return None
+    return _refuse_media(content, kind) if kind in _MEDIA else None
 
 
 def _refuse_text(content: Mapping[str, object]) -> Refusal | None:
@@ -117,14 +119,12 @@ def _refuse_template(content: Mapping[str, object]) -> Refusal | None:
     return None
 
 
-def _refuse_media(content: Mapping[str, object], type: str) -> Refusal | None:
+def _refuse_media(content: Mapping[str, object], kind: str) -> Refusal | None:
     given = [name for name in ("id", "link") if _text(content, name)]
     if not given:
-        return _missing(f"{type}['id'] or {type}['link']")
+        return _missing(f"{kind}['id'] or {kind}['link']")
     if len(given) == 2:
-        return Refusal(
-            code=VALUE_NOT_VALID, details=f"Params {type}['id'] and {type}['link'] exclude each other."
-        )
+        return Refusal(code=VALUE_NOT_VALID, details=f"Params {kind}['id'] and {kind}['link'] exclude each other.")
     return None
 
 

@@ -81,7 +81,7 @@ def inbound_value(
     customer: Customer,
     wamid: str,
     timestamp: int,
-    type: str,
+    message_type: str,
     content: object,
     context_wamid: str | None = None,
     extra: Mapping[str, object] | None = None,
@@ -92,7 +92,7 @@ def inbound_value(
         message["from"] = customer.wa_id
     if customer.bsuid is not None:
         message["from_user_id"] = customer.bsuid
-    message |= {"id": wamid, "timestamp": str(timestamp), "type": type, type: content}
+    message |= {"id": wamid, "timestamp": str(timestamp), "type": message_type, message_type: content}
     if context_wamid is not None:
         message["context"] = {"from": number.display_phone_number, "id": context_wamid}
     message |= extra or {}

@@ -124,15 +124,11 @@ def _components(content: Mapping[str, object]) -> list[tuple[str, list[Mapping[s
         if isinstance(component, dict):
             parameters = component.get("parameters")
             listed = parameters if isinstance(parameters, list) else []
-            found.append(
-                (str(component.get("type")).lower(), [one for one in listed if isinstance(one, dict)])
-            )
+            found.append((str(component.get("type")).lower(), [one for one in listed if isinstance(one, dict)]))
     return found
 
 
-def _refuse_parameters(
-    template: Template, components: list[tuple[str, list[Mapping[str, object]]]]
-) -> Refusal | None:
+def _refuse_parameters(template: Template, components: list[tuple[str, list[Mapping[str, object]]]]) -> Refusal | None:
     expected = {
         "header": template.header_parameters,
         "body": len(template.body_parameter_names) or template.body_parameters,

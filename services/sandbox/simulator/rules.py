@@ -108,13 +108,9 @@ class Rules:
 
     def active(self, now: float) -> list[Rule]:
         """What is still in force at `now`."""
-        over = [
-            rule.id
-            for rule in self._rules.values()
-            if rule.left == 0 or (rule.until is not None and now >= rule.until)
-        ]
-        for id in over:
-            del self._rules[id]
+        over = [rule.id for rule in self._rules.values() if rule.left == 0 or (rule.until is not None and now >= rule.until)]
+        for rule_id in over:
+            del self._rules[rule_id]
         return list(self._rules.values())
 
     def clear(self) -> None:

@@ -87,13 +87,9 @@ class Postbox:
         self._due.put_nowait(webhook)
         return future
 
-    def compose(
-        self, body: bytes, *, what: Sequence[What], signature: Signature, retries: bool, posts: int
-    ) -> Webhook:
+    def compose(self, body: bytes, *, what: Sequence[What], signature: Signature, retries: bool, posts: int) -> Webhook:
         """Record a webhook with any bytes and any signature."""
-        return self._ledger.composed(
-            body, what, created_at=_now_ms(), signature=signature, retries=retries, posts=posts
-        )
+        return self._ledger.composed(body, what, created_at=_now_ms(), signature=signature, retries=retries, posts=posts)
 
     async def wait_idle(self, timeout_seconds: float) -> bool:
         """True when no update and no webhook is on its way; False when that did not happen in time."""
