@@ -10,19 +10,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.parse import urlsplit
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _POLL_SECONDS: Final = 0.02
 _LOG_TAIL: Final = 40
 
 
-class ProcessFailed(AssertionError):
+class ProcessError(AssertionError):
     """The process did not do in time what the test waited for; the text ends with the last lines of its log."""
 
 
@@ -47,16 +46,14 @@ class ServiceProcess:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
         self.kill()
         self._directory.cleanup()
 
     def start(self, **more: str) -> Self:
         """Start it (again), with `more` variables for this life only."""
         if self.alive:
-            raise ProcessFailed(f"{self.name} runs already")
+            raise ProcessError(f"{self.name} runs already")
         self._life_from = self._path.stat().st_size
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
         with self._path.open("ab") as out:
@@ -102,14 +99,15 @@ class ServiceProcess:
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and text of an operations page; status 0 when nobody answers."""
+        connection = HTTPConnection(urlsplit(self.ops_url).netloc, timeout=5.0)
         try:
-            with urlopen(self.ops_url + path, timeout=5.0) as answer:
-                return int(answer.status), answer.read().decode()
-        except HTTPError as refused:
-            with refused:
-                return refused.code, refused.read().decode()
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
         except (OSError, HTTPException):
             return 0, ""
+        finally:
+            connection.close()
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's samples that carry these labels; 0 when there is none."""
@@ -132,17 +130,15 @@ class ServiceProcess:
         return self.events(name)[0]
 
     def wait_until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
-        """Poll until `condition`; ProcessFailed after the time, or at once when the process has ended."""
+        """Poll until `condition`; ProcessError after the time, or at once when the process has ended."""
         deadline = time.monotonic() + seconds
         while not condition():
             if not self.alive:
                 if condition():
                     return
-                raise ProcessFailed(
-                    f"{self.name} ended with {self.returncode}, expected it to {what}\n{self._tail()}"
-                )
+                raise ProcessError(f"{self.name} ended with {self.returncode}, expected it to {what}\n{self._tail()}")
             if time.monotonic() > deadline:
-                raise ProcessFailed(f"{self.name} did not {what} within {seconds} s\n{self._tail()}")
+                raise ProcessError(f"{self.name} did not {what} within {seconds} s\n{self._tail()}")
             time.sleep(_POLL_SECONDS)
 
     @property
@@ -156,7 +152,7 @@ class ServiceProcess:
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise ProcessFailed(f"{self.name} did not end within {seconds} s\n{self._tail()}") from None
+            raise ProcessError(f"{self.name} did not end within {seconds} s\n{self._tail()}") from None
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if it still runs."""
