@@ -1,0 +1,127 @@
+"""How does Kafka run without Docker? Apache's own jars on the machine's Java, one KRaft node on the loopback interface."""
+
+from __future__ import annotations
+
+import base64
+import re
+import signal
+import subprocess
+import uuid
+from pathlib import Path
+
+from services.sandbox.child import Child, last_lines
+from services.sandbox.kafka_jars import Java, check_jars, find_java, jars
+from services.sandbox.kafka_probe import wait_until_serving
+from services.sandbox.kafka_settings import DEFAULT_HEAP, LOG_CONFIG, as_file, broker_properties, kafka_version
+from services.sandbox.ports import free_port
+from services.sandbox.problems import ProviderError
+
+START_SECONDS = 90.0
+STOP_SECONDS = 20.0
+FORMAT_SECONDS = 60.0
+LOOPBACK = "127.0.0.1"
+
+
+class NativeKafka:
+    """One broker over one data directory; address and data survive `kill`, `stop` and `restart`."""
+
+    def __init__(self, data_dir: Path, *, port: int | None = None, heap: str = DEFAULT_HEAP, java: Java | None = None) -> None:
+        """Raises ProviderError, before anything is written or downloaded, when this machine cannot run it."""
+        self._java = java or find_java()
+        check_jars()
+        self._data_dir = data_dir
+        self._heap = heap
+        self._port = port or free_port()
+        self._controller_port = free_port()
+        self._child: Child | None = None
+        self.bootstrap_servers = f"{LOOPBACK}:{self._port}"
+        self.version = kafka_version()
+        self.log_path: Path | None = data_dir / "kafka.log"
+        self.description = f"Apache Kafka {self.version} (native, Java {self._java.major})"
+
+    @property
+    def pid(self) -> int | None:
+        """None while it does not run."""
+        return self._child.pid if self._child and self._child.exit_code is None else None
+
+    def start(self) -> None:
+        """Return when clients can work; ProviderError with the end of the log if that does not happen. Running: does nothing."""
+        if self.pid is not None:
+            return
+        classpath = f"{jars()}/*"
+        settings = self._write_settings()
+        if not (self._data_dir / "log" / "meta.properties").exists():
+            self._format(classpath, settings)
+        log_path = self._data_dir / "kafka.log"
+        child = Child([*self._jvm(classpath), "kafka.Kafka", str(settings)], log_path=log_path, cwd=self._data_dir)
+        self._child = child
+        if not wait_until_serving(self.bootstrap_servers, START_SECONDS, lambda: child.exit_code is not None):
+            self.kill()
+            raise ProviderError(f"Kafka did not start, its log ends with:\n{last_lines(log_path)}")
+
+    def stop(self) -> None:
+        """Graceful; the data stays. Not running: does nothing."""
+        if self._child:
+            self._child.stop(STOP_SECONDS)
+
+    def kill(self) -> None:
+        """SIGKILL: what a machine that loses power does to a broker."""
+        if self._child:
+            self._child.kill()
+
+    def restart(self) -> None:
+        """Start again after `kill` or `stop`, with the same address and data."""
+        self.start()
+
+    def pause(self) -> None:
+        """SIGSTOP: the broker hangs but keeps its connections, until `resume`."""
+        self._send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._send(signal.SIGCONT)
+
+    def _send(self, which: signal.Signals) -> None:
+        if self._child and self._child.exit_code is None:
+            self._child.send(which)
+
+    def _jvm(self, classpath: str) -> list[str]:
+        return [
+            self._java.path,
+            f"-Xmx{self._heap}",
+            "-XX:+UseSerialGC",
+            "-XX:+ExitOnOutOfMemoryError",
+            f"-Dlog4j2.configurationFile={LOG_CONFIG}",
+            "-cp",
+            classpath,
+        ]
+
+    def _write_settings(self) -> Path:
+        self._data_dir.mkdir(parents=True, exist_ok=True)
+        listeners = f"PLAINTEXT://{self.bootstrap_servers},CONTROLLER://{LOOPBACK}:{self._controller_port}"
+        settings = broker_properties(
+            listeners=listeners,
+            advertised_listeners=f"PLAINTEXT://{self.bootstrap_servers}",
+            inter_broker_listener_name="PLAINTEXT",
+            controller_quorum_voters=f"1@{LOOPBACK}:{self._controller_port}",
+            log_dirs=str(self._data_dir / "log"),
+        )
+        path = self._data_dir / "server.properties"
+        path.write_text(as_file(settings))
+        return path
+
+    def _format(self, classpath: str, settings: Path) -> None:
+        command = [*self._jvm(classpath), "kafka.tools.StorageTool", "format", f"--cluster-id={_cluster_id()}"]
+        run = subprocess.run(
+            [*command, "--config", str(settings)], capture_output=True, text=True, timeout=FORMAT_SECONDS, check=False
+        )
+        if run.returncode != 0:
+            raise ProviderError(f"Kafka's storage could not be formatted: {_last_line(run.stdout + run.stderr)}")
+
+
+def _cluster_id() -> str:
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+
+
+def _last_line(output: str) -> str:
+    lines = [line for line in re.split(r"[\r\n]+", output) if line.strip()]
+    return lines[-1] if lines else "no message."
