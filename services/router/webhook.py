@@ -95,7 +95,7 @@ def _document(body: bytes) -> dict[str, Any]:
 
 def _syntax_reason(problem: orjson.JSONDecodeError) -> Reason:
     text = str(problem).lower()
-    if "recursion" in text:
+    if "depth limit" in text:
         return Reason.JSON_DEPTH
     return Reason.JSON_ENCODING if any(hint in text for hint in _ENCODING_HINTS) else Reason.JSON_SYNTAX
 

@@ -1,0 +1,122 @@
+"""Do schema files, dataclasses and the lock of ids say the same?"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
+from avro.schema import parse
+from fastavro.utils import generate_many
+
+import schemas
+from services.common.domain.failure import Unprocessable
+from services.common.domain.reasons import Reason
+from services.common.domain.records import FULL_NAMES, Record, SendMessage
+from services.common.platform.avro import Codec
+
+FOLDER = Path(schemas.__file__).parent
+LOCK: dict[str, dict[str, Any]] = json.loads((FOLDER / "ids.lock.json").read_text("utf-8"))
+BY_NAME = {name: cls for cls, name in FULL_NAMES.items()}
+PRIMITIVES = {str: {"string"}, int: {"int", "long"}}
+
+
+def newest(name: str) -> dict[str, Any]:
+    entry = max((e for e in LOCK.values() if e["name"] == name), key=lambda e: int(e["version"]))
+    loaded: dict[str, Any] = json.loads((FOLDER / entry["file"]).read_text("utf-8"))
+    return loaded
+
+
+def test_every_record_has_exactly_one_schema_and_every_schema_one_record() -> None:
+    assert {entry["name"] for entry in LOCK.values()} == set(BY_NAME)
+    assert {path.name for path in FOLDER.glob("*.avsc")} == {entry["file"] for entry in LOCK.values()}
+
+
+@pytest.mark.parametrize("schema_id", LOCK)
+def test_a_released_schema_never_changes(schema_id: str) -> None:
+    entry = LOCK[schema_id]
+    assert hashlib.sha256((FOLDER / entry["file"]).read_bytes()).hexdigest() == entry["sha256"]
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_the_dataclass_mirrors_its_schema(name: str) -> None:
+    hints = typing.get_type_hints(BY_NAME[name])
+    fields = dataclasses.fields(BY_NAME[name])
+    columns = newest(name)["fields"]
+    assert {f.name for f in fields} == {c["name"] for c in columns}
+    by_column = {c["name"]: c for c in columns}
+    for field in fields:
+        column, hint = by_column[field.name], hints[field.name]
+        nullable = isinstance(hint, types.UnionType)
+        base = next(a for a in typing.get_args(hint) if a is not type(None)) if nullable else hint
+        declared = column["type"][1] if nullable else column["type"]
+        assert isinstance(column["type"], list) is nullable, field.name
+        assert (declared["type"] if isinstance(declared, dict) else declared) in PRIMITIVES[base], field.name
+        has_default = field.default is not dataclasses.MISSING
+        assert ("default" in column) is has_default, field.name
+        assert not has_default or column["default"] == field.default, field.name
+        assert field.name.endswith("_at") is isinstance(declared, dict), "instants, and only they, are timestamp-millis"
+        assert column["doc"]
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_generated_records_survive_a_round_trip(name: str) -> None:
+    codec = Codec()
+    plain = json.loads(json.dumps(newest(name)).replace('{"type": "long", "logicalType": "timestamp-millis"}', '"long"'))
+    for value in generate_many(plain, 25):
+        record: Record = BY_NAME[name](**typing.cast("dict[str, Any]", value))
+        assert codec.decode(codec.encode(record)) == record
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_every_version_reads_every_other(name: str) -> None:
+    texts = [(FOLDER / e["file"]).read_text("utf-8") for e in LOCK.values() if e["name"] == name]
+    for writer in texts:
+        for reader in texts:
+            assert compatible(reader, writer)
+
+
+def test_the_compatibility_check_sees_a_field_without_a_default() -> None:
+    released = newest("parley.commands.SendMessage")
+    edited = {**released, "fields": [*released["fields"], {"name": "campaign", "type": "string"}]}
+    assert not compatible(json.dumps(edited), json.dumps(released))
+
+
+def compatible(reader: str, writer: str) -> bool:
+    result = ReaderWriterCompatibilityChecker().get_compatibility(parse(reader), parse(writer))
+    return bool(result.compatibility is SchemaCompatibilityType.compatible)
+
+
+FRAMED = Codec().encode(SendMessage(command_id="c", phone_number_id="1", type="text", content="{}"))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        pytest.param(b"", Reason.AVRO_SYNTAX, id="nothing"),
+        pytest.param(b"{}", Reason.AVRO_SYNTAX, id="not framed"),
+        pytest.param(b"\x00\x00\x00\x03\xe7" + FRAMED[5:], Reason.UNKNOWN_SCHEMA, id="an id nobody gave"),
+        pytest.param(FRAMED[:-2], Reason.AVRO_SYNTAX, id="cut short"),
+        pytest.param(FRAMED + b"\x00", Reason.AVRO_SYNTAX, id="trailing bytes"),
+        pytest.param(FRAMED[:5] + b"\xff" * 64, Reason.AVRO_SYNTAX, id="rubbish behind a right frame"),
+    ],
+)
+def test_bytes_that_are_no_record_are_named(data: bytes, reason: Reason) -> None:
+    with pytest.raises(Unprocessable) as caught:
+        Codec().decode(data)
+    assert caught.value.reason is reason
+
+
+def test_missing_and_mistyped_fields_are_named() -> None:
+    with pytest.raises(Unprocessable, match="missing: phone_number_id, type, content"):
+        Codec().validated(SendMessage, {"command_id": "c"})
+    with pytest.raises(Unprocessable, match="wrong type: expires_at"):
+        Codec().validated(
+            SendMessage, {"command_id": "c", "phone_number_id": "1", "type": "t", "content": "{}", "expires_at": "soon"}
+        )
