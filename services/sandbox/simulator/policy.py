@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import insort
-from collections import deque
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -18,31 +17,38 @@ from services.sandbox.simulator.errors import (
 )
 
 WINDOW_SECONDS = 24 * 3600.0
+_STAMPS_TRIMMED = 4096
 
 
 @dataclass(slots=True)
 class SlidingSecond:
-    """What passed in the last second. Two messages exactly one second apart do not share a second."""
+    """What passed lately, in order. Two messages exactly one second apart do not share a second."""
 
-    _stamps: deque[float] = field(default_factory=deque)
+    _stamps: list[float] = field(default_factory=list)
 
     def count(self, at: float) -> None:
         """Take something into account that cannot be refused: an inbound message."""
-        while self._stamps and self._stamps[0] <= at - 2.0:
-            self._stamps.popleft()
-        if self._stamps and at < self._stamps[-1]:
-            insort(self._stamps, at)
-        else:
-            self._stamps.append(at)
+        insort(self._stamps, at)
+        if len(self._stamps) > _STAMPS_TRIMMED and self._stamps[_STAMPS_TRIMMED // 2] <= at - 2.0:
+            del self._stamps[: _STAMPS_TRIMMED // 2]
 
     def admits(self, at: float, limit: int) -> bool:
         """True, and counted, if no sliding second then holds more than `limit`; a refused one costs nothing.
 
         Stamps may come slightly out of order, so every second that contains `at` is checked.
         """
-        near = [stamp for stamp in self._stamps if at - 1.0 < stamp < at + 1.0]
-        insort(near, at)
-        if worst_second(near) > limit:
+        first = bisect_left(self._stamps, at - 1.0)
+        while first < len(self._stamps) and at - self._stamps[first] >= 1.0:
+            first += 1
+        while first > 0 and at - self._stamps[first - 1] < 1.0:
+            first -= 1
+        is_newest = not self._stamps or self._stamps[-1] <= at
+        if is_newest:
+            is_full = len(self._stamps) - first >= limit
+        else:
+            near = self._stamps[first : bisect_right(self._stamps, at + 1.0)]
+            is_full = worst_second([*near, at]) > limit
+        if is_full:
             return False
         self.count(at)
         return True

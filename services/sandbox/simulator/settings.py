@@ -29,4 +29,4 @@ class SimulatorSettings(BaseSettings):
     behaviour: Behaviour = Behaviour()
     seed: int = 1
     connections: int = Field(default=32, ge=1, le=1000)
-    keep: int = Field(default=200_000, ge=1000)
+    keep: int = Field(default=100_000, ge=1000)

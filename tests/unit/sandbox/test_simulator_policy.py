@@ -67,6 +67,19 @@ def test_no_order_of_arrivals_gets_more_than_the_limit_through_a_second(stamps: 
         assert worst_second([*admitted, refused]) > limit
 
 
+@given(stamps=STAMPS, limit=st.integers(min_value=1, max_value=10))
+def test_stamps_out_of_order_never_overfill_a_second_either(stamps: list[float], limit: int) -> None:
+    second = SlidingSecond()
+    admitted = [stamp for stamp in stamps if second.admits(stamp, limit)]
+    assert worst_second(admitted) <= limit
+
+
+def test_a_long_run_forgets_old_seconds_but_not_the_last_one() -> None:
+    second = SlidingSecond()
+    assert all(second.admits(step / 128.0, 128) for step in range(20_000))
+    assert not second.admits(156.245, 128)
+
+
 @given(stamps=STAMPS)
 def test_the_worst_second_is_what_counting_every_second_finds(stamps: list[float]) -> None:
     expected = max((sum(1 for other in stamps if start <= other and other - start < 1.0) for start in stamps), default=0)
