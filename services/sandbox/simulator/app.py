@@ -30,7 +30,9 @@ _AGENT = "facebookexternalua"
 
 @asynccontextmanager
 async def running(settings: SimulatorSettings) -> AsyncIterator[str]:
-    """A simulator that listens; yields its URL. An earlier life in the same ledger file is taken up again."""
+    """A simulator that listens; yields its URL. An earlier life in the same ledger file is taken up again.
+
+    If delivery of webhooks breaks, so does this: a Meta that silently sends nothing would be believed."""
     exchange = Exchange(read_world(settings.config), settings.behaviour)
     facts = journal.read(settings.ledger)
     file = journal.Journal(settings.ledger)
@@ -54,13 +56,14 @@ async def running(settings: SimulatorSettings) -> AsyncIterator[str]:
         control = Control(exchange=exchange, rules=rules, ledger=ledger, postbox=postbox)
         application = web.Application(middlewares=[forget_stamp, explain_mistakes], client_max_size=_MAX_BODY_BYTES)
         application.add_routes([*graph.routes(), *control.routes(), web.route("*", "/{path:.*}", unknown_path)])
-        delivering = asyncio.create_task(postbox.run())
         try:
-            async with _listening(application, settings) as url:
-                yield url
+            async with _listening(application, settings) as url, asyncio.TaskGroup() as group:
+                delivering = group.create_task(postbox.run())
+                try:
+                    yield url
+                finally:
+                    delivering.cancel()
         finally:
-            delivering.cancel()
-            await asyncio.gather(delivering, return_exceptions=True)
             postbox.reset()
             file.close()
 
