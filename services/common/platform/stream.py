@@ -90,8 +90,8 @@ class _Thread(driver.AIOKafkaConsumerThread):
 
     async def on_start(self) -> None:
         await super().on_start()
-        conf = self.app.conf
-        watch_membership(self._consumer, group=conf.id, instance=str(conf.consumer_group_instance_id))
+        app: _App = self.app
+        watch_membership(self._consumer, group=app.conf.id, instance=app.instance)
 
 
 class _Consumer(driver.Consumer):
@@ -163,6 +163,7 @@ class _App(faust.App):
     positions: Positions | None
     sources: frozenset[str]
     inflight: _Inflight
+    instance: str
     next_offsets: dict[TP, int]
 
     def _new_transport(self) -> _Transport:
@@ -190,6 +191,7 @@ class Stream:
         self._topics, self._handle = tuple(topics), handle
         self._app = self._new_app(bootstrap_servers, instance)
         self._app.positions, self._app.sources = positions, frozenset(topics)
+        self._app.instance = instance
         self._app.inflight = _Inflight(BUFFERED_BYTES)
         self._app.next_offsets = {}
         self._progress_at = time.monotonic()
