@@ -18,7 +18,8 @@ ANSWER_SECONDS = 10.0
 class GivenKafka:
     """A cluster somebody else runs."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
+    def __init__(self, bootstrap_servers: str, *, answer_seconds: float = ANSWER_SECONDS) -> None:
+        self._answer_seconds = answer_seconds
         self.bootstrap_servers = bootstrap_servers
         self.version = "unknown"
         self.pid: int | None = None
@@ -27,7 +28,7 @@ class GivenKafka:
 
     def start(self) -> None:
         """Only ask whether it is there."""
-        if not wait_until_serving(self.bootstrap_servers, ANSWER_SECONDS, lambda: False):
+        if not wait_until_serving(self.bootstrap_servers, self._answer_seconds, lambda: False):
             raise ProviderError(f"no Kafka answers at {self.bootstrap_servers}: start it, or unset PARLEY_SANDBOX_KAFKA.")
 
     def stop(self) -> None:

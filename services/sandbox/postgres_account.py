@@ -25,7 +25,7 @@ class Account:
     user: str | None = None
 
 
-def account() -> Account:
+def find_account() -> Account:
     """The first way that works on this machine; ProviderError if none does."""
     if os.geteuid() != 0:
         return Account()

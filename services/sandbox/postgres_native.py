@@ -9,7 +9,7 @@ from pathlib import Path
 
 from services.sandbox.child import Child, last_lines
 from services.sandbox.ports import free_port
-from services.sandbox.postgres_account import account, may_enter, usable_folder
+from services.sandbox.postgres_account import Account, find_account, may_enter, usable_folder
 from services.sandbox.postgres_binaries import Binaries, find_native
 from services.sandbox.postgres_dsn import MAINTENANCE, make_database, wait_until_open, with_database
 from services.sandbox.postgres_settings import DATABASE, INITDB, OPERATOR, server_settings
@@ -28,13 +28,21 @@ class NativePostgres:
     """
 
     def __init__(
-        self, data_dir: Path, *, port: int | None = None, durable: bool = False, binaries: Binaries | None = None
+        self,
+        data_dir: Path,
+        *,
+        port: int | None = None,
+        durable: bool = False,
+        binaries: Binaries | None = None,
+        account: Account | None = None,
     ) -> None:
         """Raises ProviderError, before anything is written, when this machine cannot run it."""
         self._binaries = binaries or find_native()
-        self._account = account()
+        self._account = account or find_account()
         if self._account.user and not may_enter(self._binaries.folder / "postgres", self._account.user):
-            raise ProviderError(f"the account 'postgres' cannot read {self._binaries.folder}: install postgresql for all users.")
+            raise ProviderError(
+                f"the account {self._account.user!r} cannot read {self._binaries.folder}: install postgresql for all users."
+            )
         self._wanted_dir = data_dir
         self._durable = durable
         self._port = port or free_port()

@@ -1,0 +1,23 @@
+"""Which tier is a test of? The folder it is in: the folder's name is its marker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["tests.support.infrastructure"]
+
+HERE = Path(__file__).parent
+TIERS = ("unit", "contract", "integration", "faults")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with its tier; a test in no tier's folder is an error, because no `make` target would run it."""
+    for item in items:
+        if not item.path.is_relative_to(HERE):
+            continue
+        tier = item.path.relative_to(HERE).parts[0]
+        if tier not in TIERS:
+            raise pytest.UsageError(f"{item.path.relative_to(HERE.parent)}: tests belong into one of {', '.join(TIERS)}")
+        item.add_marker(tier)
