@@ -1,0 +1,157 @@
+"""Does the router lose or distort anything when it is killed, raises, or loses its broker?"""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+
+from services.common.domain import topics
+from services.common.platform.avro import Codec
+from services.common.platform.envelope import dead_letter_origin
+from services.common.platform.kafka import SESSION_SECONDS, LogRecord
+from services.router.webhook import Event, Position, SetAside, split
+from services.sandbox.providers import Kafka
+from tests.support import log
+from tests.support.processes import ServiceProcess
+from tests.support.waiting import wait_for
+from tests.support.webhooks import body, message, raw_record, status
+
+CYCLES = 3
+POSTS = 60
+EVENTS = (topics.INBOUND_MESSAGES, topics.MESSAGE_STATUSES, topics.ACCOUNT_EVENTS)
+CODEC = Codec()
+
+
+def post(cycle: str, number: int) -> bytes:
+    """Two elements a POST; every twentieth is no JSON."""
+    if number % 20 == 7:
+        return f"not json {cycle} {number}".encode()
+    name = f"wamid.{cycle}.{number}"
+    return body(messages=[message(name, sender=f"55119999{number:05d}")], statuses=[status(f"{name}.status")])
+
+
+def append_posts(kafka: Kafka, cycle: str) -> None:
+    log.append(kafka.bootstrap_servers, [raw_record(post(cycle, n), key=str(n % 11).encode()) for n in range(POSTS)])
+
+
+def expected(raw: list[LogRecord]) -> tuple[dict[str, Event], Counter[str]]:
+    """What the raw log means, by the pure function alone: events by id, and raw records that are dead letters."""
+    events: dict[str, Event] = {}
+    dead: Counter[str] = Counter()
+    for record in raw:
+        if (record.value or b"").startswith(b"not json"):
+            dead[f"{record.topic}/{record.partition}/{record.offset}"] += 1
+            continue
+        received = int(dict(record.headers)["parley-received-at"])
+        at = Position(topic=record.topic, partition=record.partition, offset=record.offset, received_at=received)
+        for element in split(record.value or b"", at):
+            assert not isinstance(element, SetAside)
+            events[element.event_id] = element
+    return events, dead
+
+
+def assert_nothing_lost_or_distorted(kafka: Kafka) -> None:
+    events, dead = expected(log.read(kafka.bootstrap_servers, topics.WEBHOOKS))
+    assert {event.event_id: event for event in written(kafka)} == events
+    origins = [dead_letter_origin(record) for record in log.read(kafka.bootstrap_servers, topics.ROUTER_DEAD_LETTERS)]
+    assert {f"{o['topic']}/{o['partition']}/{o['offset']}" for o in origins} == set(dead)
+    assert all(o["reason"] == "json_syntax" for o in origins)
+
+
+def written(kafka: Kafka) -> list[Event]:
+    return [cast("Event", CODEC.decode(record.value or b"")) for record in log.read(kafka.bootstrap_servers, *EVENTS)]
+
+
+def all_events_there(kafka: Kafka) -> bool:
+    events, dead = expected(log.read(kafka.bootstrap_servers, topics.WEBHOOKS))
+    there = {event.event_id for event in written(kafka)}
+    return there >= set(events) and log.end_offsets(kafka.bootstrap_servers, topics.ROUTER_DEAD_LETTERS) >= len(dead)
+
+
+@pytest.fixture
+def router(cluster: Kafka) -> Iterator[ServiceProcess]:
+    with ServiceProcess("router", {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers}) as process:
+        process.kill()
+        yield process
+
+
+@pytest.mark.parametrize("point", ["router.after_fetch", "router.mid_batch_emit", "router.after_emit_before_commit"])
+def test_a_kill_at_any_point_loses_nothing_and_repeats_only_equal_events(
+    cluster: Kafka, router: ServiceProcess, point: str
+) -> None:
+    for cycle in range(CYCLES):
+        append_posts(cluster, f"{point}.{cycle}")
+        router.start(PARLEY_FAULT=f"{point}:1:kill")
+        assert router.wait_exit(30) == -signal.SIGKILL
+        router.start().wait_until(lambda: all_events_there(cluster), 30, "route everything")
+        router.kill()
+    assert_nothing_lost_or_distorted(cluster)
+
+
+def test_an_exception_ends_the_process_and_the_next_life_does_the_work(cluster: Kafka, router: ServiceProcess) -> None:
+    append_posts(cluster, "raise")
+    router.start(PARLEY_FAULT="router.mid_batch_emit:1:raise")
+    assert router.wait_exit(30) == 70
+    router.start().wait_until(lambda: all_events_there(cluster), 30, "route everything")
+    assert_nothing_lost_or_distorted(cluster)
+
+
+def test_two_workers_share_the_work_and_one_takes_over_from_the_other(cluster: Kafka, router: ServiceProcess) -> None:
+    env = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_INSTANCE": "2"}
+    with ServiceProcess("router", env) as second:
+        router.start().wait_ready()
+        second.wait_ready()
+        append_posts(cluster, "shared")
+        router.wait_until(lambda: all_events_there(cluster), 30, "route everything together")
+        router.kill()
+        append_posts(cluster, "alone")
+        second.wait_until(lambda: all_events_there(cluster), 40, "route everything alone")
+    assert_nothing_lost_or_distorted(cluster)
+
+
+def test_a_killed_worker_is_back_before_its_session_could_have_ended(cluster: Kafka, router: ServiceProcess) -> None:
+    env = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_INSTANCE": "2"}
+    with ServiceProcess("router", env) as second:
+        router.start().wait_ready()
+        second.wait_ready()
+        append_posts(cluster, "before")
+        router.wait_until(lambda: all_events_there(cluster), 30, "route everything")
+        router.kill()
+        append_posts(cluster, "after")
+        router.start().wait_until(lambda: all_events_there(cluster), SESSION_SECONDS, "take its partitions again")
+    assert_nothing_lost_or_distorted(cluster)
+
+
+def test_a_broker_killed_under_traffic_costs_nothing(cluster: Kafka, router: ServiceProcess) -> None:
+    router.start().wait_ready()
+    append_posts(cluster, "before")
+    router.wait_until(lambda: router.metric("parley_records_processed_total") > 0, 20, "begin")
+    cluster.kill()
+    cluster.restart()
+    append_posts(cluster, "after")
+    if not router.alive:
+        router.start()
+    router.wait_until(lambda: all_events_there(cluster), 60, "route everything after the broker's return")
+    assert_nothing_lost_or_distorted(cluster)
+
+
+def test_a_second_process_with_the_same_instance_is_told_apart_and_one_ends(router: ServiceProcess) -> None:
+    router.start().wait_ready()
+    with ServiceProcess("router", router.env) as twin:
+        both = (router, twin)
+        wait_for(lambda: any(p.returncode == 76 for p in both), 30, "one of the twins to end")
+        ended = next(p for p in both if p.returncode == 76)
+        assert "PARLEY_INSTANCE=1" in ended.events("instance.duplicate")[0]["hint"]
+
+
+def test_sigterm_ends_it_within_ten_seconds_also_when_kafka_is_away(cluster: Kafka, router: ServiceProcess) -> None:
+    router.start().wait_ready()
+    append_posts(cluster, "some")
+    cluster.kill()
+    router.terminate()
+    assert router.wait_exit(10) == 0
+    cluster.restart()

@@ -1,0 +1,68 @@
+"""How does a test write to the log and read all of it, independently of our own services?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from services.common.platform.kafka import FETCH_BYTES, LogRecord, NewRecord
+
+
+def append(bootstrap_servers: str, records: Iterable[NewRecord]) -> None:
+    """Append all and return when all are acknowledged."""
+    asyncio.run(_append(bootstrap_servers, list(records)))
+
+
+def read(bootstrap_servers: str, *topics: str) -> list[LogRecord]:
+    """Every record of these topics from the beginning to what is the end now, by partition and offset."""
+    return asyncio.run(_read(bootstrap_servers, topics))
+
+
+def end_offsets(bootstrap_servers: str, *topics: str) -> int:
+    """How many records these topics have got so far."""
+    return asyncio.run(_end(bootstrap_servers, topics))
+
+
+async def _append(bootstrap_servers: str, records: Sequence[NewRecord]) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, max_request_size=FETCH_BYTES)
+    await producer.start()
+    try:
+        sent = [await producer.send(r.topic, r.value, r.key, headers=list(r.headers)) for r in records]
+        await asyncio.gather(*sent)
+    finally:
+        await producer.stop()
+
+
+async def _partitions(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> list[TopicPartition]:
+    await consumer._client.set_topics(topics)
+    return [TopicPartition(topic, p) for topic in topics for p in sorted(consumer.partitions_for_topic(topic) or ())]
+
+
+async def _end(bootstrap_servers: str, topics: Sequence[str]) -> int:
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers)
+    await consumer.start()
+    try:
+        return sum((await consumer.end_offsets(await _partitions(consumer, topics))).values())
+    finally:
+        await consumer.stop()
+
+
+async def _read(bootstrap_servers: str, topics: Sequence[str]) -> list[LogRecord]:
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers, max_partition_fetch_bytes=FETCH_BYTES, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    try:
+        partitions = await _partitions(consumer, topics)
+        consumer.assign(partitions)
+        ends = await consumer.end_offsets(partitions)
+        records: list[LogRecord] = []
+        while True:
+            for batch in (await consumer.getmany(timeout_ms=100)).values():
+                records.extend(LogRecord.of(record) for record in batch)
+            if all([await consumer.position(partition) >= ends[partition] for partition in partitions]):
+                return sorted(records, key=lambda r: (r.topic, r.partition, r.offset))
+    finally:
+        await consumer.stop()
