@@ -30,9 +30,14 @@ def queries(package: str, file: str = "queries.sql") -> dict[str, LiteralString]
     return {name: cast("LiteralString", body.strip()) for name, body in zip(parts[1::2], parts[2::2], strict=True)}
 
 
-def pool(dsn: str, *, service: str, size: int = 4) -> Pool:
-    """A closed pool; `open()` it inside the loop. Connections are checked lazily and time out on every kind of wait."""
+def pool(dsn: str, *, service: str, size: int = 4, search_path: str = "") -> Pool:
+    """A closed pool; `open()` it inside the loop. Connections are checked lazily and time out on every kind of wait.
+
+    `search_path` is the schema whose tables statements name without one.
+    """
     options = "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000"
+    if search_path:
+        options += f" -c search_path={search_path}"
     return AsyncConnectionPool(
         dsn,
         min_size=1,

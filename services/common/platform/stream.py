@@ -151,7 +151,7 @@ def _log_record(message: Any) -> LogRecord:
     if isinstance(headers, Mapping):
         headers = list(headers.items())
     return LogRecord(
-        message.topic, message.partition, message.offset, int(message.timestamp * 1000), message.key, message.value, headers or ()
+        message.topic, message.partition, message.offset, round(message.timestamp * 1000), message.key, message.value, headers or ()
     )
 
 
