@@ -24,7 +24,7 @@ CREATE TABLE projector.contacts (
     last_seen_at timestamptz
 ) WITH (fillfactor = 85);
 COMMENT ON TABLE projector.contacts IS 'People: key is the BSUID where Meta gave one, else the wa_id';
-COMMENT ON COLUMN projector.contacts.wa_id IS 'As Meta last told it, at wa_id_at';
+COMMENT ON COLUMN projector.contacts.wa_id IS 'As Meta last told it with a message of the contact, at wa_id_at; contact_aliases has every one';
 COMMENT ON COLUMN projector.contacts.profile_name IS 'As Meta last told it, at profile_name_at';
 COMMENT ON COLUMN projector.contacts.first_seen_at IS 'First event of any kind that named the contact';
 COMMENT ON COLUMN projector.contacts.last_seen_at IS 'Last message from the contact; null when there was none';

@@ -23,9 +23,9 @@ SELECT
     played_at,
     failed_at,
     error_code,
-    pricing_model,
-    pricing_type,
-    pricing_category,
+    nullif(pricing_model, '') AS pricing_model,
+    nullif(pricing_type, '') AS pricing_type,
+    nullif(pricing_category, '') AS pricing_category,
     CASE
         WHEN direction = 'inbound' THEN NULL
         WHEN played_at IS NOT NULL THEN 'played'

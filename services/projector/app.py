@@ -1,0 +1,99 @@
+"""How is the projector wired? The only place that constructs its clients.
+
+Crash thinking, for each batch: rows, positions and dead letters' rows are one Postgres transaction; the acknowledgement to Kafka
+comes after and is for lag tools only, because the positions that count are read from Postgres at every assignment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from services.common.domain.topics import PROJECTOR_DEAD_LETTERS, PROJECTOR_SOURCES
+from services.common.platform import logging
+from services.common.platform.avro import Codec
+from services.common.platform.kafka import NewRecord, Producer, wait_for_topics
+from services.common.platform.lifecycle import sleep_unless
+from services.common.platform.ops import Ops
+from services.common.platform.postgres import pool
+from services.common.platform.stream import Stream
+from services.projector.config import ProjectorSettings
+from services.projector.decode import GROUP, Decoder
+from services.projector.store import Store
+from services.projector.worker import Worker
+
+log = logging.get(__name__)
+
+SCHEMA = "projector"
+
+
+class ProjectorApp:
+    """Reads typed events, outcomes and consent records; keeps the read models."""
+
+    def __init__(self, settings: ProjectorSettings) -> None:
+        self._settings = settings
+        self._waiting_for: str | None = "waiting for Kafka and its topics"
+        self._partitions: dict[str, int] = {}
+        self._producer = Producer(bootstrap_servers=settings.kafka_bootstrap_servers, client_id=f"{GROUP}-{settings.instance}")
+        self._stream: Stream | None = None
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Serve until asked to stop."""
+        settings = self._settings
+        ops = Ops(service="projector", host=settings.ops_host, port=settings.ops_port, ready=self._why_not_ready)
+        await ops.start()
+        self._partitions = await wait_for_topics(
+            settings.kafka_bootstrap_servers, [*PROJECTOR_SOURCES, PROJECTOR_DEAD_LETTERS], stopping
+        )
+        if self._partitions and await self._producer.start(stopping):
+            await self._project(stopping)
+            await self._producer.stop()
+        await ops.stop()
+
+    async def _project(self, stopping: asyncio.Event) -> None:
+        self._waiting_for = "waiting for Postgres and its tables"
+        settings = self._settings
+        connections = pool(settings.postgres_dsn.get_secret_value(), service="projector", size=2, search_path=SCHEMA)
+        await connections.open()
+        try:
+            store = Store(connections, projection=GROUP)
+            if not await _wait_for_tables(store, stopping):
+                return
+            worker = Worker(store=store, decoder=Decoder(Codec()), stopping=stopping, publish=self._publish)
+            self._stream = Stream(
+                group=GROUP,
+                topics=PROJECTOR_SOURCES,
+                bootstrap_servers=settings.kafka_bootstrap_servers,
+                instance=settings.instance,
+                handle=worker.handle,
+                before_commit="projector.after_pg_commit_before_offset",
+                positions=worker,
+            )
+            self._waiting_for = None
+            await self._stream.run(stopping)
+        finally:
+            await connections.close(timeout=1.0)
+
+    async def _publish(self, records: Sequence[NewRecord]) -> None:
+        await self._producer.append_all(records, self._partitions)
+
+    def _why_not_ready(self) -> str | None:
+        if self._waiting_for is not None or self._stream is None:
+            return self._waiting_for or "starting"
+        return self._stream.why_not_ready()
+
+
+async def _wait_for_tables(store: Store, stopping: asyncio.Event) -> bool:
+    """Wait until the database is migrated; False when asked to stop meanwhile."""
+    while not stopping.is_set():
+        try:
+            if await store.is_there():
+                return True
+            log.warning("postgres.tables_missing", hint="run the migrations")
+        except (psycopg.Error, PoolTimeout) as problem:
+            log.warning("postgres.unreachable", error=type(problem).__name__, sqlstate=getattr(problem, "sqlstate", None))
+        await sleep_unless(stopping, 0.5)
+    return False

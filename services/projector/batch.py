@@ -1,0 +1,62 @@
+"""Which records of a batch are new to the tables, and is any missing before them? Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from services.common.domain.failure import Unprocessable
+from services.common.domain.topics import CONSENT_RECORDS
+from services.common.platform.kafka import LogRecord
+from services.projector.fold import Event
+
+Partition = tuple[str, int]
+
+
+class HoleError(Exception):
+    """Records between the position and the next record were not delivered. Going on would lose them."""
+
+
+class Read(NamedTuple):
+    """A record and what it means. `problem` says why it is a dead letter of ours; `event` is then its row."""
+
+    record: LogRecord
+    event: Event
+    problem: Unprocessable | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """The records that are new, and where each partition stands after them."""
+
+    fresh: list[Read]
+    reached: dict[Partition, int]
+
+
+def first_offsets(batch: Iterable[Read]) -> dict[Partition, int]:
+    """The lowest offset of each partition in the batch, partitions sorted."""
+    first: dict[Partition, int] = {}
+    for read in batch:
+        place = (read.record.topic, read.record.partition)
+        first[place] = min(first.get(place, read.record.offset), read.record.offset)
+    return dict(sorted(first.items()))
+
+
+def advance(batch: Iterable[Read], held: Mapping[Partition, int]) -> Progress:
+    """Drop what the tables already have, even twice in one batch; raise HoleError when something is missing.
+
+    Every topic of ours is contiguous. Consent records may come from transactional producers, whose markers take offsets.
+    """
+    reached = dict(held)
+    fresh: list[Read] = []
+    for read in batch:
+        topic, partition, offset = read.record[:3]
+        expected = reached[topic, partition]
+        if offset < expected:
+            continue
+        if offset > expected and topic != CONSENT_RECORDS:
+            raise HoleError(f"{topic}/{partition}: expected offset {expected}, got {offset}")
+        reached[topic, partition] = offset + 1
+        fresh.append(read)
+    return Progress(fresh=fresh, reached=reached)

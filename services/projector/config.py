@@ -1,0 +1,13 @@
+"""How is the projector configured?"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from services.common.platform.config import Secret, ServiceSettings
+
+
+class ProjectorSettings(ServiceSettings):
+    """`PARLEY_*` of the projector."""
+
+    postgres_dsn: Secret = Field(description="Postgres of the read models, as role parley_projector or the operator")

@@ -1,0 +1,99 @@
+"""Which rows do these events make? Every event to every table it concerns, one row a key, keys in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from services.common.domain.records import (
+    MessageReceived,
+    MessageStatusChanged,
+    RecordConsent,
+    SendOutcome,
+    UnrecognizedChange,
+)
+from services.projector.projections import (
+    account_events,
+    consents,
+    contacts,
+    conversations,
+    dead_letters,
+    message_statuses,
+    messages,
+    send_outcomes,
+)
+from services.projector.projections.dead_letters import DeadLetterRow
+from services.projector.projections.table import Row, Table
+
+Event = MessageReceived | MessageStatusChanged | UnrecognizedChange | SendOutcome | RecordConsent | DeadLetterRow
+"""What a record means. A dead letter, read from a topic or made here, is its own row."""
+
+Rows = Mapping[str, list[Row]]
+"""Flat rows by table, sorted by key, so that two writers never wait for each other in a circle; no empty tables."""
+
+TABLES: Final = (
+    contacts.CONTACTS,
+    contacts.ALIASES,
+    conversations.TABLE,
+    consents.CONSENTS,
+    consents.CONSENT_EVENTS,
+    messages.TABLE,
+    message_statuses.TABLE,
+    send_outcomes.TABLE,
+    account_events.TABLE,
+    dead_letters.TABLE,
+)
+"""In the order in which they are written."""
+
+_Rule = tuple[Table, Callable[[Any], Iterable[Any]]]
+
+_RULES: Final[Mapping[type[Event], tuple[_Rule, ...]]] = {
+    MessageReceived: (
+        (messages.TABLE, messages.of_received),
+        (contacts.CONTACTS, contacts.contact_of_received),
+        (contacts.ALIASES, contacts.aliases_of_received),
+        (conversations.TABLE, conversations.of_received),
+        (consents.CONSENTS, consents.of_received),
+        (consents.CONSENT_EVENTS, consents.events_of_received),
+    ),
+    MessageStatusChanged: (
+        (messages.TABLE, messages.of_status),
+        (message_statuses.TABLE, message_statuses.of_status),
+        (contacts.CONTACTS, contacts.contact_of_status),
+        (contacts.ALIASES, contacts.aliases_of_status),
+        (conversations.TABLE, conversations.of_status),
+    ),
+    SendOutcome: (
+        (send_outcomes.TABLE, send_outcomes.of_outcome),
+        (messages.TABLE, messages.of_outcome),
+        (contacts.CONTACTS, contacts.contact_of_outcome),
+        (contacts.ALIASES, contacts.aliases_of_outcome),
+        (conversations.TABLE, conversations.of_outcome),
+    ),
+    UnrecognizedChange: ((account_events.TABLE, account_events.of_change),),
+    RecordConsent: (
+        (consents.CONSENTS, consents.of_record),
+        (consents.CONSENT_EVENTS, consents.events_of_record),
+    ),
+    DeadLetterRow: ((dead_letters.TABLE, dead_letters.as_it_is),),
+}
+
+
+def fold(events: Iterable[Event]) -> Rows:
+    """The rows of a batch. Any order and any repetition of the same events gives the same rows."""
+    folded: dict[str, dict[Row, Any]] = {table.name: {} for table in TABLES}
+    for event in events:
+        for table, rows_of in _RULES[type(event)]:
+            for row in rows_of(event):
+                _add(folded[table.name], table, row)
+    return {table.name: _sorted(table, folded[table.name]) for table in TABLES if folded[table.name]}
+
+
+def _add(rows: dict[Row, Any], table: Table, row: Any) -> None:
+    key = row[: table.key]
+    known = rows.get(key)
+    rows[key] = row if known is None else table.merge(known, row)
+
+
+def _sorted(table: Table, rows: Mapping[Row, Any]) -> list[Row]:
+    return [table.flat(rows[key]) for key in sorted(rows)]

@@ -1,0 +1,65 @@
+"""What else did Meta tell? Every element that has no type of its own, whole, each content once."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+from services.common.domain.records import UnrecognizedChange
+from services.projector.projections.table import Kind, Table
+
+
+class AccountEventRow(NamedTuple):
+    """One element of a webhook."""
+
+    content_sha256: bytes
+    event_id: str
+    recorded_at: int
+    occurred_at: int | None
+    waba_id: str | None
+    phone_number_id: str | None
+    field: str | None
+    pointer: str
+    raw: str
+
+
+def of_change(event: UnrecognizedChange) -> tuple[AccountEventRow, ...]:
+    """Content identity is the account, the field, the words and Meta's instant: a redelivery is the same row."""
+    content = json.dumps([event.waba_id, event.field, event.raw, event.occurred_at])
+    return (
+        AccountEventRow(
+            sha256(content.encode()).digest(),
+            event.event_id,
+            event.recorded_at,
+            event.occurred_at,
+            event.waba_id,
+            event.phone_number_id,
+            event.field,
+            event.pointer,
+            event.raw,
+        ),
+    )
+
+
+def merge(known: AccountEventRow, reported: AccountEventRow) -> AccountEventRow:
+    """The delivery that was recorded first."""
+    return min(known, reported, key=lambda row: (row.recorded_at, row.event_id))
+
+
+TABLE: Final = Table(
+    name="account_events",
+    columns={
+        "content_sha256": Kind.BYTES,
+        "event_id": Kind.TEXT,
+        "recorded_at": Kind.INSTANT,
+        "occurred_at": Kind.INSTANT,
+        "waba_id": Kind.TEXT,
+        "phone_number_id": Kind.TEXT,
+        "field": Kind.TEXT,
+        "pointer": Kind.TEXT,
+        "raw": Kind.TEXT,
+    },
+    key=1,
+    merge=merge,
+)

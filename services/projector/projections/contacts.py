@@ -1,0 +1,151 @@
+"""Who is a contact, and under which names was it met?
+
+A contact is never renamed here: that two keys belong to one person shows in the aliases they share. Meta may answer a number
+with another wa_id (Brazil, Mexico, Argentina); the number that was dialled stays an alias.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from services.common.domain.records import MessageReceived, MessageStatusChanged, SendOutcome
+from services.projector.projections.merges import greatest, latest
+from services.projector.projections.table import Kind, Row, Table
+
+
+class ContactRow(NamedTuple):
+    """A person. `wa_id` and `profile_name` are (when told, value)."""
+
+    contact: str
+    bsuid: str | None
+    wa_id: tuple[int, str] | None
+    profile_name: tuple[int, str] | None
+    first_seen_at: int
+    last_seen_at: int | None
+
+
+class AliasRow(NamedTuple):
+    """One name of one contact."""
+
+    alias: str
+    contact: str
+    first_seen_at: int
+
+
+def contact_of_received(event: MessageReceived) -> tuple[ContactRow, ...]:
+    """A message tells all about its sender."""
+    at = event.occurred_at
+    return (
+        ContactRow(
+            event.contact,
+            event.bsuid,
+            (at, event.wa_id) if event.wa_id else None,
+            (at, event.profile_name) if event.profile_name else None,
+            at,
+            at,
+        ),
+    )
+
+
+def contact_of_status(event: MessageStatusChanged) -> tuple[ContactRow, ...]:
+    """A status tells that the contact exists; nothing that changes with every status, so that most write nothing."""
+    if event.type != "message" or not event.contact:
+        return ()
+    return (ContactRow(event.contact, event.bsuid, None, None, event.occurred_at, None),)
+
+
+def contact_of_outcome(event: SendOutcome) -> tuple[ContactRow, ...]:
+    """An accepted send tells who Meta took the recipient for."""
+    contact = recipient(event)
+    if contact is None:
+        return ()
+    return (ContactRow(contact, event.bsuid, None, None, event.occurred_at, None),)
+
+
+def aliases_of_received(event: MessageReceived) -> tuple[AliasRow, ...]:
+    """Its key, wa_id and BSUID."""
+    return _aliases(event.contact, event.occurred_at, event.wa_id, event.bsuid)
+
+
+def aliases_of_status(event: MessageStatusChanged) -> tuple[AliasRow, ...]:
+    """Its key, wa_id and BSUID."""
+    if event.type != "message" or not event.contact:
+        return ()
+    return _aliases(event.contact, event.occurred_at, event.wa_id, event.bsuid)
+
+
+def aliases_of_outcome(event: SendOutcome) -> tuple[AliasRow, ...]:
+    """Also the number that the command named: for the contact, and for the wa_id that Meta made of it."""
+    contact = recipient(event)
+    if contact is None:
+        return ()
+    dialled = digits(event.to) if event.to else None
+    rows = _aliases(contact, event.occurred_at, event.wa_id, event.bsuid, dialled)
+    if dialled and event.wa_id and contact != event.wa_id:
+        rows += (AliasRow(dialled, event.wa_id, event.occurred_at),)
+    return rows
+
+
+def recipient(event: SendOutcome) -> str | None:
+    """Whom an accepted send reached, by our key; None for any other outcome or when Meta named nobody."""
+    return (event.contact or event.bsuid or event.wa_id) if event.kind == "accepted" else None
+
+
+def digits(number: str) -> str | None:
+    """A phone number without `+` and separators, as a wa_id is written; None when it is no number."""
+    bare = number.translate(_SEPARATORS)
+    return bare if bare.isascii() and bare.isdigit() else None
+
+
+_SEPARATORS: Final = str.maketrans("", "", "+ -./()\u00a0\u2010\u2011")
+
+
+def _aliases(contact: str, at: int, *names: str | None) -> tuple[AliasRow, ...]:
+    return tuple(AliasRow(name, contact, at) for name in dict.fromkeys((contact, *names)) if name)
+
+
+def merge_contacts(known: ContactRow, reported: ContactRow) -> ContactRow:
+    """The latest words, the earliest and the last sight."""
+    return ContactRow(
+        known.contact,
+        greatest(known.bsuid, reported.bsuid),
+        latest(known.wa_id, reported.wa_id),
+        latest(known.profile_name, reported.profile_name),
+        min(known.first_seen_at, reported.first_seen_at),
+        greatest(known.last_seen_at, reported.last_seen_at),
+    )
+
+
+def merge_aliases(known: AliasRow, reported: AliasRow) -> AliasRow:
+    """The earliest sight."""
+    return AliasRow(known.alias, known.contact, min(known.first_seen_at, reported.first_seen_at))
+
+
+def _flat(row: ContactRow) -> Row:
+    wa_id_at, wa_id = row.wa_id or (None, None)
+    profile_name_at, profile_name = row.profile_name or (None, None)
+    return (row.contact, row.bsuid, wa_id, wa_id_at, profile_name, profile_name_at, row.first_seen_at, row.last_seen_at)
+
+
+CONTACTS: Final = Table(
+    name="contacts",
+    columns={
+        "contact": Kind.TEXT,
+        "bsuid": Kind.TEXT,
+        "wa_id": Kind.TEXT,
+        "wa_id_at": Kind.INSTANT,
+        "profile_name": Kind.TEXT,
+        "profile_name_at": Kind.INSTANT,
+        "first_seen_at": Kind.INSTANT,
+        "last_seen_at": Kind.INSTANT,
+    },
+    key=1,
+    merge=merge_contacts,
+    flat=_flat,
+)
+ALIASES: Final = Table(
+    name="contact_aliases",
+    columns={"alias": Kind.TEXT, "contact": Kind.TEXT, "first_seen_at": Kind.INSTANT},
+    key=2,
+    merge=merge_aliases,
+)

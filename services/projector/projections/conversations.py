@@ -1,0 +1,77 @@
+"""When did a business number and a contact last hear from each other? The window is read from here."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from services.common.domain import window
+from services.common.domain.records import MessageReceived, MessageStatusChanged, SendOutcome
+from services.projector.projections.contacts import recipient
+from services.projector.projections.merges import greatest, least
+from services.projector.projections.table import Kind, Table
+
+
+class ConversationRow(NamedTuple):
+    """One business number and one contact."""
+
+    phone_number_id: str
+    contact: str
+    waba_id: str | None
+    first_inbound_at: int | None
+    last_inbound_at: int | None
+    last_outbound_at: int | None
+
+
+def speaks_to_us(event: MessageReceived) -> bool:
+    """The contact wrote to this number itself: not in a group, not as history or echo, and not Meta's own notice."""
+    return event.field == "messages" and event.group_id is None and event.type != "system"
+
+
+def of_received(event: MessageReceived) -> tuple[ConversationRow, ...]:
+    """By Meta's instant of the message, not by when the webhook came."""
+    if not speaks_to_us(event):
+        return ()
+    at = event.occurred_at
+    return (ConversationRow(event.phone_number_id, event.contact, event.waba_id, at, at, None),)
+
+
+def of_status(event: MessageStatusChanged) -> tuple[ConversationRow, ...]:
+    """`sent` also tells of messages that another system sent; later statuses are not writing."""
+    if event.type != "message" or event.status != "sent" or not event.contact:
+        return ()
+    return (ConversationRow(event.phone_number_id, event.contact, event.waba_id, None, None, event.occurred_at),)
+
+
+def of_outcome(event: SendOutcome) -> tuple[ConversationRow, ...]:
+    """An accepted send."""
+    contact = recipient(event)
+    if contact is None:
+        return ()
+    return (ConversationRow(event.phone_number_id, contact, event.waba_id, None, None, event.occurred_at),)
+
+
+def merge(known: ConversationRow, reported: ConversationRow) -> ConversationRow:
+    """Firsts and lasts."""
+    return ConversationRow(
+        known.phone_number_id,
+        known.contact,
+        least(known.waba_id, reported.waba_id),
+        least(known.first_inbound_at, reported.first_inbound_at),
+        window.merge(known.last_inbound_at, reported.last_inbound_at),
+        greatest(known.last_outbound_at, reported.last_outbound_at),
+    )
+
+
+TABLE: Final = Table(
+    name="conversations",
+    columns={
+        "phone_number_id": Kind.TEXT,
+        "contact": Kind.TEXT,
+        "waba_id": Kind.TEXT,
+        "first_inbound_at": Kind.INSTANT,
+        "last_inbound_at": Kind.INSTANT,
+        "last_outbound_at": Kind.INSTANT,
+    },
+    key=2,
+    merge=merge,
+)

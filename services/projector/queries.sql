@@ -1,0 +1,736 @@
+-- next_offsets --
+-- Where to read on in each partition that was read before.
+SELECT topic, partition, next_offset
+FROM positions
+WHERE projection = %(projection)s
+
+-- hold_positions --
+-- Lock the positions of a batch, in one order for everybody, so that one process at a time applies a partition.
+SELECT held.topic, held.partition, held.next_offset
+FROM positions AS held
+JOIN unnest(%(topics)s::text[], %(partitions)s::int4[]) AS wanted (topic, partition)
+    ON held.topic = wanted.topic AND held.partition = wanted.partition
+WHERE held.projection = %(projection)s
+ORDER BY held.topic, held.partition
+FOR UPDATE OF held
+
+-- begin_positions --
+-- A partition that is read for the first time; another process may have begun it at the same moment.
+INSERT INTO positions (projection, topic, partition, next_offset)
+SELECT %(projection)s, begun.topic, begun.partition, begun.next_offset
+FROM unnest(%(topics)s::text[], %(partitions)s::int4[], %(next_offsets)s::int8[]) AS begun (topic, partition, next_offset)
+ON CONFLICT DO NOTHING
+
+-- save_positions --
+-- How far this transaction brings the tables.
+UPDATE positions AS held
+SET next_offset = reached.next_offset
+FROM unnest(%(topics)s::text[], %(partitions)s::int4[], %(next_offsets)s::int8[]) AS reached (topic, partition, next_offset)
+WHERE held.projection = %(projection)s AND held.topic = reached.topic AND held.partition = reached.partition
+
+-- schema_is_there --
+-- Whether the tables exist and this role may write them.
+SELECT to_regclass('dead_letters') IS NOT NULL
+    AND has_table_privilege(to_regclass('dead_letters'), 'INSERT')
+    AND has_table_privilege(to_regclass('positions'), 'UPDATE')
+
+-- upsert_contacts --
+-- Latest words, first and last sight. Statuses and sends that tell nothing new write nothing: rows only ever grow.
+INSERT INTO contacts AS known (
+    contact,
+    bsuid,
+    wa_id,
+    wa_id_at,
+    profile_name,
+    profile_name_at,
+    first_seen_at,
+    last_seen_at
+)
+SELECT
+    reported.contact,
+    reported.bsuid,
+    reported.wa_id,
+    reported.wa_id_at,
+    reported.profile_name,
+    reported.profile_name_at,
+    reported.first_seen_at,
+    reported.last_seen_at
+FROM unnest(
+    %(contact)s::text[],
+    %(bsuid)s::text[],
+    %(wa_id)s::text[],
+    %(wa_id_at)s::timestamptz[],
+    %(profile_name)s::text[],
+    %(profile_name_at)s::timestamptz[],
+    %(first_seen_at)s::timestamptz[],
+    %(last_seen_at)s::timestamptz[]
+) AS reported (
+    contact,
+    bsuid,
+    wa_id,
+    wa_id_at,
+    profile_name,
+    profile_name_at,
+    first_seen_at,
+    last_seen_at
+)
+WHERE reported.last_seen_at IS NOT NULL
+    OR NOT EXISTS (
+        SELECT FROM contacts AS stored
+        WHERE stored.contact = reported.contact
+            AND stored.first_seen_at <= reported.first_seen_at
+            AND (reported.bsuid IS NULL OR stored.bsuid >= reported.bsuid)
+    )
+ON CONFLICT (contact) DO UPDATE SET
+    bsuid = greatest(known.bsuid, excluded.bsuid),
+    wa_id = CASE WHEN known.wa_id_at IS NULL OR (excluded.wa_id_at, excluded.wa_id) > (known.wa_id_at, known.wa_id) THEN excluded.wa_id ELSE known.wa_id END,
+    wa_id_at = CASE WHEN known.wa_id_at IS NULL OR (excluded.wa_id_at, excluded.wa_id) > (known.wa_id_at, known.wa_id) THEN excluded.wa_id_at ELSE known.wa_id_at END,
+    profile_name = CASE WHEN known.profile_name_at IS NULL OR (excluded.profile_name_at, excluded.profile_name) > (known.profile_name_at, known.profile_name) THEN excluded.profile_name ELSE known.profile_name END,
+    profile_name_at = CASE WHEN known.profile_name_at IS NULL OR (excluded.profile_name_at, excluded.profile_name) > (known.profile_name_at, known.profile_name) THEN excluded.profile_name_at ELSE known.profile_name_at END,
+    first_seen_at = least(known.first_seen_at, excluded.first_seen_at),
+    last_seen_at = greatest(known.last_seen_at, excluded.last_seen_at)
+
+-- upsert_contact_aliases --
+-- First sight of each name of a contact; what tells nothing new writes nothing.
+INSERT INTO contact_aliases AS known (
+    alias,
+    contact,
+    first_seen_at
+)
+SELECT
+    reported.alias,
+    reported.contact,
+    reported.first_seen_at
+FROM unnest(
+    %(alias)s::text[],
+    %(contact)s::text[],
+    %(first_seen_at)s::timestamptz[]
+) AS reported (
+    alias,
+    contact,
+    first_seen_at
+)
+WHERE NOT EXISTS (
+    SELECT FROM contact_aliases AS stored
+    WHERE stored.alias = reported.alias
+        AND stored.contact = reported.contact
+        AND stored.first_seen_at <= reported.first_seen_at
+)
+ON CONFLICT (alias, contact) DO UPDATE SET
+    first_seen_at = least(known.first_seen_at, excluded.first_seen_at)
+
+-- upsert_conversations --
+-- First and last word in each direction.
+INSERT INTO conversations AS known (
+    phone_number_id,
+    contact,
+    waba_id,
+    first_inbound_at,
+    last_inbound_at,
+    last_outbound_at
+)
+SELECT
+    reported.phone_number_id,
+    reported.contact,
+    reported.waba_id,
+    reported.first_inbound_at,
+    reported.last_inbound_at,
+    reported.last_outbound_at
+FROM unnest(
+    %(phone_number_id)s::text[],
+    %(contact)s::text[],
+    %(waba_id)s::text[],
+    %(first_inbound_at)s::timestamptz[],
+    %(last_inbound_at)s::timestamptz[],
+    %(last_outbound_at)s::timestamptz[]
+) AS reported (
+    phone_number_id,
+    contact,
+    waba_id,
+    first_inbound_at,
+    last_inbound_at,
+    last_outbound_at
+)
+ON CONFLICT (phone_number_id, contact) DO UPDATE SET
+    waba_id = least(known.waba_id, excluded.waba_id),
+    first_inbound_at = least(known.first_inbound_at, excluded.first_inbound_at),
+    last_inbound_at = greatest(known.last_inbound_at, excluded.last_inbound_at),
+    last_outbound_at = greatest(known.last_outbound_at, excluded.last_outbound_at)
+
+-- upsert_consents --
+-- The last grant and the last withdrawal.
+INSERT INTO consents AS known (
+    phone_number_id,
+    contact,
+    category,
+    granted_at,
+    withdrawn_at
+)
+SELECT
+    reported.phone_number_id,
+    reported.contact,
+    reported.category,
+    reported.granted_at,
+    reported.withdrawn_at
+FROM unnest(
+    %(phone_number_id)s::text[],
+    %(contact)s::text[],
+    %(category)s::text[],
+    %(granted_at)s::timestamptz[],
+    %(withdrawn_at)s::timestamptz[]
+) AS reported (
+    phone_number_id,
+    contact,
+    category,
+    granted_at,
+    withdrawn_at
+)
+ON CONFLICT (phone_number_id, contact, category) DO UPDATE SET
+    granted_at = greatest(known.granted_at, excluded.granted_at),
+    withdrawn_at = greatest(known.withdrawn_at, excluded.withdrawn_at)
+
+-- upsert_consent_events --
+-- One piece of evidence by its id; of two contents under one id always the same.
+INSERT INTO consent_events AS known (
+    consent_id,
+    phone_number_id,
+    contact,
+    category,
+    decision,
+    source,
+    wording,
+    occurred_at
+)
+SELECT
+    reported.consent_id,
+    reported.phone_number_id,
+    reported.contact,
+    reported.category,
+    reported.decision,
+    reported.source,
+    reported.wording,
+    reported.occurred_at
+FROM unnest(
+    %(consent_id)s::text[],
+    %(phone_number_id)s::text[],
+    %(contact)s::text[],
+    %(category)s::text[],
+    %(decision)s::text[],
+    %(source)s::text[],
+    %(wording)s::text[],
+    %(occurred_at)s::timestamptz[]
+) AS reported (
+    consent_id,
+    phone_number_id,
+    contact,
+    category,
+    decision,
+    source,
+    wording,
+    occurred_at
+)
+ON CONFLICT (consent_id) DO UPDATE SET
+    phone_number_id = excluded.phone_number_id,
+    contact = excluded.contact,
+    category = excluded.category,
+    decision = excluded.decision,
+    source = excluded.source,
+    wording = excluded.wording,
+    occurred_at = excluded.occurred_at
+WHERE (excluded.occurred_at, excluded.phone_number_id, excluded.contact, excluded.category, excluded.decision, excluded.source, excluded.wording IS NULL, coalesce(excluded.wording, ''))
+    < (known.occurred_at, known.phone_number_id, known.contact, known.category, known.decision, known.source, known.wording IS NULL, coalesce(known.wording, ''))
+
+-- upsert_messages --
+-- Everything known of a message: first description, first instant of each status, first failure, last pricing.
+INSERT INTO messages AS known (
+    wamid,
+    direction,
+    phone_number_id,
+    waba_id,
+    contact,
+    recorded_at,
+    event_id,
+    occurred_at,
+    type,
+    text,
+    payload,
+    context_wamid,
+    group_id,
+    raw,
+    command_id,
+    attempt_id,
+    attempt_no,
+    lane,
+    template_name,
+    accepted_at,
+    sent_at,
+    delivered_at,
+    read_at,
+    played_at,
+    failed_at,
+    error_code,
+    error_title,
+    priced_at,
+    pricing_model,
+    pricing_type,
+    pricing_category
+)
+SELECT
+    reported.wamid,
+    reported.direction,
+    reported.phone_number_id,
+    reported.waba_id,
+    reported.contact,
+    reported.recorded_at,
+    reported.event_id,
+    reported.occurred_at,
+    reported.type,
+    reported.text,
+    reported.payload,
+    reported.context_wamid,
+    reported.group_id,
+    reported.raw,
+    reported.command_id,
+    reported.attempt_id,
+    reported.attempt_no,
+    reported.lane,
+    reported.template_name,
+    reported.accepted_at,
+    reported.sent_at,
+    reported.delivered_at,
+    reported.read_at,
+    reported.played_at,
+    reported.failed_at,
+    reported.error_code,
+    reported.error_title,
+    reported.priced_at,
+    reported.pricing_model,
+    reported.pricing_type,
+    reported.pricing_category
+FROM unnest(
+    %(wamid)s::text[],
+    %(direction)s::text[],
+    %(phone_number_id)s::text[],
+    %(waba_id)s::text[],
+    %(contact)s::text[],
+    %(recorded_at)s::timestamptz[],
+    %(event_id)s::text[],
+    %(occurred_at)s::timestamptz[],
+    %(type)s::text[],
+    %(text)s::text[],
+    %(payload)s::text[],
+    %(context_wamid)s::text[],
+    %(group_id)s::text[],
+    %(raw)s::text[],
+    %(command_id)s::text[],
+    %(attempt_id)s::text[],
+    %(attempt_no)s::int4[],
+    %(lane)s::text[],
+    %(template_name)s::text[],
+    %(accepted_at)s::timestamptz[],
+    %(sent_at)s::timestamptz[],
+    %(delivered_at)s::timestamptz[],
+    %(read_at)s::timestamptz[],
+    %(played_at)s::timestamptz[],
+    %(failed_at)s::timestamptz[],
+    %(error_code)s::int4[],
+    %(error_title)s::text[],
+    %(priced_at)s::timestamptz[],
+    %(pricing_model)s::text[],
+    %(pricing_type)s::text[],
+    %(pricing_category)s::text[]
+) AS reported (
+    wamid,
+    direction,
+    phone_number_id,
+    waba_id,
+    contact,
+    recorded_at,
+    event_id,
+    occurred_at,
+    type,
+    text,
+    payload,
+    context_wamid,
+    group_id,
+    raw,
+    command_id,
+    attempt_id,
+    attempt_no,
+    lane,
+    template_name,
+    accepted_at,
+    sent_at,
+    delivered_at,
+    read_at,
+    played_at,
+    failed_at,
+    error_code,
+    error_title,
+    priced_at,
+    pricing_model,
+    pricing_type,
+    pricing_category
+)
+ON CONFLICT (wamid) DO UPDATE SET
+    direction = least(known.direction, excluded.direction),
+    phone_number_id = least(known.phone_number_id, excluded.phone_number_id),
+    waba_id = least(known.waba_id, excluded.waba_id),
+    contact = greatest(known.contact, excluded.contact),
+    recorded_at = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.recorded_at ELSE known.recorded_at END,
+    event_id = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.event_id ELSE known.event_id END,
+    occurred_at = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.occurred_at ELSE known.occurred_at END,
+    type = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.type ELSE known.type END,
+    text = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.text ELSE known.text END,
+    payload = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.payload ELSE known.payload END,
+    context_wamid = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.context_wamid ELSE known.context_wamid END,
+    group_id = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.group_id ELSE known.group_id END,
+    raw = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.raw ELSE known.raw END,
+    command_id = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.command_id ELSE known.command_id END,
+    attempt_id = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.attempt_id ELSE known.attempt_id END,
+    attempt_no = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.attempt_no ELSE known.attempt_no END,
+    lane = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.lane ELSE known.lane END,
+    template_name = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.template_name ELSE known.template_name END,
+    accepted_at = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.accepted_at ELSE known.accepted_at END,
+    sent_at = least(known.sent_at, excluded.sent_at),
+    delivered_at = least(known.delivered_at, excluded.delivered_at),
+    read_at = least(known.read_at, excluded.read_at),
+    played_at = least(known.played_at, excluded.played_at),
+    failed_at = least(known.failed_at, excluded.failed_at),
+    error_code = CASE
+        WHEN excluded.failed_at IS NULL THEN known.error_code
+        WHEN known.failed_at IS NULL OR excluded.failed_at < known.failed_at THEN excluded.error_code
+        WHEN excluded.failed_at = known.failed_at THEN least(known.error_code, excluded.error_code)
+        ELSE known.error_code
+    END,
+    error_title = CASE
+        WHEN excluded.failed_at IS NULL THEN known.error_title
+        WHEN known.failed_at IS NULL OR excluded.failed_at < known.failed_at THEN excluded.error_title
+        WHEN excluded.failed_at > known.failed_at THEN known.error_title
+        WHEN excluded.error_code IS NOT DISTINCT FROM known.error_code THEN least(known.error_title, excluded.error_title)
+        WHEN least(known.error_code, excluded.error_code) = excluded.error_code THEN excluded.error_title
+        ELSE known.error_title
+    END,
+    priced_at = CASE WHEN known.priced_at IS NULL OR (excluded.priced_at, excluded.pricing_model, excluded.pricing_type, excluded.pricing_category) > (known.priced_at, known.pricing_model, known.pricing_type, known.pricing_category) THEN excluded.priced_at ELSE known.priced_at END,
+    pricing_model = CASE WHEN known.priced_at IS NULL OR (excluded.priced_at, excluded.pricing_model, excluded.pricing_type, excluded.pricing_category) > (known.priced_at, known.pricing_model, known.pricing_type, known.pricing_category) THEN excluded.pricing_model ELSE known.pricing_model END,
+    pricing_type = CASE WHEN known.priced_at IS NULL OR (excluded.priced_at, excluded.pricing_model, excluded.pricing_type, excluded.pricing_category) > (known.priced_at, known.pricing_model, known.pricing_type, known.pricing_category) THEN excluded.pricing_type ELSE known.pricing_type END,
+    pricing_category = CASE WHEN known.priced_at IS NULL OR (excluded.priced_at, excluded.pricing_model, excluded.pricing_type, excluded.pricing_category) > (known.priced_at, known.pricing_model, known.pricing_type, known.pricing_category) THEN excluded.pricing_category ELSE known.pricing_category END
+
+-- upsert_message_statuses --
+-- Every report once: the delivery recorded first.
+INSERT INTO message_statuses AS known (
+    wamid,
+    status,
+    occurred_at,
+    contact,
+    type,
+    event_id,
+    recorded_at,
+    phone_number_id,
+    waba_id,
+    biz_opaque_callback_data,
+    error_code,
+    error_title,
+    pricing_model,
+    pricing_type,
+    pricing_category,
+    conversation_id,
+    raw
+)
+SELECT
+    reported.wamid,
+    reported.status,
+    reported.occurred_at,
+    reported.contact,
+    reported.type,
+    reported.event_id,
+    reported.recorded_at,
+    reported.phone_number_id,
+    reported.waba_id,
+    reported.biz_opaque_callback_data,
+    reported.error_code,
+    reported.error_title,
+    reported.pricing_model,
+    reported.pricing_type,
+    reported.pricing_category,
+    reported.conversation_id,
+    reported.raw
+FROM unnest(
+    %(wamid)s::text[],
+    %(status)s::text[],
+    %(occurred_at)s::timestamptz[],
+    %(contact)s::text[],
+    %(type)s::text[],
+    %(event_id)s::text[],
+    %(recorded_at)s::timestamptz[],
+    %(phone_number_id)s::text[],
+    %(waba_id)s::text[],
+    %(biz_opaque_callback_data)s::text[],
+    %(error_code)s::int4[],
+    %(error_title)s::text[],
+    %(pricing_model)s::text[],
+    %(pricing_type)s::text[],
+    %(pricing_category)s::text[],
+    %(conversation_id)s::text[],
+    %(raw)s::text[]
+) AS reported (
+    wamid,
+    status,
+    occurred_at,
+    contact,
+    type,
+    event_id,
+    recorded_at,
+    phone_number_id,
+    waba_id,
+    biz_opaque_callback_data,
+    error_code,
+    error_title,
+    pricing_model,
+    pricing_type,
+    pricing_category,
+    conversation_id,
+    raw
+)
+ON CONFLICT (wamid, status, occurred_at, contact, type) DO UPDATE SET
+    event_id = excluded.event_id,
+    recorded_at = excluded.recorded_at,
+    phone_number_id = excluded.phone_number_id,
+    waba_id = excluded.waba_id,
+    biz_opaque_callback_data = excluded.biz_opaque_callback_data,
+    error_code = excluded.error_code,
+    error_title = excluded.error_title,
+    pricing_model = excluded.pricing_model,
+    pricing_type = excluded.pricing_type,
+    pricing_category = excluded.pricing_category,
+    conversation_id = excluded.conversation_id,
+    raw = excluded.raw
+WHERE (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id)
+
+-- upsert_send_outcomes --
+-- One outcome by its id.
+INSERT INTO send_outcomes AS known (
+    event_id,
+    occurred_at,
+    command_id,
+    attempt_no,
+    attempt_id,
+    kind,
+    lane,
+    type,
+    phone_number_id,
+    waba_id,
+    contact,
+    addressed_to,
+    wa_id,
+    bsuid,
+    wamid,
+    template_name,
+    reason,
+    detail,
+    error_code,
+    source
+)
+SELECT
+    reported.event_id,
+    reported.occurred_at,
+    reported.command_id,
+    reported.attempt_no,
+    reported.attempt_id,
+    reported.kind,
+    reported.lane,
+    reported.type,
+    reported.phone_number_id,
+    reported.waba_id,
+    reported.contact,
+    reported.addressed_to,
+    reported.wa_id,
+    reported.bsuid,
+    reported.wamid,
+    reported.template_name,
+    reported.reason,
+    reported.detail,
+    reported.error_code,
+    reported.source
+FROM unnest(
+    %(event_id)s::text[],
+    %(occurred_at)s::timestamptz[],
+    %(command_id)s::text[],
+    %(attempt_no)s::int4[],
+    %(attempt_id)s::text[],
+    %(kind)s::text[],
+    %(lane)s::text[],
+    %(type)s::text[],
+    %(phone_number_id)s::text[],
+    %(waba_id)s::text[],
+    %(contact)s::text[],
+    %(addressed_to)s::text[],
+    %(wa_id)s::text[],
+    %(bsuid)s::text[],
+    %(wamid)s::text[],
+    %(template_name)s::text[],
+    %(reason)s::text[],
+    %(detail)s::text[],
+    %(error_code)s::int4[],
+    %(source)s::text[]
+) AS reported (
+    event_id,
+    occurred_at,
+    command_id,
+    attempt_no,
+    attempt_id,
+    kind,
+    lane,
+    type,
+    phone_number_id,
+    waba_id,
+    contact,
+    addressed_to,
+    wa_id,
+    bsuid,
+    wamid,
+    template_name,
+    reason,
+    detail,
+    error_code,
+    source
+)
+ON CONFLICT (event_id) DO UPDATE SET
+    occurred_at = excluded.occurred_at,
+    command_id = excluded.command_id,
+    attempt_no = excluded.attempt_no,
+    attempt_id = excluded.attempt_id,
+    kind = excluded.kind,
+    lane = excluded.lane,
+    type = excluded.type,
+    phone_number_id = excluded.phone_number_id,
+    waba_id = excluded.waba_id,
+    contact = excluded.contact,
+    addressed_to = excluded.addressed_to,
+    wa_id = excluded.wa_id,
+    bsuid = excluded.bsuid,
+    wamid = excluded.wamid,
+    template_name = excluded.template_name,
+    reason = excluded.reason,
+    detail = excluded.detail,
+    error_code = excluded.error_code,
+    source = excluded.source
+WHERE excluded.occurred_at < known.occurred_at
+
+-- upsert_account_events --
+-- One content once: the delivery recorded first.
+INSERT INTO account_events AS known (
+    content_sha256,
+    event_id,
+    recorded_at,
+    occurred_at,
+    waba_id,
+    phone_number_id,
+    field,
+    pointer,
+    raw
+)
+SELECT
+    reported.content_sha256,
+    reported.event_id,
+    reported.recorded_at,
+    reported.occurred_at,
+    reported.waba_id,
+    reported.phone_number_id,
+    reported.field,
+    reported.pointer,
+    reported.raw
+FROM unnest(
+    %(content_sha256)s::bytea[],
+    %(event_id)s::text[],
+    %(recorded_at)s::timestamptz[],
+    %(occurred_at)s::timestamptz[],
+    %(waba_id)s::text[],
+    %(phone_number_id)s::text[],
+    %(field)s::text[],
+    %(pointer)s::text[],
+    %(raw)s::text[]
+) AS reported (
+    content_sha256,
+    event_id,
+    recorded_at,
+    occurred_at,
+    waba_id,
+    phone_number_id,
+    field,
+    pointer,
+    raw
+)
+ON CONFLICT (content_sha256) DO UPDATE SET
+    event_id = excluded.event_id,
+    recorded_at = excluded.recorded_at,
+    occurred_at = excluded.occurred_at,
+    waba_id = excluded.waba_id,
+    phone_number_id = excluded.phone_number_id,
+    field = excluded.field,
+    pointer = excluded.pointer,
+    raw = excluded.raw
+WHERE (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id)
+
+-- upsert_dead_letters --
+-- One place in the log once: the first one recorded.
+INSERT INTO dead_letters AS known (
+    topic,
+    partition,
+    "offset",
+    pointer,
+    recorded_at,
+    consumer_group,
+    reason,
+    error,
+    record_key,
+    record_value,
+    headers
+)
+SELECT
+    reported.topic,
+    reported.partition,
+    reported."offset",
+    reported.pointer,
+    reported.recorded_at,
+    reported.consumer_group,
+    reported.reason,
+    reported.error,
+    reported.record_key,
+    reported.record_value,
+    reported.headers::jsonb
+FROM unnest(
+    %(topic)s::text[],
+    %(partition)s::int4[],
+    %(offset)s::int8[],
+    %(pointer)s::text[],
+    %(recorded_at)s::timestamptz[],
+    %(consumer_group)s::text[],
+    %(reason)s::text[],
+    %(error)s::text[],
+    %(record_key)s::bytea[],
+    %(record_value)s::bytea[],
+    %(headers)s::text[]
+) AS reported (
+    topic,
+    partition,
+    "offset",
+    pointer,
+    recorded_at,
+    consumer_group,
+    reason,
+    error,
+    record_key,
+    record_value,
+    headers
+)
+ON CONFLICT (topic, partition, "offset", pointer) DO UPDATE SET
+    recorded_at = excluded.recorded_at,
+    consumer_group = excluded.consumer_group,
+    reason = excluded.reason,
+    error = excluded.error,
+    record_key = excluded.record_key,
+    record_value = excluded.record_value,
+    headers = excluded.headers
+WHERE (excluded.recorded_at, excluded.consumer_group, excluded.reason, excluded.error)
+    < (known.recorded_at, known.consumer_group, known.reason, known.error)

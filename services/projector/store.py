@@ -1,0 +1,111 @@
+"""How do rows and positions get into Postgres? In one transaction a batch, so that either both are there or neither.
+
+Crash thinking: the transaction is the effect. Before its commit nothing has happened; after it the position says so, and the
+same records read again are dropped. The locked position rows keep a process that was believed dead from writing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+
+import psycopg
+
+from services.common.platform.faults import fault
+from services.common.platform.postgres import Pool, queries
+from services.projector.arrays import Array
+from services.projector.batch import Partition, Progress, Read, advance, first_offsets
+from services.projector.fold import TABLES, Rows, fold
+from services.projector.projections.table import Kind
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+BeforeCommit = Callable[[Sequence[Read]], Awaitable[None]]
+"""Called with the new records, inside the transaction and before its commit."""
+
+SQL: Final = queries("services.projector")
+_UPSERTS: Final = tuple((table, SQL[f"upsert_{table.name}"], tuple(table.columns.items())) for table in TABLES)
+_DATA_CLASSES: Final = ("22", "23", "54")
+
+
+class Store:
+    """The tables of one schema, found by the pool's search_path, and the positions of one projection in them."""
+
+    def __init__(self, pool: Pool, *, projection: str) -> None:
+        self._pool, self._projection = pool, projection
+
+    async def next_offsets(self) -> dict[Partition, int]:
+        """Where to read on in each partition that was read before."""
+        async with self._pool.connection() as connection:
+            found = await connection.execute(SQL["next_offsets"], {"projection": self._projection})
+            return {(topic, partition): offset for topic, partition, offset in await found.fetchall()}
+
+    async def is_there(self) -> bool:
+        """Whether the tables exist and may be written."""
+        async with self._pool.connection() as connection:
+            answer = await (await connection.execute(SQL["schema_is_there"])).fetchone()
+            return bool(answer and answer[0])
+
+    async def apply(self, batch: Sequence[Read], before_commit: BeforeCommit) -> Progress:
+        """Make the rows and positions of a batch durable together; records that the tables have are dropped.
+
+        Raises what Postgres raises, with nothing changed, and HoleError when a record is missing.
+        """
+        first = first_offsets(batch)
+        async with self._pool.connection() as connection, connection.pipeline() as pipeline, connection.transaction():
+            progress = advance(batch, await self._hold(connection, first))
+            if progress.fresh:
+                await _write(connection, fold(read.event for read in progress.fresh))
+                await self._save(connection, progress.reached)
+                await before_commit(progress.fresh)
+                await pipeline.sync()
+            fault("projector.before_pg_commit")
+        return progress
+
+    async def accepts(self, batch: Sequence[Read]) -> bool:
+        """Whether Postgres would take the rows of these records; changes nothing."""
+        async with self._pool.connection() as connection:
+            try:
+                async with connection.pipeline() as pipeline, connection.transaction(force_rollback=True):
+                    await _write(connection, fold(read.event for read in batch))
+                    await pipeline.sync()
+            except psycopg.Error as problem:
+                if not is_about_data(problem):
+                    raise
+                return False
+            return True
+
+    async def _hold(self, connection: Connection, first: Mapping[Partition, int]) -> dict[Partition, int]:
+        held = await self._locked(connection, first)
+        missing = {place: offset for place, offset in first.items() if place not in held}
+        if missing:
+            await connection.execute(SQL["begin_positions"], {"projection": self._projection, **_places(missing)})
+            held = await self._locked(connection, first)
+        return held
+
+    async def _locked(self, connection: Connection, places: Mapping[Partition, int]) -> dict[Partition, int]:
+        rows = await connection.execute(SQL["hold_positions"], {"projection": self._projection, **_places(places)})
+        return {(topic, partition): offset for topic, partition, offset in await rows.fetchall()}
+
+    async def _save(self, connection: Connection, reached: Mapping[Partition, int]) -> None:
+        await connection.execute(SQL["save_positions"], {"projection": self._projection, **_places(reached)})
+
+
+def is_about_data(problem: BaseException) -> bool:
+    """True when a value is at fault, and the same transaction would fail for ever."""
+    return isinstance(problem, psycopg.Error) and (problem.sqlstate or "")[:2] in _DATA_CLASSES
+
+
+async def _write(connection: Connection, rows: Rows) -> None:
+    for table, statement, columns in _UPSERTS:
+        if table.name in rows:
+            values = zip(*rows[table.name], strict=True)
+            parameters = {name: Array(kind, column) for (name, kind), column in zip(columns, values, strict=True)}
+            await connection.execute(statement, parameters)
+
+
+def _places(offsets: Mapping[Partition, int]) -> dict[str, Array]:
+    return {
+        "topics": Array(Kind.TEXT, [topic for topic, _ in offsets]),
+        "partitions": Array(Kind.INT4, [partition for _, partition in offsets]),
+        "next_offsets": Array(Kind.INT8, list(offsets.values())),
+    }

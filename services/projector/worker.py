@@ -1,0 +1,129 @@
+"""What happens to a batch? Decode, apply, and never give up on anything that passes by itself.
+
+A record that will never work is a dead letter: a row in the same transaction, exactly once, and a record of the dead-letter
+topic before the commit, at least once. Postgres away, a deadlock or Kafka not taking a dead letter: the batch is tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
+
+import psycopg
+from aiokafka.errors import KafkaError
+from psycopg_pool import PoolTimeout
+
+from services.common.domain.failure import Unprocessable
+from services.common.domain.reasons import Reason
+from services.common.domain.topics import PROJECTOR_DEAD_LETTERS
+from services.common.platform import logging, metrics
+from services.common.platform.envelope import dead_letter_headers
+from services.common.platform.faults import fault
+from services.common.platform.kafka import LogRecord, NewRecord
+from services.common.platform.lifecycle import exit_now, sleep_unless
+from services.common.platform.postgres import is_transient
+from services.projector.batch import Partition, Progress, Read
+from services.projector.decode import GROUP, Decoder, set_aside
+from services.projector.store import Store, is_about_data
+
+log = logging.get(__name__)
+
+T = TypeVar("T")
+Publish = Callable[[Sequence[NewRecord]], Awaitable[None]]
+"""Returns when the brokers have the records."""
+
+PUBLISH_SECONDS = 10.0
+LONGEST_WAIT_SECONDS = 2.0
+
+
+class Worker:
+    """Applies batches to a store. `publish` takes dead letters; without it (a rebuild) they are rows only."""
+
+    def __init__(self, *, store: Store, decoder: Decoder, stopping: asyncio.Event, publish: Publish | None = None) -> None:
+        self._store, self._decoder, self._stopping, self._publish = store, decoder, stopping, publish
+
+    async def handle(self, records: Sequence[LogRecord]) -> None:
+        """Return when the batch is durable; see `Stream`."""
+        fault("projector.after_fetch")
+        batch = self.read(records)
+        progress = await self._insist(lambda: self.apply(batch))
+        metrics.RECORDS_SKIPPED.labels(GROUP).inc(len(batch) - len(progress.fresh))
+        for read in progress.fresh:
+            if read.problem is not None:
+                metrics.DEAD_LETTERS.labels(GROUP, read.problem.reason).inc()
+                log.warning("record.dead_lettered", reason=str(read.problem.reason), pointer=read.problem.pointer)
+
+    async def next_offsets(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        """Where to read on; waits for Postgres. See `Positions`."""
+        stored = await self._insist(self._store.next_offsets)
+        return {place: stored[place] for place in partitions if place in stored}
+
+    def read(self, records: Sequence[LogRecord]) -> list[Read]:
+        """What the records mean; those that mean nothing as dead letters."""
+        return [self._read(record) for record in records]
+
+    def _read(self, record: LogRecord) -> Read:
+        try:
+            return Read(record, self._decoder.decode(record))
+        except Unprocessable as problem:
+            return Read(record, set_aside(record, problem), problem)
+
+    async def apply(self, batch: Sequence[Read]) -> Progress:
+        """Apply a batch. If Postgres refuses a value, find the records that carry one and set them aside."""
+        try:
+            return await self._store.apply(batch, self._publish_dead_letters)
+        except psycopg.Error as problem:
+            if not is_about_data(problem):
+                raise
+            log.warning("batch.refused", error=type(problem).__name__, sqlstate=problem.sqlstate)
+            refused = {read.record[:3] for read in await self._refused(batch)}
+            if not refused:
+                raise
+        without = [_refuse(read) if read.record[:3] in refused else read for read in batch]
+        return await self._store.apply(without, self._publish_dead_letters)
+
+    async def _refused(self, batch: Sequence[Read]) -> list[Read]:
+        """The records that Postgres does not take even alone, by halving."""
+        if not batch or await self._store.accepts(batch):
+            return []
+        if len(batch) == 1:
+            return list(batch)
+        middle = len(batch) // 2
+        return [*await self._refused(batch[:middle]), *await self._refused(batch[middle:])]
+
+    async def _publish_dead_letters(self, fresh: Sequence[Read]) -> None:
+        dead = [
+            NewRecord(
+                PROJECTOR_DEAD_LETTERS,
+                read.record.key,
+                read.record.value,
+                dead_letter_headers(read.record, read.problem, group=GROUP),
+            )
+            for read in fresh
+            if read.problem is not None
+        ]
+        if dead and self._publish is not None:
+            async with asyncio.timeout(PUBLISH_SECONDS):
+                await self._publish(dead)
+
+    async def _insist(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Repeat until it works, whatever passes by itself. Asked to stop meanwhile: end the process, nothing is acknowledged."""
+        wait = 0.05
+        while True:
+            try:
+                return await work()
+            except (psycopg.Error, PoolTimeout, KafkaError, TimeoutError) as problem:
+                if isinstance(problem, psycopg.Error) and not is_transient(problem):
+                    raise
+                metrics.POSTGRES_RETRIES.labels("projector").inc()
+                log.warning("batch.retry", error=type(problem).__name__, sqlstate=getattr(problem, "sqlstate", None))
+            if await sleep_unless(self._stopping, wait):
+                log.warning("batch.abandoned")
+                exit_now(0)
+            wait = min(LONGEST_WAIT_SECONDS, wait * 2)
+
+
+def _refuse(read: Read) -> Read:
+    problem = Unprocessable(Reason.VALUE_RANGE, detail="refused by Postgres")
+    return Read(read.record, set_aside(read.record, problem), problem)
