@@ -1,0 +1,127 @@
+"""Which processes make up a stack beside its servers, and what is each told?"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.sandbox.child import Child
+from services.sandbox.roles import PROJECTOR, SENDER
+from services.sandbox.stack_state import Secrets
+from services.sandbox.supervisor import Process, Service
+
+ROOT = Path(__file__).resolve().parents[2]
+LOOPBACK = "127.0.0.1"
+GRAPH_VERSION = "v25.0"
+OPERATED = ("ingest", "router", "sender", "projector")
+"""The services with an operations port."""
+IN_STOP_ORDER = (*OPERATED, "simulator")
+"""Nothing new comes in, what is under way ends, and Meta goes last."""
+PORT_NAMES = ("kafka", "postgres", "ingest", "simulator", *(f"{name}-ops" for name in OPERATED))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiring:
+    """All addresses and secrets of one stack."""
+
+    state_dir: Path
+    kafka: str
+    operator_dsn: str
+    role_dsns: Mapping[str, str]
+    ports: Mapping[str, int]
+    secrets: Secrets
+
+    def url(self, port_name: str, path: str = "") -> str:
+        return f"http://{LOOPBACK}:{self.ports[port_name]}{path}"
+
+    @property
+    def ingest_url(self) -> str:
+        """The callback URL in full, as it would be entered at Meta."""
+        return self.url("ingest", "/webhooks")
+
+    @property
+    def world_path(self) -> Path:
+        return self.state_dir / "simulator.json"
+
+    @property
+    def ledger_path(self) -> Path:
+        return self.state_dir / "simulator-ledger.jsonl"
+
+
+def service_env(name: str, wiring: Wiring) -> dict[str, str]:
+    """The `PARLEY_*` variables of one process: only what it needs, each service with its own role in Postgres."""
+    if name == "simulator":
+        return _simulator_env(wiring)
+    shared = {
+        "PARLEY_KAFKA_BOOTSTRAP_SERVERS": wiring.kafka,
+        "PARLEY_INSTANCE": "1",
+        "PARLEY_LOG_FORMAT": "json",
+        "PARLEY_OPS_HOST": LOOPBACK,
+        "PARLEY_OPS_PORT": str(wiring.ports[f"{name}-ops"]),
+    }
+    own = {
+        "ingest": {
+            "PARLEY_APP_SECRET": wiring.secrets.app_secret,
+            "PARLEY_VERIFY_TOKEN": wiring.secrets.verify_token,
+            "PARLEY_INGEST_HOST": LOOPBACK,
+            "PARLEY_INGEST_PORT": str(wiring.ports["ingest"]),
+        },
+        "router": {},
+        "projector": {"PARLEY_POSTGRES_DSN": wiring.role_dsns.get(PROJECTOR, "")},
+        "sender": {
+            "PARLEY_POSTGRES_DSN": wiring.role_dsns.get(SENDER, ""),
+            "PARLEY_GRAPH_URL": wiring.url("simulator"),
+            "PARLEY_GRAPH_VERSION": GRAPH_VERSION,
+            "PARLEY_TOKEN_KEY": wiring.secrets.token_key,
+        },
+    }
+    return shared | own[name]
+
+
+def _simulator_env(wiring: Wiring) -> dict[str, str]:
+    return {
+        "PARLEY_SIMULATOR_HOST": LOOPBACK,
+        "PARLEY_SIMULATOR_PORT": str(wiring.ports["simulator"]),
+        "PARLEY_SIMULATOR_CONFIG": str(wiring.world_path),
+        "PARLEY_SIMULATOR_LEDGER": str(wiring.ledger_path),
+        "PARLEY_INGEST_URL": wiring.ingest_url,
+        "PARLEY_APP_SECRET": wiring.secrets.app_secret,
+    }
+
+
+def services(wiring: Wiring, more: Mapping[str, Mapping[str, str]]) -> list[Service]:
+    """Every process of the stack, in the order in which they are stopped; `more` adds variables to single ones."""
+    return [_service(name, wiring, more.get(name, {})) for name in IN_STOP_ORDER]
+
+
+def _service(name: str, wiring: Wiring, more: Mapping[str, str]) -> Service:
+    module = "services.sandbox.simulator" if name == "simulator" else f"services.{name}"
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("PARLEY_")}
+    env = {**inherited, "PYTHONUNBUFFERED": "1", **service_env(name, wiring), **more}
+    log_path = wiring.state_dir / "logs" / f"{name}.log"
+
+    def spawn() -> Process:
+        return Child([sys.executable, "-m", module], log_path=log_path, cwd=ROOT, env=env)
+
+    ready = wiring.url("simulator", "/_sim/health") if name == "simulator" else wiring.url(f"{name}-ops", "/ready")
+    return Service(name=name, spawn=spawn, ready_url=ready, log_path=log_path)
+
+
+def stack_env(wiring: Wiring, *, analytics_dsn: str, waba_id: str, phone_number_id: str) -> dict[str, str]:
+    """What `stack.env` says: enough for every command, every service and every foreign client."""
+    return {
+        "PARLEY_KAFKA_BOOTSTRAP_SERVERS": wiring.kafka,
+        "PARLEY_POSTGRES_DSN": wiring.operator_dsn,
+        "PARLEY_ANALYTICS_DSN": analytics_dsn,
+        "PARLEY_INGEST_URL": wiring.ingest_url,
+        "PARLEY_GRAPH_URL": wiring.url("simulator"),
+        "PARLEY_SIMULATOR_URL": wiring.url("simulator"),
+        "PARLEY_APP_SECRET": wiring.secrets.app_secret,
+        "PARLEY_VERIFY_TOKEN": wiring.secrets.verify_token,
+        "PARLEY_WABA_ID": waba_id,
+        "PARLEY_PHONE_NUMBER_ID": phone_number_id,
+        "PARLEY_TOKEN_KEY": wiring.secrets.token_key,
+    }
