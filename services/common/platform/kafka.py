@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
-from aiokafka import AIOKafkaClient, AIOKafkaProducer
+from aiokafka import AIOKafkaClient, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from services.common.platform import logging
@@ -96,16 +96,24 @@ class Producer:
         return future
 
     def new_batch(self) -> Any:
-        """An empty batch for `submit`. It may be filled until its `append` answers None: it is full, or on its way."""
+        """An empty batch for `submit`: aiokafka's BatchBuilder."""
         return self._producer.create_batch()
 
     async def submit(self, batch: Any, topic: str, partition: int) -> asyncio.Future[Any]:
         """Queue a batch; the future resolves when the brokers acknowledged it.
 
-        Waits while an earlier batch of the partition is still queued; KafkaTimeoutError when that took too long, and nothing is queued.
+        It is closed here: aiokafka counts its records for the sequence number before it builds the bytes, so a record that is
+        added in between breaks the sequence. Waits while an earlier batch of the partition is queued; KafkaTimeoutError when
+        that took too long, and nothing is queued.
         """
+        batch.close()
         future: asyncio.Future[Any] = await self._producer.send_batch(batch, topic, partition=partition)
         return future
+
+    def leader_of(self, topic: str, partition: int) -> int | None:
+        """The broker that leads a partition, as last heard. aiokafka keeps one produce request in flight to each broker."""
+        leader: int | None = self._producer.client.cluster.leader_for_partition(TopicPartition(topic, partition))
+        return leader
 
     async def append_all(
         self, records: Iterable[NewRecord], partitions: Mapping[str, int], *, midway: Callable[[], None] = lambda: None
@@ -147,7 +155,7 @@ class Producer:
                 acknowledged = await self._producer.send_batch(builder, topic, partition=partition)
                 break
             except KafkaTimeoutError:
-                # Nothing was enqueued: the partition's last batch is still waiting for its broker.
+                # Nothing was enqueued: an earlier batch still waits for its broker.
                 log.warning("kafka.append_waiting", topic=topic, partition=partition)
         await acknowledged
 

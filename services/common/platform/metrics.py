@@ -47,5 +47,10 @@ SEND_LATENCY_SECONDS: Final = Histogram(
 RATE_LIMIT_WAIT_SECONDS: Final = Histogram("parley_rate_limit_wait_seconds", "Waited for the number's token", buckets=_FAST)
 STARTED_SECONDS: Final = Histogram("parley_send_started_seconds", "Gate and STARTED transaction", buckets=_FAST)
 LATE_WRITES: Final = Counter("parley_late_writes_total", "Attempts given up because STARTED was too old at the socket write")
+SENDS_OPEN: Final = Gauge("parley_sends_open", "Attempts of owned shards without an answer: started, unknown, unresolved", ["state"])
+SEND_COMMANDS_REPEATED: Final = Counter(
+    "parley_send_commands_repeated_total", "Commands whose id was known: same content, or a conflict", ["outcome"]
+)
+NUMBERS_PAUSED: Final = Gauge("parley_sender_numbers_paused", "Numbers whose token or permission Meta refuses")
 SHARDS_OWNED: Final = Gauge("parley_sender_shards_owned", "Partitions of sends.* this process may send for")
 BUILD_INFO: Final = Gauge("parley_build_info", "1; the version is in the label", ["version", "service"])
