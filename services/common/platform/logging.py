@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from typing import Any
+import traceback
+from collections.abc import Iterator
+from typing import Any, TextIO
 
 import orjson
 import structlog
@@ -24,16 +26,44 @@ def _redacted(_logger: Any, _method: str, event: structlog.typing.EventDict) -> 
     return {k: redact(v) if isinstance(v, str) and k not in _KEEP else v for k, v in event.items()}
 
 
+def _without_content(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Say where an exception came from; its message only where it cannot quote a record (Postgres' details quote rows)."""
+    problem = event.pop("exc_info", None)
+    if problem is True:
+        problem = sys.exc_info()[1]
+    if isinstance(problem, tuple):
+        problem = problem[1]
+    if isinstance(problem, BaseException):
+        event["exception"] = "\n".join(_told(problem))
+    return event
+
+
+def _told(problem: BaseException) -> Iterator[str]:
+    chain: list[BaseException] = []
+    link: BaseException | None = problem
+    while link is not None and link not in chain:
+        chain.append(link)
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    for each in reversed(chain):
+        for frame in traceback.extract_tb(each.__traceback__):
+            yield f"{frame.filename}:{frame.lineno} {frame.name}"
+        quiet = not (type(each).__module__.startswith(("services.", "aiokafka.")) or isinstance(each, OSError))
+        state = getattr(each, "sqlstate", None)
+        name = f"{type(each).__qualname__}{f' {state}' if state else ''}"
+        yield name if quiet else f"{type(each).__qualname__}: {each}"
+
+
 def _to_json(value: Any, **_: Any) -> str:
     return orjson.dumps(value, default=str).decode()
 
 
-def configure(*, service: str, instance: str, log_format: str = "auto", level: str = "INFO") -> None:
-    """Send our events and every library's log through one formatter to stderr."""
-    text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if text else structlog.processors.JSONRenderer(_to_json)
-    )
+def configure(
+    *, service: str, instance: str, log_format: str = "auto", level: str = "INFO", stream: TextIO | None = None
+) -> None:
+    """Send our events and every library's log through one formatter to `stream`, stderr by default."""
+    out = sys.stderr if stream is None else stream
+    text = log_format == "text" or (log_format == "auto" and out.isatty())
+    renderer: Any = structlog.dev.ConsoleRenderer(colors=out.isatty()) if text else structlog.processors.JSONRenderer(_to_json)
 
     def who(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
         return {"service": service, "instance": instance, **event}
@@ -43,7 +73,7 @@ def configure(*, service: str, instance: str, log_format: str = "auto", level: s
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
-        structlog.processors.format_exc_info,
+        _without_content,
         _redacted,
     ]
     structlog.configure(
@@ -52,7 +82,7 @@ def configure(*, service: str, instance: str, log_format: str = "auto", level: s
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

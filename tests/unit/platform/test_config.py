@@ -1,0 +1,56 @@
+"""Are bad settings named all at once, without their values?"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.common.platform import faults
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def start(**env: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
+    return subprocess.run(
+        [sys.executable, "-m", "services.router"], cwd=ROOT, env={**clean, **env}, capture_output=True, text=True, check=False
+    )
+
+
+def test_every_bad_value_is_named_at_once_and_none_is_printed() -> None:
+    ended = start(PARLEY_OPS_PORT="hunter2", PARLEY_FAULT="nowhere:1:kill", PARLEY_INSTANCE="hunter2 /x")
+    assert ended.returncode == 78
+    named = {line.partition(":")[0] for line in ended.stderr.splitlines() if line.startswith("PARLEY_")}
+    assert named == {"PARLEY_KAFKA_BOOTSTRAP_SERVERS", "PARLEY_OPS_PORT", "PARLEY_FAULT", "PARLEY_INSTANCE"}
+    assert "hunter2" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "router.after_fetch",
+        "router.after_fetch:0:kill",
+        "router.after_fetch:x:kill",
+        "nowhere:1:kill",
+        "router.after_fetch:1:pray",
+    ],
+)
+def test_a_fault_that_cannot_be_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="PARLEY_FAULT"):
+        faults.parse(text)
+
+
+def test_a_fault_fires_once_at_its_nth_pass() -> None:
+    faults.arm("router.after_fetch:2:raise")
+    try:
+        faults.fault("router.after_fetch")
+        faults.fault("router.mid_batch_emit")
+        with pytest.raises(faults.FaultInjected):
+            faults.fault("router.after_fetch")
+        faults.fault("router.after_fetch")
+    finally:
+        faults.arm(None)
