@@ -47,7 +47,7 @@ SEND_LATENCY_SECONDS: Final = Histogram(
 RATE_LIMIT_WAIT_SECONDS: Final = Histogram("parley_rate_limit_wait_seconds", "Waited for the number's token", buckets=_FAST)
 STARTED_SECONDS: Final = Histogram("parley_send_started_seconds", "Gate and STARTED transaction", buckets=_FAST)
 LATE_WRITES: Final = Counter("parley_late_writes_total", "Attempts given up because STARTED was too old at the socket write")
-SENDS_OPEN: Final = Gauge("parley_sends_open", "Attempts of owned shards without an answer: started, unknown, unresolved", ["state"])
+SENDS_OPEN: Final = Gauge("parley_sends_open", "Attempts without an answer: started, unknown, unresolved", ["state"])
 SEND_COMMANDS_REPEATED: Final = Counter(
     "parley_send_commands_repeated_total", "Commands whose id was known: same content, or a conflict", ["outcome"]
 )

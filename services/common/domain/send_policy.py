@@ -1,0 +1,153 @@
+"""May this command go to Meta now? The gate; the only place that answers.
+
+The order of the checks is a promise: a command that breaks several rules is always refused for the same one. It is asked again
+for every attempt, with facts read in the transaction that records the attempt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from services.common.domain import window
+from services.common.domain.consent import ConsentCategory, ConsentReason, ConsentState
+from services.common.domain.consent import decide as decide_consent
+from services.common.domain.lanes import Lane
+from services.common.domain.reasons import Reason
+from services.common.domain.recipients import Recipient, phone_digits
+
+CATEGORY_OF_LANE: Final = {
+    Lane.OTP: ConsentCategory.AUTHENTICATION,
+    Lane.TRANSACTIONAL: ConsentCategory.UTILITY,
+    Lane.BULK: ConsentCategory.MARKETING,
+}
+"""What a lane is for. The category a template has at Meta is not known here; the lane the producer chose stands for it."""
+
+NumberState = Literal["active", "disabled"]
+PROJECTION_LAG_SECONDS: Final = 5.0
+"""How long a refusal may wait for read models that are behind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What of a command the gate looks at. `recipient` and `content_problem` are what parsing found."""
+
+    message_type: str
+    is_type_supported: bool
+    content_problem: str | None
+    recipient: Recipient | None
+    lane: Lane
+    policy: str
+    appended_at: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known now. `number_state` is None for a number nobody registered.
+
+    `is_caught_up`: the read models have taken in everything that was in the log when the command was appended.
+    """
+
+    number_state: NumberState | None
+    display_phone_number: str | None
+    last_inbound_at: int | None
+    consent_all: ConsentState
+    consent_category: ConsentState
+    is_caught_up: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """Send it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Never send it."""
+
+    reason: Reason
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskAgain:
+    """It looks like a refusal, but the read models may not know the newest yet."""
+
+    reason: Reason
+
+
+Decision = Allowed | Refused | AskAgain
+
+
+def decide(command: Command, facts: Facts, *, now: int) -> Decision:
+    """Number, expiry, type and content, recipient, consent, window, lane: the first that says no is the reason."""
+    recipient = command.recipient
+    refused = _number(facts) or _expiry(command, now=now) or _content(command) or _recipient(recipient, facts)
+    if refused is not None:
+        return refused
+    doubt = _consent(command, facts) or _window(command, facts, now=now)
+    if doubt is None:
+        return _lane(command) or Allowed()
+    waited = now - command.appended_at >= PROJECTION_LAG_SECONDS * 1000
+    return Refused(reason=doubt) if facts.is_caught_up or waited else AskAgain(reason=doubt)
+
+
+def _number(facts: Facts) -> Refused | None:
+    if facts.number_state is None:
+        return Refused(reason=Reason.PHONE_UNKNOWN)
+    return None if facts.number_state == "active" else Refused(reason=Reason.PHONE_DISABLED)
+
+
+def _expiry(command: Command, *, now: int) -> Refused | None:
+    return Refused(reason=Reason.EXPIRED) if now >= command.expires_at else None
+
+
+def _content(command: Command) -> Refused | None:
+    if not command.is_type_supported:
+        return Refused(reason=Reason.TYPE_UNSUPPORTED)
+    if command.content_problem is not None:
+        return Refused(reason=Reason.CONTENT, detail=command.content_problem)
+    if command.policy != "hold":
+        return Refused(reason=Reason.CONTENT, detail="policy is not hold")
+    return None
+
+
+def _recipient(recipient: Recipient | None, facts: Facts) -> Refused | None:
+    if recipient is None:
+        return Refused(reason=Reason.RECIPIENT)
+    own = phone_digits(facts.display_phone_number or "")
+    if own is not None and recipient.digits == own:
+        return Refused(reason=Reason.RECIPIENT, detail="the number itself")
+    return None
+
+
+def _consent(command: Command, facts: Facts) -> Reason | None:
+    """Who said stop gets nothing that the business begins; an answer in an open window is the contact's own doing."""
+    if command.message_type != "template":
+        return Reason.OPTED_OUT if _is_withdrawn_since_last_inbound(facts) else None
+    decision = decide_consent(facts.consent_all, facts.consent_category, CATEGORY_OF_LANE[command.lane])
+    if decision.allowed:
+        return None
+    return Reason.OPTED_OUT if decision.reason is ConsentReason.WITHDRAWN else Reason.NO_CONSENT
+
+
+def _is_withdrawn_since_last_inbound(facts: Facts) -> bool:
+    """A STOP suppresses answers too until the contact writes again: the STOP itself opened the window."""
+    state = facts.consent_all
+    if state.withdrawn_at is None or (state.granted_at is not None and state.granted_at > state.withdrawn_at):
+        return False
+    return facts.last_inbound_at is None or facts.last_inbound_at <= state.withdrawn_at
+
+
+def _window(command: Command, facts: Facts, *, now: int) -> Reason | None:
+    if command.message_type == "template" or window.is_open(facts.last_inbound_at, now=now):
+        return None
+    return Reason.WINDOW_CLOSED
+
+
+def _lane(command: Command) -> Refused | None:
+    """Nothing but authentication templates may use the lane that everything else waits for."""
+    if command.lane is Lane.OTP and command.message_type != "template":
+        return Refused(reason=Reason.LANE_MISMATCH)
+    return None

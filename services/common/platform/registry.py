@@ -1,0 +1,68 @@
+"""Which numbers may Parley send from? The operator's registry in Postgres: read by the sender, written by the CLI."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import psycopg
+
+from services.common.platform.tokens import TokenBox
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+_ADD: Final = """
+INSERT INTO registry.phone_numbers (phone_number_id, waba_id, display_phone_number, messages_per_second, access_token, state)
+VALUES (%s, %s, %s, %s, %s, 'active')
+ON CONFLICT (phone_number_id) DO UPDATE SET
+    waba_id = excluded.waba_id, display_phone_number = excluded.display_phone_number,
+    messages_per_second = excluded.messages_per_second, access_token = excluded.access_token, state = 'active',
+    updated_at = now()
+"""
+_LIST: Final = """
+SELECT phone_number_id, waba_id, display_phone_number, messages_per_second, state, access_token
+FROM registry.phone_numbers ORDER BY phone_number_id
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredNumber:
+    """A business number as the registry has it; its token stays sealed."""
+
+    phone_number_id: str
+    waba_id: str
+    display_phone_number: str | None
+    messages_per_second: int
+    state: str
+    sealed_token: bytes = field(repr=False)
+
+
+async def add_number(
+    connection: Connection,
+    tokens: TokenBox,
+    *,
+    phone_number_id: str,
+    waba_id: str,
+    access_token: str,
+    display_phone_number: str | None = None,
+    messages_per_second: int = 80,
+) -> None:
+    """Register a number, or give a registered one new values; it is active afterwards. The caller commits."""
+    sealed = tokens.seal(access_token, phone_number_id=phone_number_id)
+    await connection.execute(_ADD, (phone_number_id, waba_id, display_phone_number, messages_per_second, sealed))
+
+
+async def list_numbers(connection: Connection) -> list[RegisteredNumber]:
+    """Every registered number, by id."""
+    rows = await (await connection.execute(_LIST)).fetchall()
+    return [
+        RegisteredNumber(
+            phone_number_id=row[0],
+            waba_id=row[1],
+            display_phone_number=row[2],
+            messages_per_second=row[3],
+            state=row[4],
+            sealed_token=bytes(row[5]),
+        )
+        for row in rows
+    ]

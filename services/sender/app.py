@@ -1,0 +1,256 @@
+"""How is the sender wired? The only place that constructs its clients, and the order in which they stop.
+
+Crash thinking: everything that must survive is in Postgres before it matters. So any task that breaks ends the process at once,
+and the next owner goes on from the rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final
+
+import psycopg
+from aiokafka import AIOKafkaConsumer
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError
+from psycopg_pool import PoolTimeout
+
+from services.common.domain.topics import (
+    CONSENT_RECORDS,
+    INBOUND_MESSAGES,
+    SEND_OUTCOMES,
+    SENDER_DEAD_LETTERS,
+    SENDER_SOURCES,
+)
+from services.common.platform import logging, postgres
+from services.common.platform.avro import Codec
+from services.common.platform.kafka import FETCH_BYTES, SESSION_SECONDS, Producer, wait_for_topics, watch_membership
+from services.common.platform.lifecycle import EXIT_FATAL, exit_now, sleep_unless
+from services.common.platform.ops import Ops
+from services.common.platform.tokens import TokenBox
+from services.sender.catch_up import CatchUp
+from services.sender.config import SenderSettings
+from services.sender.dispatcher import Dispatcher
+from services.sender.graph_client import GraphClient
+from services.sender.intake import GROUP, Intake
+from services.sender.numbers import Numbers
+from services.sender.outbox import Outbox
+from services.sender.recorder import Recorder
+from services.sender.settle import Settler
+from services.sender.shards import DRAIN_SECONDS, Shards
+from services.sender.store import Store
+
+log = logging.get(__name__)
+
+_TOPICS: Final = (*SENDER_SOURCES, SEND_OUTCOMES, SENDER_DEAD_LETTERS, INBOUND_MESSAGES, CONSENT_RECORDS)
+_HEARTBEAT_SECONDS: Final = 0.5
+"""A rebalance stops sending; members hear of it this soon."""
+_NEVER_MS: Final = 24 * 3600 * 1000
+"""aiokafka would leave the group after this long without a poll; our intake waits for Postgres as long as it takes."""
+_STOP_INTAKE_SECONDS: Final = 1.0
+_STOP_CALLS_SECONDS: Final = 4.5
+_STOP_OUTBOX_SECONDS: Final = 1.0
+_STOP_CLIENT_SECONDS: Final = 0.5
+
+
+class SenderApp:
+    """Reads the lanes, calls Meta, tells the log what became of it."""
+
+    def __init__(self, settings: SenderSettings) -> None:
+        self._settings = settings
+        self._waiting_for: str | None = "waiting for Kafka and its topics"
+        self._shards: Shards | None = None
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Serve until asked to stop. A failure of any part ends the process."""
+        settings = self._settings
+        ops = Ops(service="sender", host=settings.ops_host, port=settings.ops_port, ready=self._why_not_ready)
+        await ops.start()
+        producer = Producer(bootstrap_servers=settings.kafka_bootstrap_servers, client_id=f"{GROUP}-{settings.instance}")
+        partitions = await wait_for_topics(settings.kafka_bootstrap_servers, _TOPICS, stopping)
+        if partitions and await producer.start(stopping):
+            pool = postgres.pool(settings.postgres_dsn.get_secret_value(), service="sender", size=settings.postgres_pool)
+            await pool.open()
+            try:
+                await self._send(pool, producer, partitions, stopping)
+            except Exception as problem:  # the process's boundary: whatever broke, nothing may go on
+                log.critical("sender.fatal", error=type(problem).__name__, exc_info=problem)
+                exit_now(EXIT_FATAL)
+            await pool.close(timeout=_STOP_CLIENT_SECONDS)
+            await producer.stop(seconds=_STOP_CLIENT_SECONDS)
+        await ops.stop()
+
+    async def _send(self, pool: postgres.Pool, producer: Producer, partitions: dict[str, int], stopping: asyncio.Event) -> None:
+        settings = self._settings
+        told, abandon = asyncio.Event(), asyncio.Event()
+        fail: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        codec = Codec()
+        store = Store(pool, codec)
+        tokens = TokenBox.from_base64(settings.token_key.get_secret_value())
+        numbers = Numbers(pool, store, tokens, jitter_seconds=settings.sender_jitter_seconds)
+        graph = GraphClient(
+            base_url=settings.graph_url,
+            version=settings.graph_version,
+            connect_seconds=settings.sender_connect_seconds,
+            answer_seconds=settings.sender_answer_seconds,
+        )
+        recorder = Recorder(store, abandon=abandon, told=told)
+        catch_up = CatchUp(
+            store,
+            bootstrap_servers=settings.kafka_bootstrap_servers,
+            client_id=f"{GROUP}-{settings.instance}-ends",
+            partitions=partitions,
+        )
+        dispatcher = Dispatcher(
+            store=store,
+            numbers=numbers,
+            graph=graph,
+            recorder=recorder,
+            catch_up=catch_up,
+            horizons=settings.horizons,
+            inflight_seconds=settings.sender_inflight_seconds,
+            told=told,
+            abandon=abandon,
+            fail=fail,
+        )
+        settler = Settler(
+            store,
+            recorder,
+            numbers,
+            horizons=settings.horizons,
+            every_seconds=settings.sender_settle_seconds,
+        )
+        intake = Intake(
+            store=store,
+            producer=producer,
+            codec=codec,
+            partitions=partitions,
+            lifetimes=settings.lifetimes,
+            told=told,
+            stopping=stopping,
+        )
+        shards = Shards(
+            store=store,
+            numbers=numbers,
+            dispatcher=dispatcher,
+            adopt=settler.adopt,
+            instance=settings.instance,
+            told=told,
+            stopping=stopping,
+            commit=intake.commit,
+            fail=fail,
+        )
+        outbox = Outbox(store, producer, partitions=partitions, shards=shards.owned, some=told, abandon=abandon)
+        self._shards = shards
+        await graph.start()
+        self._waiting_for = "waiting for Postgres and its tables"
+        if not await _wait_for_tables(numbers, stopping):
+            return
+        self._waiting_for = None
+        consumer = await _joined(settings, shards, stopping)
+        if consumer is None:
+            return
+        reading = _task(intake.run(consumer, shards.notify))
+        background = [
+            _task(recorder.run()),
+            _task(outbox.run()),
+            _task(settler.run(shards.owned, stopping)),
+            _task(catch_up.run(stopping)),
+            _task(_refresh(numbers, settings.sender_registry_seconds, stopping)),
+        ]
+        log.info("sender.started", group=GROUP)
+        await _until_stopped(stopping, [reading, *background], fail)
+        await asyncio.wait({reading}, timeout=_STOP_INTAKE_SECONDS)
+        await dispatcher.drain(_STOP_CALLS_SECONDS)
+        await _bounded(outbox.flushed(), _STOP_OUTBOX_SECONDS)
+        abandon.set()
+        for task in (reading, *background):
+            task.cancel()
+        await catch_up.stop()
+        await _bounded(consumer.stop(), _STOP_CLIENT_SECONDS)
+        await _bounded(graph.stop(), _STOP_CLIENT_SECONDS)
+
+    def _why_not_ready(self) -> str | None:
+        if self._waiting_for is not None or self._shards is None:
+            return self._waiting_for or "starting"
+        return None if self._shards.is_settled else "taking shards over"
+
+
+def _task(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    return asyncio.create_task(work)
+
+
+async def _joined(settings: SenderSettings, shards: Shards, stopping: asyncio.Event) -> AIOKafkaConsumer | None:
+    """The consumer, a member of the group; None when asked to stop before Kafka answered."""
+    while not stopping.is_set():
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=settings.kafka_bootstrap_servers,
+            client_id=f"{GROUP}-{settings.instance}",
+            group_id=GROUP,
+            group_instance_id=f"{GROUP}-{settings.instance}",
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=int(SESSION_SECONDS * 1000),
+            heartbeat_interval_ms=int(_HEARTBEAT_SECONDS * 1000),
+            rebalance_timeout_ms=int((DRAIN_SECONDS + 3.0) * 1000),
+            max_poll_interval_ms=_NEVER_MS,
+            max_partition_fetch_bytes=FETCH_BYTES,
+        )
+        consumer.subscribe(SENDER_SOURCES, listener=shards)
+        watch_membership(consumer, group=GROUP, instance=settings.instance)
+        try:
+            await consumer.start()
+        except (KafkaError, OSError) as problem:
+            log.warning("kafka.unreachable", error=type(problem).__name__)
+            await _bounded(consumer.stop(), _STOP_CLIENT_SECONDS)
+            await sleep_unless(stopping, 0.5)
+        else:
+            return consumer
+    return None
+
+
+async def _wait_for_tables(numbers: Numbers, stopping: asyncio.Event) -> bool:
+    """Wait until Postgres is there and migrated; False when asked to stop meanwhile."""
+    while not stopping.is_set():
+        try:
+            await numbers.reload()
+        except (psycopg.Error, PoolTimeout) as problem:
+            log.warning("postgres.not_ready", error=type(problem).__name__)
+            await sleep_unless(stopping, 0.5)
+        else:
+            return True
+    return False
+
+
+async def _refresh(numbers: Numbers, every_seconds: float, stopping: asyncio.Event) -> None:
+    """A change in the registry counts within seconds, without a restart."""
+    while not await sleep_unless(stopping, every_seconds):
+        await postgres.retrying(numbers.reload, service="sender", stopping=stopping)
+
+
+async def _until_stopped(stopping: asyncio.Event, tasks: list[asyncio.Task[None]], fail: asyncio.Future[None]) -> None:
+    """Return when asked to stop; raise what broke before that."""
+    asked = asyncio.create_task(_set(stopping))
+    parts: list[asyncio.Future[None]] = [fail, *tasks]
+    await asyncio.wait([asked, *parts], return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    for ended in parts:
+        if ended.done():
+            ended.result()
+            if not stopping.is_set():
+                raise RuntimeError("a part of the sender ended by itself")
+
+
+async def _set(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+async def _bounded(work: Coroutine[Any, Any, None], seconds: float) -> None:
+    """Close something, but do not hang for it."""
+    try:
+        async with asyncio.timeout(seconds):
+            await work
+    except (KafkaError, OSError) as problem:
+        log.warning("sender.client_abandoned", error=type(problem).__name__)

@@ -1,0 +1,99 @@
+"""What does a record of a lane say, once it is taken apart? Pure: bytes and where they stood in, a row to keep out."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import orjson
+
+from services.common.domain import recipients
+from services.common.domain.failure import Unprocessable
+from services.common.domain.lanes import RANK, Lane
+from services.common.domain.reasons import Reason
+from services.common.domain.records import SendMessage
+from services.common.domain.topics import SENDS
+from services.common.platform.avro import Codec
+from services.common.platform.kafka import LogRecord, partition_of
+
+MAX_COMMAND_BYTES: Final = 64 * 1024
+LONGEST_LIFETIME_SECONDS: Final = 30 * 86_400.0
+"""As long as a `command_id` is remembered; a command never outlives its idempotency key."""
+LANES: Final = tuple(sorted(RANK, key=RANK.__getitem__))
+"""Lane of a rank."""
+_LANE_OF_TOPIC: Final = {topic: lane for lane, topic in SENDS.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenIn:
+    """A command as it becomes a row."""
+
+    message: SendMessage
+    shard: int
+    lane: Lane
+    fingerprint: bytes
+    pair: str
+    appended_at: int
+    expires_at: int
+
+
+def read(record: LogRecord, codec: Codec, *, partitions: int, now: int, lifetimes: Mapping[Lane, float]) -> TakenIn | None:
+    """The command in a record; None for a tombstone; Unprocessable for what can never be sent and has nobody to be told."""
+    if record.value is None:
+        return None
+    if len(record.value) > MAX_COMMAND_BYTES:
+        raise Unprocessable(Reason.COMMAND_SIZE, detail=f"more than {MAX_COMMAND_BYTES} bytes")
+    message = codec.decode(record.value)
+    if not isinstance(message, SendMessage):
+        raise Unprocessable(Reason.RECORD_TYPE, detail=type(message).__name__)
+    _check(message, record, partitions)
+    lane = _LANE_OF_TOPIC[record.topic]
+    appended_at = record.appended_at if 0 < record.appended_at <= now else now
+    return TakenIn(
+        message=message,
+        shard=record.partition,
+        lane=lane,
+        fingerprint=fingerprint(message),
+        pair=recipients.pair_of(to=message.to, bsuid=message.recipient),
+        appended_at=appended_at,
+        expires_at=_expires_at(message, appended_at, lifetimes[lane]),
+    )
+
+
+def fingerprint(message: SendMessage) -> bytes:
+    """The same for the same command, whoever wrote its bytes; any other content gives another."""
+    return hashlib.sha256(orjson.dumps(dataclasses.asdict(message), option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def _check(message: SendMessage, record: LogRecord, partitions: int) -> None:
+    """What must hold for a row and an outcome to be possible at all. One number is one partition: its limiter depends on it."""
+    try:
+        UUID(message.command_id)
+    except ValueError:
+        raise Unprocessable(Reason.COMMAND_ID, pointer="/command_id", detail="not a UUID") from None
+    texts = (message.phone_number_id, message.type, message.content, message.to, message.recipient, message.context_wamid)
+    if any(text is not None and "\0" in text for text in (*texts, message.policy)):
+        raise Unprocessable(Reason.TEXT_NUL, detail="a NUL in a text")
+    key = message.phone_number_id.encode()
+    if record.key != key or record.partition != partition_of(key, partitions):
+        raise Unprocessable(Reason.KEY_MISMATCH, pointer="/phone_number_id", detail="key or partition is not the number's")
+    if SENDS.get(_lane(message.lane)) != record.topic:
+        raise Unprocessable(Reason.LANE_UNKNOWN, pointer="/lane", detail="not the lane of its topic")
+
+
+def _lane(text: str) -> Lane:
+    try:
+        return Lane(text)
+    except ValueError:
+        raise Unprocessable(Reason.LANE_UNKNOWN, pointer="/lane", detail="unknown") from None
+
+
+def _expires_at(message: SendMessage, appended_at: int, lifetime_seconds: float) -> int:
+    longest = appended_at + int(LONGEST_LIFETIME_SECONDS * 1000)
+    if message.expires_at is None:
+        return min(longest, appended_at + int(lifetime_seconds * 1000))
+    return max(0, min(longest, message.expires_at))

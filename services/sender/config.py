@@ -1,0 +1,57 @@
+"""How is the sender configured?"""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from services.common.domain.lanes import Lane
+from services.common.platform.config import Secret, ServiceSettings
+from services.common.platform.tokens import TokenBox
+
+
+class SenderSettings(ServiceSettings):
+    """`PARLEY_*` of the sender."""
+
+    postgres_dsn: Secret = Field(description="libpq DSN of role parley_sender")
+    postgres_pool: int = Field(4, ge=2, le=64, description="Connections to Postgres")
+    graph_url: str = Field("https://graph.facebook.com", pattern=r"^https?://[^/]+$", description="Base address, no version")
+    graph_version: str = Field("v25.0", pattern=r"^v\d+\.\d+$")
+    token_key: Secret = Field(description="base64 of 32 bytes: the key of the access tokens")
+
+    sender_connect_seconds: float = Field(2.0, gt=0, le=30, description="Longest wait for a connection to Meta")
+    sender_answer_seconds: float = Field(10.0, gt=0, le=60, description="Longest wait for an answer, from the write")
+    sender_jitter_seconds: float = Field(0.015, ge=0.005, le=0.05, description="Assumed variation of the delay to Meta")
+    sender_inflight_seconds: float = Field(2.0, gt=0, le=30, description="A number's calls in flight: its rate for so long")
+    sender_registry_seconds: float = Field(2.0, gt=0, le=60, description="How often numbers, limits and tokens are read again")
+    sender_settle_seconds: float = Field(0.5, gt=0, le=60, description="How often evidence for lost answers is looked for")
+
+    sender_otp_horizon_seconds: float = Field(20.0, gt=0, description="otp: how long evidence is waited for")
+    sender_transactional_horizon_seconds: float = Field(120.0, gt=0, description="transactional: the same")
+    sender_bulk_horizon_seconds: float = Field(900.0, gt=0, description="bulk: the same")
+    sender_otp_lifetime_seconds: float = Field(600.0, gt=0, description="otp: a command without expires_at lives so long")
+    sender_transactional_lifetime_seconds: float = Field(86_400.0, gt=0, description="transactional: the same")
+    sender_bulk_lifetime_seconds: float = Field(7 * 86_400.0, gt=0, description="bulk: the same")
+
+    @field_validator("token_key")
+    @classmethod
+    def _is_key(cls, value: Secret) -> Secret:
+        TokenBox.from_base64(value.get_secret_value())
+        return value
+
+    @property
+    def horizons(self) -> dict[Lane, float]:
+        """How long each lane waits for evidence before an unknown outcome is given up as unresolved."""
+        return {
+            Lane.OTP: self.sender_otp_horizon_seconds,
+            Lane.TRANSACTIONAL: self.sender_transactional_horizon_seconds,
+            Lane.BULK: self.sender_bulk_horizon_seconds,
+        }
+
+    @property
+    def lifetimes(self) -> dict[Lane, float]:
+        """How long a command of each lane lives that names no end itself."""
+        return {
+            Lane.OTP: self.sender_otp_lifetime_seconds,
+            Lane.TRANSACTIONAL: self.sender_transactional_lifetime_seconds,
+            Lane.BULK: self.sender_bulk_lifetime_seconds,
+        }

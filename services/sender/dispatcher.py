@@ -1,0 +1,281 @@
+"""Which command of a number goes next, and when? One loop a number: pick, judge, start, then let the calls run.
+
+Crash thinking: a STARTED row is committed before a call exists. Whatever happens after it, the row tells the next owner that
+Meta may have the message; without it Meta cannot have it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, Final
+
+from services.common.domain import ids, message_content, recipients, send_policy
+from services.common.domain.lanes import Lane
+from services.common.domain.recipients import Recipient
+from services.common.domain.send_policy import Allowed, AskAgain, Command, Refused
+from services.common.platform import logging, metrics, postgres
+from services.common.platform.faults import fault
+from services.sender import outcomes, request
+from services.sender.catch_up import CatchUp
+from services.sender.commands import LANES
+from services.sender.graph_client import GraphClient
+from services.sender.numbers import Number, Numbers
+from services.sender.outcomes import Attempt
+from services.sender.recorder import Recorder, finding_of
+from services.sender.response import Proof
+from services.sender.store import Batch, Candidate, OwnerLost, Store, now_ms
+
+log = logging.get(__name__)
+
+LEAD_SECONDS: Final = 0.02
+"""How long before its token comes an attempt is started: about what the transaction takes."""
+_BATCH_SECONDS: Final = 0.05
+_BATCH_ROWS: Final = 50
+_IDLE_SECONDS: Final = 10.0
+_HELD_SECONDS: Final = 1.0
+_ASK_AGAIN_SECONDS: Final = 0.1
+_NO_TOKEN_SECONDS: Final = 1.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """A call to make: the attempt, its body, and when its command was appended."""
+
+    attempt: Attempt
+    body: bytes
+    appended_at: int
+
+
+class Dispatcher:
+    """Serves numbers until told to drain."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        numbers: Numbers,
+        graph: GraphClient,
+        recorder: Recorder,
+        catch_up: CatchUp,
+        horizons: Mapping[Lane, float],
+        inflight_seconds: float,
+        told: asyncio.Event,
+        abandon: asyncio.Event,
+        fail: asyncio.Future[None],
+    ) -> None:
+        self._store, self._numbers, self._graph, self._recorder = store, numbers, graph, recorder
+        self._catch_up, self._horizons, self._inflight_seconds = catch_up, horizons, inflight_seconds
+        self._told, self._abandon, self._fail = told, abandon, fail
+        self._loops: dict[str, asyncio.Task[None]] = {}
+        self._calls: set[asyncio.Task[None]] = set()
+        self._draining = asyncio.Event()
+
+    def serve(self, number: Number) -> None:
+        """Start the number's loop, unless it runs."""
+        running = self._loops.get(number.phone_number_id)
+        if not self._draining.is_set() and (running is None or running.done()):
+            self._loops[number.phone_number_id] = self._watched(self._dispatch(number))
+
+    async def drain(self, seconds: float) -> bool:
+        """Start nothing more and wait for the calls under way; True when all of them are recorded."""
+        self._draining.set()
+        for phone_number_id in self._loops:
+            self._numbers.wake(phone_number_id)
+        under_way = {*self._loops.values(), *self._calls}
+        if under_way:
+            _, left = await asyncio.wait(under_way, timeout=seconds)
+            if left or self._calls:
+                _, left = await asyncio.wait({*left, *self._calls}, timeout=0.5)
+                log.warning("send.drain_incomplete", left=len(left))
+                return not left
+        self._loops.clear()
+        return True
+
+    def resume(self) -> None:
+        """Serve again, after a drain."""
+        self._draining.clear()
+
+    @property
+    def calls(self) -> int:
+        """Calls under way."""
+        return len(self._calls)
+
+    async def _dispatch(self, number: Number) -> None:
+        try:
+            while not self._draining.is_set():
+                number.wake.clear()
+                pause = await self._round(number)
+                if pause > 0.0 and not self._draining.is_set():
+                    await _wake_or(number, pause)
+        except OwnerLost:
+            log.warning("send.owner_lost", shard=number.shard, epoch=number.epoch)
+
+    async def _round(self, number: Number) -> float:
+        """Start what may be started now; seconds until the next look."""
+        held = number.hold_seconds()
+        room = self._numbers.inflight_cap(number, self._inflight_seconds) - number.inflight
+        if held == 0.0:
+            if room <= 0:
+                return _IDLE_SECONDS
+            ready = number.pacer.ready_in()
+            if ready > LEAD_SECONDS:
+                return ready - LEAD_SECONDS
+        limit = min(room, _BATCH_ROWS, number.pacer.batch(_BATCH_SECONDS)) if held == 0.0 else _BATCH_ROWS
+        picked = await self._start(number, limit=limit, sending=held == 0.0)
+        if picked is None:
+            return _IDLE_SECONDS
+        if picked == limit:
+            return 0.0
+        if held > 0.0:
+            return min(held, _HELD_SECONDS)
+        return await self._until_due(number)
+
+    async def _until_due(self, number: Number) -> float:
+        """Nothing more is due now; when will it be?"""
+        if number.waiting <= 0:
+            return _IDLE_SECONDS
+        due = await postgres.retrying(
+            lambda: self._store.next_due(number.phone_number_id, number.shard), service="sender", stopping=self._draining
+        )
+        return _IDLE_SECONDS if due is None else min(_IDLE_SECONDS, max(0.001, due))
+
+    async def _start(self, number: Number, *, limit: int, sending: bool) -> int | None:
+        """One transaction; how many commands it picked. None when told to drain before Postgres answered."""
+        calls: list[_Call] = []
+        begun = 0.0
+        picked = 0
+
+        def judge(candidates: Sequence[Candidate]) -> Batch:
+            nonlocal picked
+            calls.clear()
+            picked = len(candidates)
+            return self._judge(number, candidates, calls)
+
+        async def transaction() -> Batch:
+            nonlocal begun
+            # Not later than the row's own started_at: the limiter's hand-over counts on it.
+            begun = time.monotonic()
+            return await self._store.start(
+                number.phone_number_id, number.shard, number.epoch, limit=limit, sending=sending, judge=judge
+            )
+
+        batch = await postgres.retrying(transaction, service="sender", stopping=self._draining)
+        if batch is None:
+            return None
+        metrics.STARTED_SECONDS.observe(time.monotonic() - begun)
+        number.waiting = max(0, number.waiting - len(batch.start) - len(batch.refuse))
+        if batch.refuse:
+            self._told.set()
+            for _, outcome in batch.refuse:
+                metrics.SEND_DECISIONS.labels("refused", outcome.reason).inc()
+                metrics.SEND_OUTCOMES.labels(outcome.kind, outcome.reason).inc()
+        if calls:
+            metrics.SEND_DECISIONS.labels("allowed", "").inc(len(calls))
+            fault("sender.after_started")
+        for call in calls:
+            number.inflight += 1
+            self._calls.add(self._watched(self._call(number, call, begun)))
+        return picked
+
+    def _judge(self, number: Number, candidates: Sequence[Candidate], calls: list[_Call]) -> Batch:
+        now = now_ms()
+        refuse, park = [], []
+        has_token = self._numbers.token(number.phone_number_id) is not None
+        for candidate in candidates:
+            attempt = candidate.attempt
+            content = request.parse_content(attempt.content)
+            recipient = recipients.parse(to=attempt.to, bsuid=attempt.bsuid)
+            facts = dataclasses.replace(candidate.facts, is_caught_up=self._catch_up.caught_up_at >= candidate.received_at)
+            decision = send_policy.decide(_command(candidate, content, recipient), facts, now=now)
+            if isinstance(decision, Refused):
+                waba_id = self._numbers.waba_id(number.phone_number_id)
+                refuse.append((attempt, outcomes.refused(attempt, decision.reason, decision.detail, at=now, waba_id=waba_id)))
+            elif isinstance(decision, AskAgain):
+                self._catch_up.want()
+                park.append((attempt.command_id, _ASK_AGAIN_SECONDS))
+            elif not has_token or not isinstance(decision, Allowed) or recipient is None:
+                park.append((attempt.command_id, _NO_TOKEN_SECONDS))
+            else:
+                calls.append(_prepared(candidate, content, recipient))
+        return Batch(start=[call.attempt for call in calls], refuse=refuse, park=park)
+
+    async def _call(self, number: Number, call: _Call, begun: float) -> None:
+        """One attempt from its STARTED row to its recorded outcome."""
+        attempt = call.attempt
+        try:
+            result, written_at = await self._graph.post(
+                number.phone_number_id,
+                token=self._numbers.token(number.phone_number_id) or "",
+                body=call.body,
+                attempt_no=attempt.attempt_no,
+                admit=lambda: number.pacer.admit(begun),
+            )
+            if written_at is not None:
+                waited = now_ms() / 1000 - (time.monotonic() - written_at) - call.appended_at / 1000
+                metrics.SEND_LATENCY_SECONDS.observe(max(0.0, waited))
+            await postgres.retrying(lambda: self._numbers.heed(number, result), service="sender", stopping=self._abandon)
+            finding = finding_of(
+                attempt,
+                result,
+                waba_id=self._numbers.waba_id(number.phone_number_id),
+                horizon_seconds=self._horizons[LANES[attempt.lane]],
+            )
+            await self._recorder.record(finding)
+            if result.proof in (Proof.RETRY, Proof.NOT_SENT):
+                number.waiting += 1
+        finally:
+            number.inflight -= 1
+            if number.waiting > 0:
+                number.wake.set()
+
+    def _watched(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A task that broke ends the process: what it held is in Postgres, what it knew is not."""
+        self._calls.discard(task)
+        problem = None if task.cancelled() else task.exception()
+        if problem is not None and not self._fail.done():
+            self._fail.set_exception(problem)
+
+
+async def _wake_or(number: Number, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await number.wake.wait()
+    except TimeoutError:
+        return
+
+
+def _command(candidate: Candidate, content: object, recipient: Recipient | None) -> Command:
+    message_type = candidate.attempt.message_type
+    return Command(
+        message_type=message_type,
+        is_type_supported=message_content.is_supported(message_type),
+        content_problem=message_content.problem(message_type, content),
+        recipient=recipient,
+        lane=LANES[candidate.attempt.lane],
+        policy=candidate.policy,
+        appended_at=candidate.appended_at,
+        expires_at=candidate.expires_at,
+    )
+
+
+def _prepared(candidate: Candidate, content: object, recipient: Recipient) -> _Call:
+    """The next attempt of a command, and what it will say."""
+    attempt_no = candidate.attempt.attempt_no + 1
+    attempt_id = ids.attempt_id(candidate.attempt.command_id, attempt_no)
+    body = request.body(
+        message_type=candidate.attempt.message_type,
+        content=content,
+        recipient=recipient,
+        attempt_id=attempt_id,
+        context_wamid=candidate.context_wamid,
+    )
+    attempt = dataclasses.replace(candidate.attempt, attempt_no=attempt_no, attempt_id=attempt_id)
+    return _Call(attempt=attempt, body=body, appended_at=candidate.appended_at)

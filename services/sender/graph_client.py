@@ -1,0 +1,143 @@
+"""How is one message put to Meta? One call, its time-outs, and the exact instant its first byte leaves. No policy.
+
+The token of the limiter is taken when a connection is in hand, directly before the bytes are written: so neither the wait for
+Postgres nor for a connection disturbs the pace, and everything before that instant is known as not sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aiohttp
+from aiohttp.client_reqrep import ClientRequest, ClientResponse
+from aiohttp.connector import Connection
+
+from services.common.platform import logging, metrics
+from services.common.platform.faults import fault
+from services.common.platform.lifecycle import EXIT_FATAL, exit_now
+from services.sender import response
+from services.sender.response import Result
+
+log = logging.get(__name__)
+
+_IDLE_SECONDS: Final = 15.0
+"""Shorter than Meta keeps a connection: it is better closed by us than found closed after a write."""
+
+
+class _NotWritten(Exception):  # noqa: N818 - what happened
+    """The request was given up before its first byte; `late` when its token came too late."""
+
+    def __init__(self, detail: str, *, late: bool = False) -> None:
+        super().__init__(detail)
+        self.detail, self.late = detail, late
+
+
+@dataclass(slots=True, kw_only=True)
+class _Write:
+    """The permission to write one attempt, and whether it was used. Only a committed STARTED row leads to one."""
+
+    admit: Callable[[], Awaitable[bool]]
+    timeout: asyncio.Timeout
+    answer_seconds: float
+    written_at: float | None = None
+
+
+_write: ContextVar[_Write | None] = ContextVar("_write", default=None)
+
+
+class _PacedRequest(ClientRequest):
+    """Waits for the token between the connection and the first byte."""
+
+    async def send(self, conn: Connection) -> ClientResponse:
+        write = _write.get()
+        if write is None or write.written_at is not None:
+            log.critical("send.write_without_started")
+            exit_now(EXIT_FATAL)
+            raise AssertionError
+        admitted = await write.admit()
+        # Meta may have closed the connection while we waited for the token.
+        if not admitted or conn.protocol is None or not conn.protocol.is_connected():
+            conn.release()
+            raise _NotWritten("started too long ago" if not admitted else "connection closed", late=not admitted)
+        fault("sender.before_write")
+        write.written_at = time.monotonic()
+        write.timeout.reschedule(asyncio.get_running_loop().time() + write.answer_seconds)
+        return await super().send(conn)
+
+    async def write_bytes(self, writer: Any, conn: Connection, content_length: int | None = None) -> None:
+        await super().write_bytes(writer, conn, content_length)
+        fault("sender.after_write")
+
+
+class GraphClient:
+    """Posts to `/{version}/{phone_number_id}/messages`."""
+
+    def __init__(self, *, base_url: str, version: str, connect_seconds: float, answer_seconds: float) -> None:
+        self._url = f"{base_url}/{version}"
+        self._connect_seconds, self._answer_seconds = connect_seconds, answer_seconds
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Open the session; no connection is made yet."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS, ttl_dns_cache=600),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            request_class=_PacedRequest,
+            timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_seconds, sock_connect=self._connect_seconds),
+            headers={"Content-Type": "application/json", "User-Agent": "parley"},
+            auto_decompress=True,
+            trust_env=False,
+        )
+
+    async def stop(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def post(
+        self, phone_number_id: str, *, token: str, body: bytes, attempt_no: int, admit: Callable[[], Awaitable[bool]]
+    ) -> tuple[Result, float | None]:
+        """Send one attempt; what the exchange proved, and the monotonic instant of the write, if there was one."""
+        if self._session is None:
+            raise RuntimeError("the client was not started")
+        timeout = asyncio.timeout(None)
+        write = _Write(admit=admit, timeout=timeout, answer_seconds=self._answer_seconds)
+        try:
+            async with timeout:
+                posting = self._session.post(
+                    f"{self._url}/{phone_number_id}/messages",
+                    data=body,
+                    headers={"Authorization": f"Bearer {token}"},
+                    allow_redirects=False,
+                )
+                result = await self._exchange(posting, attempt_no, write)
+        except TimeoutError:
+            # Armed by the write and by nothing else.
+            result = response.no_answer("TimeoutError")
+        metrics.GRAPH_REQUESTS.labels(result.proof).inc()
+        if write.written_at is not None:
+            metrics.GRAPH_REQUEST_SECONDS.observe(time.monotonic() - write.written_at)
+        return result, write.written_at
+
+    async def _exchange(self, posting: AbstractAsyncContextManager[ClientResponse], attempt_no: int, write: _Write) -> Result:
+        permission = _write.set(write)
+        try:
+            async with posting as answer:
+                payload = await answer.read()
+                fault("sender.after_response")
+                return response.classify(answer.status, payload, attempt_no=attempt_no)
+        except _NotWritten as given_up:
+            return response.late() if given_up.late else response.not_sent(given_up.detail, attempt_no=attempt_no)
+        except (aiohttp.ClientError, OSError, ValueError) as problem:
+            # TimeoutError is an OSError. The type alone is told: texts may quote addresses.
+            if write.written_at is None:
+                return response.not_sent(type(problem).__name__, attempt_no=attempt_no)
+            return response.no_answer(type(problem).__name__)
+        finally:
+            _write.reset(permission)

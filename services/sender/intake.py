@@ -1,0 +1,196 @@
+"""How do commands get from the lanes' topics into Postgres? Postgres is the parking place; nothing ever blocks a partition.
+
+Crash thinking: the offset is committed after the rows are durable. Dying in between reads the same records again, finds their
+ids known, and changes nothing; an outcome that was there already is told again under the same id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from services.common.domain.failure import Unprocessable
+from services.common.domain.lanes import Lane
+from services.common.domain.records import SendOutcome
+from services.common.domain.topics import SENDER_DEAD_LETTERS
+from services.common.platform import logging, metrics, postgres
+from services.common.platform.avro import Codec
+from services.common.platform.envelope import dead_letter_headers
+from services.common.platform.faults import fault
+from services.common.platform.kafka import LogRecord, NewRecord, Producer
+from services.sender import commands, outcomes
+from services.sender.commands import TakenIn
+from services.sender.store import Store, now_ms
+
+log = logging.get(__name__)
+
+GROUP: Final = "parley.sender"
+_BATCH: Final = 500
+_POLL_MS: Final = 250
+_COMMIT_SECONDS: Final = 0.25
+_COMMIT_LIMIT_SECONDS: Final = 3.0
+
+
+class Notify(Protocol):
+    """Called when commands of a number are in Postgres."""
+
+    def __call__(self, phone_number_id: str, shard: int, count: int, /) -> None: ...
+
+
+def _nobody(_phone_number_id: str, _shard: int, _count: int, /) -> None:
+    """Before anybody listens nothing has been read."""
+
+
+class Intake:
+    """Reads the lanes for as long as the process lives."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        producer: Producer,
+        codec: Codec,
+        partitions: Mapping[str, int],
+        lifetimes: Mapping[Lane, float],
+        told: asyncio.Event,
+        stopping: asyncio.Event,
+    ) -> None:
+        self._store, self._producer, self._codec = store, producer, codec
+        self._partitions, self._lifetimes = partitions, lifetimes
+        self._told, self._stopping = told, stopping
+        self._consumer: AIOKafkaConsumer | None = None
+        self._notify: Notify = _nobody
+        self._uncommitted: dict[TopicPartition, int] = {}
+        self._next: dict[TopicPartition, int] = {}
+        self._committed_at = time.monotonic()
+
+    async def run(self, consumer: AIOKafkaConsumer, notify: Notify) -> None:
+        """Read until asked to stop; `notify` hears of every number that got commands."""
+        self._consumer, self._notify = consumer, notify
+        while not self._stopping.is_set():
+            fetched: dict[TopicPartition, list[Any]] = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
+            records = [LogRecord.of(record) for batch in fetched.values() for record in batch]
+            if records and await self._take(records):
+                for place, batch in fetched.items():
+                    self._uncommitted[place] = self._next[place] = batch[-1].offset + 1
+            if time.monotonic() - self._committed_at >= _COMMIT_SECONDS:
+                await self.commit()
+        await self.commit()
+
+    async def commit(self) -> None:
+        """Tell Kafka how far the rows are. Failing is harmless: what is read again is recognised."""
+        offsets, self._uncommitted = self._uncommitted, {}
+        self._committed_at = time.monotonic()
+        if self._consumer is None:
+            return
+        self._measure_lag(self._consumer)
+        if not offsets:
+            return
+        try:
+            async with asyncio.timeout(_COMMIT_LIMIT_SECONDS):
+                await self._consumer.commit(offsets)
+        except (KafkaError, TimeoutError) as problem:
+            log.info("intake.commit_failed", error=type(problem).__name__)
+
+    async def _take(self, records: Sequence[LogRecord]) -> bool:
+        """True when every record is a row, a known row or a dead letter."""
+        now = now_ms()
+        taken: list[TakenIn] = []
+        dead: list[NewRecord] = []
+        for record in records:
+            try:
+                command = commands.read(
+                    record, self._codec, partitions=self._partitions[record.topic], now=now, lifetimes=self._lifetimes
+                )
+            except Unprocessable as problem:
+                metrics.DEAD_LETTERS.labels(GROUP, problem.reason).inc()
+                headers = dead_letter_headers(record, problem, group=GROUP)
+                dead.append(NewRecord(SENDER_DEAD_LETTERS, record.key, record.value, headers))
+            else:
+                if command is not None:
+                    taken.append(command)
+        done = await self._set_aside(dead) and (not taken or await self._keep(taken))
+        if done:
+            fault("sender.after_intake_before_commit")
+            for topic, count in Counter(record.topic for record in records).items():
+                metrics.RECORDS_PROCESSED.labels(GROUP, topic).inc(count)
+            metrics.RECORD_AGE_SECONDS.labels(GROUP).observe(max(0.0, (now_ms() - records[0].appended_at) / 1000))
+        return done
+
+    async def _set_aside(self, dead: Sequence[NewRecord]) -> bool:
+        """True when the brokers have every dead letter; False when asked to stop before that."""
+        if not dead:
+            return True
+        appending = asyncio.create_task(self._producer.append_all(dead, self._partitions))
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({appending, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not appending.done():
+            appending.cancel()
+            return False
+        appending.result()
+        return True
+
+    async def _keep(self, taken: Sequence[TakenIn]) -> bool:
+        """Make rows of new commands and answer known ones; False when asked to stop before Postgres took them."""
+        first: dict[str, TakenIn] = {}
+        for command in taken:
+            first.setdefault(command.message.command_id, command)
+        unique = list(first.values())
+        new = await postgres.retrying(lambda: self._store.take_in(unique), service="sender", stopping=self._stopping)
+        if new is None:
+            return False
+        again = [
+            command
+            for command in taken
+            if command is not first[command.message.command_id] or command.message.command_id not in new
+        ]
+        if again and not await self._answer_again(again):
+            return False
+        counts = Counter(
+            (command.message.phone_number_id, command.shard) for command in unique if command.message.command_id in new
+        )
+        for (phone_number_id, shard), count in counts.items():
+            self._notify(phone_number_id, shard, count)
+        return True
+
+    async def _answer_again(self, again: Sequence[TakenIn]) -> bool:
+        """The same command once more: its outcome once more. Another command under its id: a conflict."""
+        wanted = {command.message.command_id for command in again}
+        known = await postgres.retrying(lambda: self._store.known(wanted), service="sender", stopping=self._stopping)
+        if known is None:
+            return False
+        tell: list[tuple[int, SendOutcome]] = []
+        for command in again:
+            kept = known[command.message.command_id]
+            if kept.fingerprint != command.fingerprint:
+                metrics.SEND_COMMANDS_REPEATED.labels("conflict").inc()
+                tell.append((command.shard, outcomes.conflict(command, at=now_ms())))
+                continue
+            metrics.SEND_COMMANDS_REPEATED.labels("same").inc()
+            if kept.outcome is not None:
+                tell.append((command.shard, kept.outcome))
+            else:
+                self._notify(command.message.phone_number_id, command.shard, 0)
+        if not tell:
+            return True
+        told = await postgres.retrying(lambda: self._tell(tell), service="sender", stopping=self._stopping)
+        return told is not None
+
+    async def _tell(self, outcomes_: Sequence[tuple[int, SendOutcome]]) -> bool:
+        await self._store.tell(outcomes_)
+        self._told.set()
+        return True
+
+    def _measure_lag(self, consumer: AIOKafkaConsumer) -> None:
+        """Of partitions that brought something since they were assigned; one that never did has nothing to read."""
+        assigned = consumer.assignment()
+        self._next = {place: offset for place, offset in self._next.items() if place in assigned}
+        lag = sum(max(0, (consumer.highwater(place) or 0) - offset) for place, offset in self._next.items())
+        metrics.CONSUMER_LAG.labels(GROUP).set(lag)

@@ -1,0 +1,278 @@
+-- take_in --
+-- Commands become rows in the order given; those whose id is known stay as they are.
+INSERT INTO sender.send_commands (
+    command_id, shard, fingerprint, phone_number_id, lane, policy, type, content, to_number, bsuid, pair, context_wamid,
+    appended_at, expires_at
+)
+SELECT
+    g.command_id, g.shard, g.fingerprint, g.phone_number_id, g.lane, g.policy, g.type, g.content, g.to_number, g.bsuid, g.pair,
+    g.context_wamid, to_timestamp(g.appended_at / 1000.0), to_timestamp(g.expires_at / 1000.0)
+FROM unnest(
+    %(command_id)s::text[], %(shard)s::int[], %(fingerprint)s::bytea[], %(phone_number_id)s::text[], %(lane)s::smallint[],
+    %(policy)s::text[], %(type)s::text[], %(content)s::text[], %(to_number)s::text[], %(bsuid)s::text[], %(pair)s::text[],
+    %(context_wamid)s::text[], %(appended_at)s::bigint[], %(expires_at)s::bigint[]
+) WITH ORDINALITY AS g (
+    command_id, shard, fingerprint, phone_number_id, lane, policy, type, content, to_number, bsuid, pair, context_wamid,
+    appended_at, expires_at, place
+)
+ORDER BY g.place
+ON CONFLICT (command_id) DO NOTHING
+RETURNING command_id
+
+-- known --
+-- What is kept of commands that came again.
+SELECT command_id, fingerprint, outcome FROM sender.send_commands WHERE command_id = ANY(%(command_id)s::text[])
+
+-- tell --
+-- Outcomes that are to go to the log.
+INSERT INTO sender.outbox (shard, key, value, event_id, occurred_at)
+SELECT g.shard, g.key, g.value, g.event_id, to_timestamp(g.occurred_at / 1000.0)
+FROM unnest(
+    %(shard)s::int[], %(key)s::bytea[], %(value)s::bytea[], %(event_id)s::text[], %(occurred_at)s::bigint[]
+) AS g (shard, key, value, event_id, occurred_at)
+
+-- untold --
+-- The oldest outcomes of these shards that the log has not acknowledged.
+SELECT seq, key, value, event_id, (extract(epoch FROM occurred_at) * 1000)::bigint
+FROM sender.outbox WHERE shard = ANY(%(shards)s::int[]) ORDER BY seq LIMIT %(limit)s
+
+-- told --
+-- The log has them.
+DELETE FROM sender.outbox WHERE seq = ANY(%(seq)s::bigint[])
+
+-- take_over --
+-- From this commit on no earlier owner of these shards can start anything.
+INSERT INTO sender.shards AS s (shard, epoch, instance)
+SELECT g.shard, 1, %(instance)s FROM unnest(%(shards)s::int[]) AS g (shard) ORDER BY g.shard
+ON CONFLICT (shard) DO UPDATE SET epoch = s.epoch + 1, instance = excluded.instance, owned_at = now()
+RETURNING shard, epoch
+
+-- orphans --
+-- Attempts that an earlier owner started and nobody finished, or that are older than any call lasts.
+SELECT
+    c.command_id, c.attempts, a.attempt_id, c.phone_number_id, c.lane, c.type, c.content, c.to_number, c.bsuid, c.shard
+FROM sender.send_commands AS c
+JOIN sender.send_attempts AS a ON a.command_id = c.command_id AND a.attempt_no = c.attempts
+JOIN sender.shards AS s ON s.shard = c.shard
+WHERE c.shard = ANY(%(shards)s::int[]) AND c.state = 'started'
+    AND (a.epoch < s.epoch OR a.started_at < now() - make_interval(secs => %(started_seconds)s))
+ORDER BY c.seq LIMIT %(limit)s
+
+-- recent_starts --
+-- How long ago each attempt of the last seconds was started: what a new owner's limiter takes over.
+SELECT phone_number_id, shard, extract(epoch FROM clock_timestamp() - started_at)::float8
+FROM sender.send_attempts
+WHERE shard = ANY(%(shards)s::int[]) AND started_at > clock_timestamp() - make_interval(secs => %(seconds)s)
+
+-- backlog --
+-- Numbers with something to do, and how much.
+SELECT phone_number_id, shard, count(*) FROM sender.send_commands
+WHERE shard = ANY(%(shards)s::int[]) AND state IN ('waiting', 'retry') GROUP BY phone_number_id, shard
+
+-- pauses --
+-- Numbers that Meta refused as a whole, and for how much longer they pause.
+SELECT phone_number_id, greatest(0, extract(epoch FROM paused_until - clock_timestamp()))::float8 FROM sender.number_state
+
+-- pause --
+-- The number's token or permission was refused.
+INSERT INTO sender.number_state (phone_number_id, paused_until, reason, error_code)
+VALUES (%(phone_number_id)s, now() + make_interval(secs => %(seconds)s), %(reason)s, %(error_code)s)
+ON CONFLICT (phone_number_id) DO UPDATE SET
+    paused_until = excluded.paused_until, reason = excluded.reason, error_code = excluded.error_code, updated_at = now()
+
+-- resume --
+-- The number may send again.
+DELETE FROM sender.number_state WHERE phone_number_id = %(phone_number_id)s
+
+-- pick --
+-- The next commands of a number with everything the gate looks at. No row: the shard has another owner by now.
+-- A command waits for earlier ones of the same lane and recipient. While the number pauses only what expired is picked.
+WITH fence AS MATERIALIZED (
+    SELECT s.shard FROM sender.shards AS s WHERE s.shard = %(shard)s AND s.epoch = %(epoch)s FOR SHARE
+),
+
+picked AS MATERIALIZED (
+    SELECT c.*
+    FROM sender.send_commands AS c
+    WHERE c.phone_number_id = %(phone_number_id)s AND c.shard = %(shard)s
+        AND c.state IN ('waiting', 'retry') AND c.next_action_at <= now()
+        AND (%(sending)s OR c.expires_at <= now())
+        AND EXISTS (SELECT FROM fence)
+        AND NOT EXISTS (
+            SELECT FROM sender.send_commands AS e
+            WHERE e.phone_number_id = c.phone_number_id AND e.lane = c.lane AND e.pair = c.pair AND e.seq < c.seq
+                AND e.state IN ('waiting', 'retry', 'started')
+        )
+    ORDER BY c.lane, c.seq LIMIT %(limit)s
+    FOR UPDATE OF c
+)
+
+SELECT
+    p.command_id, p.attempts, p.phone_number_id, p.lane, p.type, p.content, p.to_number, p.bsuid, p.context_wamid, p.policy,
+    (extract(epoch FROM p.appended_at) * 1000)::bigint, (extract(epoch FROM p.received_at) * 1000)::bigint,
+    (extract(epoch FROM p.expires_at) * 1000)::bigint,
+    n.state, n.display_phone_number,
+    (extract(epoch FROM w.last_inbound_at) * 1000)::bigint,
+    (extract(epoch FROM k.all_granted_at) * 1000)::bigint, (extract(epoch FROM k.all_withdrawn_at) * 1000)::bigint,
+    (extract(epoch FROM k.granted_at) * 1000)::bigint, (extract(epoch FROM k.withdrawn_at) * 1000)::bigint
+FROM fence
+LEFT JOIN picked AS p ON TRUE
+LEFT JOIN registry.phone_numbers AS n ON n.phone_number_id = p.phone_number_id
+LEFT JOIN LATERAL (
+    -- Every name the person is known by: a number may have become a BSUID, evidence may stand under either.
+    WITH given AS (
+        SELECT g.name COLLATE "C" AS name FROM unnest(ARRAY[p.pair, p.bsuid]) AS g (name) WHERE g.name IS NOT NULL
+    ),
+    people AS (
+        SELECT name FROM given
+        UNION SELECT a.contact FROM given JOIN projector.contact_aliases AS a ON a.alias = given.name
+    ),
+    names AS (
+        SELECT name FROM people
+        UNION SELECT a.contact FROM people JOIN projector.contact_aliases AS a ON a.alias = people.name
+        UNION SELECT a.alias FROM people JOIN projector.contact_aliases AS a ON a.contact = people.name
+    )
+    SELECT array_agg(name) AS names FROM names
+) AS who ON TRUE
+LEFT JOIN LATERAL (
+    SELECT max(v.last_inbound_at) AS last_inbound_at FROM projector.conversations AS v
+    WHERE v.phone_number_id = p.phone_number_id AND v.contact = ANY(who.names)
+) AS w ON TRUE
+LEFT JOIN LATERAL (
+    SELECT
+        max(e.granted_at) FILTER (WHERE e.category = 'all') AS all_granted_at,
+        max(e.withdrawn_at) FILTER (WHERE e.category = 'all') AS all_withdrawn_at,
+        max(e.granted_at) FILTER (WHERE e.category <> 'all') AS granted_at,
+        max(e.withdrawn_at) FILTER (WHERE e.category <> 'all') AS withdrawn_at
+    FROM projector.consents AS e
+    WHERE e.phone_number_id = p.phone_number_id AND e.contact = ANY(who.names)
+        AND e.category IN ('all', (ARRAY['authentication', 'utility', 'marketing'])[p.lane + 1])
+) AS k ON TRUE
+ORDER BY p.lane, p.seq
+
+-- start --
+-- The attempts stand before any byte of theirs goes out.
+WITH given AS (
+    SELECT * FROM unnest(%(command_id)s::text[], %(attempt_no)s::int[], %(attempt_id)s::text[])
+        AS g (command_id, attempt_no, attempt_id)
+),
+
+attempts AS (
+    INSERT INTO sender.send_attempts (command_id, attempt_no, attempt_id, shard, epoch, phone_number_id)
+    SELECT command_id, attempt_no, attempt_id, %(shard)s, %(epoch)s, %(phone_number_id)s FROM given
+)
+
+UPDATE sender.send_commands AS c SET state = 'started', attempts = g.attempt_no, updated_at = now()
+FROM given AS g WHERE c.command_id = g.command_id
+
+-- refuse --
+-- The gate said no, and the log will be told.
+WITH given AS (
+    SELECT * FROM unnest(
+        %(command_id)s::text[], %(reason)s::text[], %(key)s::bytea[], %(value)s::bytea[], %(event_id)s::text[],
+        %(occurred_at)s::bigint[]
+    ) AS g (command_id, reason, key, value, event_id, occurred_at)
+),
+
+box AS (
+    INSERT INTO sender.outbox (shard, key, value, event_id, occurred_at)
+    SELECT %(shard)s, g.key, g.value, g.event_id, to_timestamp(g.occurred_at / 1000.0) FROM given AS g
+)
+
+UPDATE sender.send_commands AS c SET state = 'refused', reason = g.reason, outcome = g.value, updated_at = now()
+FROM given AS g WHERE c.command_id = g.command_id
+
+-- park --
+-- Ask again a little later.
+UPDATE sender.send_commands SET next_action_at = now() + make_interval(secs => %(seconds)s)
+WHERE command_id = ANY(%(command_id)s::text[])
+
+-- next_due --
+-- Seconds until the next parked command of a number wants a look; null when none does.
+SELECT extract(epoch FROM min(next_action_at) - clock_timestamp())::float8 FROM sender.send_commands
+WHERE phone_number_id = %(phone_number_id)s AND shard = %(shard)s AND state IN ('waiting', 'retry') AND next_action_at > now()
+
+-- record --
+-- What attempts proved, what that makes of their commands, and what the log is to be told: together or not at all.
+-- An attempt that is known to be accepted or rejected stays so; one that was given up can still turn out to be either.
+WITH given AS (
+    SELECT * FROM unnest(
+        %(command_id)s::text[], %(attempt_no)s::int[], %(outcome)s::text[], %(state)s::text[], %(reason)s::text[],
+        %(error_code)s::int[], %(wamid)s::text[], %(seconds)s::float8[], %(key)s::bytea[], %(value)s::bytea[],
+        %(event_id)s::text[], %(occurred_at)s::bigint[]
+    ) AS g (
+        command_id, attempt_no, outcome, state, reason, error_code, wamid, seconds, key, value, event_id, occurred_at
+    )
+),
+
+attempts AS (
+    UPDATE sender.send_attempts AS a
+    SET outcome = g.outcome, finished_at = now(), reason = g.reason, error_code = g.error_code, wamid = g.wamid
+    FROM given AS g
+    WHERE a.command_id = g.command_id AND a.attempt_no = g.attempt_no
+        AND (
+            a.outcome IS NULL
+            OR (a.outcome IN ('unknown', 'unresolved') AND g.outcome IN ('accepted', 'rejected'))
+            OR (a.outcome = 'unknown' AND g.outcome = 'unresolved')
+        )
+    RETURNING a.command_id
+),
+
+commands AS (
+    UPDATE sender.send_commands AS c
+    SET state = g.state, next_action_at = now() + make_interval(secs => g.seconds), reason = g.reason,
+        error_code = g.error_code, wamid = g.wamid, outcome = coalesce(g.value, c.outcome), updated_at = now()
+    FROM given AS g
+    JOIN attempts AS a ON a.command_id = g.command_id
+    WHERE c.command_id = g.command_id AND c.attempts = g.attempt_no
+    RETURNING c.command_id, c.shard
+),
+
+box AS (
+    INSERT INTO sender.outbox (shard, key, value, event_id, occurred_at)
+    SELECT c.shard, g.key, g.value, g.event_id, to_timestamp(g.occurred_at / 1000.0)
+    FROM given AS g JOIN commands AS c ON c.command_id = g.command_id
+    WHERE g.value IS NOT NULL
+)
+
+SELECT command_id FROM commands
+
+-- ended --
+-- Which of these attempts are known to be accepted or rejected.
+SELECT a.command_id FROM sender.send_attempts AS a
+JOIN unnest(%(command_id)s::text[], %(attempt_no)s::int[]) AS g (command_id, attempt_no)
+    ON a.command_id = g.command_id AND a.attempt_no = g.attempt_no
+WHERE a.outcome IN ('accepted', 'rejected')
+
+-- evidence --
+-- Attempts without an answer of which a status webhook tells that Meta had accepted them.
+SELECT
+    c.command_id, c.attempts, a.attempt_id, c.phone_number_id, c.lane, c.type, c.content, c.to_number, c.bsuid, c.shard, s.wamid
+FROM sender.send_commands AS c
+JOIN sender.send_attempts AS a ON a.command_id = c.command_id AND a.attempt_no = c.attempts
+CROSS JOIN LATERAL (
+    SELECT m.wamid FROM projector.message_statuses AS m
+    WHERE m.biz_opaque_callback_data = a.attempt_id AND m.phone_number_id = c.phone_number_id AND m.type = 'message'
+    ORDER BY m.occurred_at LIMIT 1
+) AS s
+WHERE c.shard = ANY(%(shards)s::int[]) AND c.state = ANY(%(states)s::text[])
+    AND c.state IN ('started', 'unknown', 'unresolved')
+LIMIT %(limit)s
+
+-- overdue --
+-- Attempts that nobody told us anything about in time.
+SELECT
+    c.command_id, c.attempts, a.attempt_id, c.phone_number_id, c.lane, c.type, c.content, c.to_number, c.bsuid, c.shard
+FROM sender.send_commands AS c
+JOIN sender.send_attempts AS a ON a.command_id = c.command_id AND a.attempt_no = c.attempts
+WHERE c.shard = ANY(%(shards)s::int[]) AND c.state = 'unknown' AND c.next_action_at <= now()
+LIMIT %(limit)s
+
+-- open --
+-- How many attempts of these shards are without an answer, by state.
+SELECT state, count(*) FROM sender.send_commands
+WHERE shard = ANY(%(shards)s::int[]) AND state IN ('started', 'unknown', 'unresolved') GROUP BY state
+
+-- positions --
+-- How far the read models are in what the gate depends on.
+SELECT topic, partition, min(next_offset) FROM projector.positions WHERE topic = ANY(%(topics)s::text[]) GROUP BY topic, partition

@@ -1,0 +1,322 @@
+"""Which statements does the sender run? The only place of it that talks to Postgres; every method is one transaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from services.common.domain.consent import ConsentState
+from services.common.domain.ids import record_key
+from services.common.domain.records import SendOutcome
+from services.common.domain.send_policy import Facts
+from services.common.platform import postgres
+from services.common.platform.avro import Codec
+from services.common.platform.faults import fault
+from services.sender.commands import LANES, TakenIn
+from services.sender.outcomes import Attempt
+
+SQL: Final = postgres.queries("services.sender")
+_BATCH: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is kept of a command that came again."""
+
+    fingerprint: bytes
+    outcome: SendOutcome | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """An outcome in the outbox, as bytes."""
+
+    seq: int
+    key: bytes
+    value: bytes
+    event_id: str
+    occurred_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A command whose turn it is, with the facts of the gate. `attempt` is the one that would be made."""
+
+    attempt: Attempt
+    context_wamid: str | None
+    policy: str
+    appended_at: int
+    received_at: int
+    expires_at: int
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What the gate made of candidates. A refusal goes with its outcome."""
+
+    start: Sequence[Attempt]
+    refuse: Sequence[tuple[Attempt, SendOutcome]]
+    park: Sequence[tuple[str, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What is to be recorded of an attempt."""
+
+    attempt: Attempt
+    attempt_outcome: str
+    command_state: str
+    wait_seconds: float = 0.0
+    reason: str | None = None
+    error_code: int | None = None
+    wamid: str | None = None
+    outcome: SendOutcome | None = None
+
+
+class OwnerLost(Exception):  # noqa: N818 - what happened to us
+    """Another process has taken the shard over: nothing of it may be started here."""
+
+
+class Store:
+    """Statements by purpose. Errors pass through; callers wrap in `postgres.retrying`."""
+
+    def __init__(self, pool: postgres.Pool, codec: Codec) -> None:
+        self._pool, self._codec = pool, codec
+
+    async def take_in(self, commands: Sequence[TakenIn]) -> set[str]:
+        """Make rows; returns the ids that are new."""
+        messages = [taken.message for taken in commands]
+        rows = await self._rows(
+            "take_in",
+            command_id=[message.command_id for message in messages],
+            shard=[taken.shard for taken in commands],
+            fingerprint=[taken.fingerprint for taken in commands],
+            phone_number_id=[message.phone_number_id for message in messages],
+            lane=[LANES.index(taken.lane) for taken in commands],
+            policy=[message.policy for message in messages],
+            type=[message.type for message in messages],
+            content=[message.content for message in messages],
+            to_number=[message.to for message in messages],
+            bsuid=[message.recipient for message in messages],
+            pair=[taken.pair for taken in commands],
+            context_wamid=[message.context_wamid for message in messages],
+            appended_at=[taken.appended_at for taken in commands],
+            expires_at=[taken.expires_at for taken in commands],
+        )
+        return {row[0] for row in rows}
+
+    async def known(self, command_ids: Iterable[str]) -> dict[str, Known]:
+        """What is kept of these commands."""
+        rows = await self._rows("known", command_id=list(command_ids))
+        return {row[0]: Known(fingerprint=bytes(row[1]), outcome=self._decoded(row[2])) for row in rows}
+
+    async def tell(self, outcomes: Sequence[tuple[int, SendOutcome]]) -> None:
+        """Put outcomes, each of a shard, into the outbox."""
+        await self._run("tell", shard=[shard for shard, _ in outcomes], **self._boxed([outcome for _, outcome in outcomes]))
+
+    async def untold(self, shards: Sequence[int]) -> list[Told]:
+        """The oldest outcomes the log does not have yet."""
+        rows = await self._rows("untold", shards=list(shards), limit=_BATCH)
+        return [Told(seq=row[0], key=bytes(row[1]), value=bytes(row[2]), event_id=row[3], occurred_at=row[4]) for row in rows]
+
+    async def told(self, seqs: Sequence[int]) -> None:
+        """The log has them."""
+        await self._run("told", seq=list(seqs))
+
+    async def take_over(self, shards: Sequence[int], instance: str) -> dict[int, int]:
+        """Become the owner; shard -> epoch."""
+        return dict(await self._rows("take_over", shards=sorted(shards), instance=instance))
+
+    async def orphans(self, shards: Sequence[int], started_seconds: float) -> list[Attempt]:
+        """Attempts without an outcome of earlier owners, or started longer ago than that; at most a batch."""
+        rows = await self._rows("orphans", shards=list(shards), started_seconds=started_seconds, limit=_BATCH)
+        return [_attempt(row) for row in rows]
+
+    async def recent_starts(self, shards: Sequence[int], seconds: float) -> dict[tuple[str, int], list[float]]:
+        """(number, shard) -> ages of its newest attempts."""
+        found: dict[tuple[str, int], list[float]] = {}
+        for number, shard, age in await self._rows("recent_starts", shards=list(shards), seconds=seconds):
+            found.setdefault((number, shard), []).append(age)
+        return found
+
+    async def backlog(self, shards: Sequence[int]) -> dict[tuple[str, int], int]:
+        """(number, shard) -> how many commands wait, of every number with something to do."""
+        return {(row[0], row[1]): row[2] for row in await self._rows("backlog", shards=list(shards))}
+
+    async def pauses(self) -> dict[str, float]:
+        """Number -> seconds it still pauses."""
+        return dict(await self._rows("pauses"))
+
+    async def pause(self, phone_number_id: str, seconds: float, reason: str, error_code: int | None) -> None:
+        """Remember that Meta refused the number as a whole."""
+        await self._run("pause", phone_number_id=phone_number_id, seconds=seconds, reason=reason, error_code=error_code)
+
+    async def resume(self, phone_number_id: str) -> None:
+        """Forget it."""
+        await self._run("resume", phone_number_id=phone_number_id)
+
+    async def start(
+        self,
+        phone_number_id: str,
+        shard: int,
+        epoch: int,
+        *,
+        limit: int,
+        sending: bool,
+        judge: Callable[[Sequence[Candidate]], Batch],
+    ) -> Batch:
+        """Pick, judge and record in one transaction; OwnerLost when the epoch has moved, and then nothing is recorded."""
+        target = {"phone_number_id": phone_number_id, "shard": shard, "epoch": epoch}
+        async with self._pool.connection() as connection:
+            rows = await (
+                await connection.execute(SQL["pick"], {**target, "limit": limit, "sending": sending}, binary=True)
+            ).fetchall()
+            if not rows:
+                raise OwnerLost(f"shard {shard}")
+            batch = judge([_candidate(row, shard) for row in rows if row[0] is not None])
+            fault("sender.after_gate")
+            fault("sender.before_started")
+            if batch.start:
+                await connection.execute(SQL["start"], {**target, **_started(batch.start)})
+            if batch.refuse:
+                refused = {
+                    "command_id": [attempt.command_id for attempt, _ in batch.refuse],
+                    "reason": [outcome.reason for _, outcome in batch.refuse],
+                    **self._boxed([outcome for _, outcome in batch.refuse]),
+                }
+                await connection.execute(SQL["refuse"], {"shard": shard, **refused})
+            for seconds in {wait for _, wait in batch.park}:
+                parked = [command_id for command_id, wait in batch.park if wait == seconds]
+                await connection.execute(SQL["park"], {"command_id": parked, "seconds": seconds})
+        return batch
+
+    async def next_due(self, phone_number_id: str, shard: int) -> float | None:
+        """Seconds until the next parked command; None without any."""
+        rows = await self._rows("next_due", phone_number_id=phone_number_id, shard=shard)
+        seconds: float | None = rows[0][0]
+        return seconds
+
+    async def record(self, findings: Sequence[Finding]) -> set[str]:
+        """Write findings and their outcomes; returns the commands that were changed by it."""
+        boxed = [finding.outcome for finding in findings]
+        rows = await self._rows(
+            "record",
+            command_id=[finding.attempt.command_id for finding in findings],
+            attempt_no=[finding.attempt.attempt_no for finding in findings],
+            outcome=[finding.attempt_outcome for finding in findings],
+            state=[finding.command_state for finding in findings],
+            reason=[finding.reason for finding in findings],
+            error_code=[finding.error_code for finding in findings],
+            wamid=[finding.wamid for finding in findings],
+            seconds=[finding.wait_seconds for finding in findings],
+            **self._boxed(boxed),
+        )
+        return {row[0] for row in rows}
+
+    async def ended(self, attempts: Sequence[Attempt]) -> set[str]:
+        """Which of these are known to be accepted or rejected already."""
+        rows = await self._rows(
+            "ended",
+            command_id=[attempt.command_id for attempt in attempts],
+            attempt_no=[attempt.attempt_no for attempt in attempts],
+        )
+        return {row[0] for row in rows}
+
+    async def evidence(self, shards: Sequence[int], states: Sequence[str]) -> list[tuple[Attempt, str]]:
+        """Attempts without an answer whose status webhook has come, with Meta's message id."""
+        rows = await self._rows("evidence", shards=list(shards), states=list(states), limit=_BATCH)
+        return [(_attempt(row), row[10]) for row in rows]
+
+    async def overdue(self, shards: Sequence[int]) -> list[Attempt]:
+        """Attempts without an answer whose time for evidence is over."""
+        return [_attempt(row) for row in await self._rows("overdue", shards=list(shards), limit=_BATCH)]
+
+    async def open_states(self, shards: Sequence[int]) -> dict[str, int]:
+        """How many attempts are without an answer, by state."""
+        return dict(await self._rows("open", shards=list(shards)))
+
+    async def positions(self, topics: Sequence[str]) -> dict[tuple[str, int], int]:
+        """(topic, partition) -> next offset the read models will take in."""
+        return {(row[0], row[1]): row[2] for row in await self._rows("positions", topics=list(topics))}
+
+    async def _rows(self, name: str, **values: Any) -> list[tuple[Any, ...]]:
+        async with self._pool.connection() as connection:
+            return await (await connection.execute(SQL[name], values, binary=True)).fetchall()
+
+    async def _run(self, name: str, **values: Any) -> None:
+        async with self._pool.connection() as connection:
+            await connection.execute(SQL[name], values)
+
+    def _boxed(self, outcomes: Sequence[SendOutcome | None]) -> dict[str, list[Any]]:
+        return {
+            "key": [None if o is None else record_key(o.phone_number_id, o.contact).encode() for o in outcomes],
+            "value": [None if o is None else self._codec.encode(o) for o in outcomes],
+            "event_id": [None if o is None else o.event_id for o in outcomes],
+            "occurred_at": [None if o is None else o.occurred_at for o in outcomes],
+        }
+
+    def _decoded(self, value: bytes | None) -> SendOutcome | None:
+        record = None if value is None else self._codec.decode(bytes(value))
+        return record if isinstance(record, SendOutcome) else None
+
+
+def now_ms() -> int:
+    """This instant, in milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def _started(attempts: Sequence[Attempt]) -> dict[str, list[Any]]:
+    return {
+        "command_id": [attempt.command_id for attempt in attempts],
+        "attempt_no": [attempt.attempt_no for attempt in attempts],
+        "attempt_id": [attempt.attempt_id for attempt in attempts],
+    }
+
+
+def _attempt(row: Sequence[Any]) -> Attempt:
+    return Attempt(
+        command_id=row[0],
+        attempt_no=row[1],
+        attempt_id=row[2],
+        phone_number_id=row[3],
+        lane=row[4],
+        message_type=row[5],
+        content=row[6],
+        to=row[7],
+        bsuid=row[8],
+        shard=row[9],
+    )
+
+
+def _candidate(row: Sequence[Any], shard: int) -> Candidate:
+    """`attempt.attempt_no` is the number of attempts made so far; the one that starts it counts up."""
+    return Candidate(
+        attempt=Attempt(
+            command_id=row[0],
+            attempt_no=row[1],
+            attempt_id=None,
+            phone_number_id=row[2],
+            lane=row[3],
+            message_type=row[4],
+            content=row[5],
+            to=row[6],
+            bsuid=row[7],
+            shard=shard,
+        ),
+        context_wamid=row[8],
+        policy=row[9],
+        appended_at=row[10],
+        received_at=row[11],
+        expires_at=row[12],
+        facts=Facts(
+            number_state=row[13],
+            display_phone_number=row[14],
+            last_inbound_at=row[15],
+            consent_all=ConsentState(granted_at=row[16], withdrawn_at=row[17]),
+            consent_category=ConsentState(granted_at=row[18], withdrawn_at=row[19]),
+            is_caught_up=False,
+        ),
+    )
