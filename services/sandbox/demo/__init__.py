@@ -1,0 +1,1 @@
+"""A minute of believable traffic through the whole stack, shown live and judged at the end."""
