@@ -1,0 +1,155 @@
+"""Which events may meet in the read models? Strategies that make them collide: few names, few instants, every kind of event."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, Final, TypeVar
+from uuid import UUID, uuid5
+
+from hypothesis import strategies as st
+
+from services.common.domain.records import MessageReceived, MessageStatusChanged, RecordConsent, SendOutcome, UnrecognizedChange
+from services.projector.fold import Event
+from services.projector.projections.dead_letters import DeadLetterRow
+
+BEGIN: Final = 1_763_800_000_000
+_SPACE: Final = UUID(int=7)
+
+E = TypeVar("E", MessageReceived, MessageStatusChanged, SendOutcome, UnrecognizedChange)
+
+
+def _with_id(event: E) -> E:
+    """The id follows from the content, as it does in the log: equal ids, equal events."""
+    return replace(event, event_id=str(uuid5(_SPACE, repr(event))))
+
+
+def _maybe(*values: str) -> st.SearchStrategy[str | None]:
+    return st.sampled_from([None, *values])
+
+
+_instants = st.integers(0, 5).map(lambda n: BEGIN + n * 1001)
+_wamids = st.sampled_from(["wamid.A", "wamid.B"])
+_numbers = st.sampled_from(["100", "200"])
+_contacts = st.sampled_from(["4915100000001", "DE.abc", "5511999990000"])
+_wabas = st.sampled_from(["1", "2"])
+_texts = _maybe("hello", "STOP", "start", "Grüße 👋", "")
+_words = st.sampled_from(["accepted", "sent", "delivered", "read", "played", "failed", "warning"])
+_pricing = _maybe("PMP", "CBP", "")
+
+received: st.SearchStrategy[Event] = st.builds(
+    MessageReceived,
+    event_id=st.just(""),
+    occurred_at=_instants,
+    recorded_at=_instants,
+    waba_id=_wabas,
+    phone_number_id=_numbers,
+    contact=_contacts,
+    wamid=_wamids,
+    type=st.sampled_from(["text", "button", "system"]),
+    raw=st.sampled_from(["{}", '{"a":1}']),
+    wa_id=_maybe("4915100000001", "5511999990000"),
+    bsuid=_maybe("DE.abc", "BR.x"),
+    profile_name=_maybe("Maria", "José", ""),
+    text=_texts,
+    payload=_maybe("STOP", "choice-1"),
+    context_wamid=_maybe("wamid.B"),
+    group_id=_maybe("group"),
+    field=st.sampled_from(["messages", "history"]),
+).map(_with_id)
+
+status: st.SearchStrategy[Event] = st.builds(
+    MessageStatusChanged,
+    event_id=st.just(""),
+    occurred_at=_instants,
+    recorded_at=_instants,
+    waba_id=_wabas,
+    phone_number_id=_numbers,
+    wamid=_wamids,
+    status=_words,
+    raw=st.sampled_from(["{}", '{"a":1}']),
+    type=st.sampled_from(["message", "message", "message", "payment"]),
+    contact=st.none() | _contacts,
+    wa_id=_maybe("4915100000001"),
+    bsuid=_maybe("DE.abc"),
+    biz_opaque_callback_data=_maybe("a" * 36, "b" * 513),
+    error_code=st.sampled_from([None, 131026, 131047]),
+    error_title=_maybe("Undeliverable", "Re-engagement"),
+    pricing_model=_pricing,
+    pricing_type=_pricing,
+    pricing_category=_pricing,
+).map(_with_id)
+
+outcome: st.SearchStrategy[Event] = st.builds(
+    SendOutcome,
+    event_id=st.just(""),
+    occurred_at=_instants,
+    command_id=st.sampled_from(["c1", "c2"]),
+    attempt_no=st.integers(0, 2),
+    phone_number_id=_numbers,
+    kind=st.sampled_from(["accepted", "accepted", "refused", "rejected", "unknown"]),
+    lane=st.sampled_from(["otp", "bulk"]),
+    type=st.sampled_from(["text", "template"]),
+    waba_id=st.none() | _wabas,
+    attempt_id=_maybe("a1", "a2"),
+    contact=st.none() | _contacts,
+    to=_maybe("+49 151 00000001", "5511999990000", "not a number"),
+    wa_id=_maybe("4915100000001", "5511999990000"),
+    bsuid=_maybe("DE.abc"),
+    wamid=st.none() | _wamids,
+    template_name=_maybe("hello_world"),
+    reason=_maybe("expired"),
+    error_code=st.sampled_from([None, 131026]),
+    source=st.sampled_from(["response", "webhook"]),
+).map(_with_id)
+
+change: st.SearchStrategy[Event] = st.builds(
+    UnrecognizedChange,
+    event_id=st.just(""),
+    recorded_at=_instants,
+    pointer=st.sampled_from(["/entry/0", "/entry/1"]),
+    raw=st.sampled_from(["{}", '{"a":1}']),
+    occurred_at=st.none() | _instants,
+    waba_id=st.none() | _wabas,
+    field=_maybe("account_update"),
+).map(_with_id)
+
+consent: st.SearchStrategy[Event] = st.builds(
+    RecordConsent,
+    consent_id=st.sampled_from(["k1", "k2", "k3"]),
+    occurred_at=_instants,
+    phone_number_id=_numbers,
+    contact=_contacts,
+    category=st.sampled_from(["all", "marketing"]),
+    decision=st.sampled_from(["granted", "withdrawn"]),
+    source=st.sampled_from(["web", "desk"]),
+    wording=_maybe("yes", ""),
+)
+
+
+def _dead_letter(topic: str, offset: int, pointer: str, recorded_at: int, reason: str) -> DeadLetterRow:
+    value = f"{topic}/{offset}".encode()
+    return DeadLetterRow(topic, 0, offset, pointer, recorded_at, "parley.router", reason, "", None, value, '[["a", "b"]]')
+
+
+dead_letter: st.SearchStrategy[Event] = st.builds(
+    _dead_letter,
+    st.sampled_from(["t1", "t2"]),
+    st.integers(0, 2),
+    st.sampled_from(["", "/entry/0"]),
+    _instants,
+    st.sampled_from(["avro_syntax", "text_nul"]),
+)
+
+any_event: st.SearchStrategy[Event] = st.one_of(received, status, outcome, change, consent, dead_letter)
+
+
+@st.composite
+def regrouped(draw: st.DrawFn, *, of: st.SearchStrategy[Event] = any_event) -> tuple[list[Event], list[list[Event]]]:
+    """Some events, and the same ones with repetitions, in another order and in batches."""
+    events = draw(st.lists(of, min_size=1, max_size=12))
+    again = draw(st.lists(st.sampled_from(events), max_size=6))
+    shuffled: list[Any] = list(draw(st.permutations([*events, *again])))
+    cuts = sorted(draw(st.lists(st.integers(0, len(shuffled)), max_size=4)))
+    edges = [0, *cuts, len(shuffled)]
+    return events, [shuffled[a:b] for a, b in pairwise(edges) if a < b]

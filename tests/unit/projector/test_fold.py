@@ -1,0 +1,169 @@
+"""Do the same events end in the same rows, whatever their order, repetition and grouping?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.common.domain.records import MessageReceived, MessageStatusChanged, SendOutcome
+from services.projector.fold import TABLES, Event, Rows, fold
+from services.projector.projections.contacts import digits
+from tests.support.events import BEGIN, any_event, received, regrouped, status
+
+
+@settings(max_examples=400, deadline=None)
+@given(regrouped())
+def test_rows_do_not_depend_on_order_or_repetition(case: tuple[list[Event], list[list[Event]]]) -> None:
+    events, batches = case
+    assert fold(events) == fold(event for batch in batches for event in batch)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(any_event, min_size=3, max_size=9))
+def test_every_merge_is_associative_commutative_and_idempotent(events: list[Event]) -> None:
+    for table, rows in _unmerged(events):
+        for a, b, c in zip(rows, rows[1:], rows[2:], strict=False):
+            assert table.merge(table.merge(a, b), c) == table.merge(a, table.merge(b, c))
+            assert table.merge(a, b) == table.merge(b, a)
+            assert table.merge(a, a) == a
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(any_event, max_size=12))
+def test_rows_come_one_a_key_and_sorted(events: list[Event]) -> None:
+    rows = fold(events)
+    for table in TABLES:
+        keys = [row[: table.key] for row in rows.get(table.name, [])]
+        assert keys == sorted(set(keys))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(received | status, min_size=1, max_size=6))
+def test_flat_rows_have_the_columns_of_their_table(events: list[Event]) -> None:
+    for name, rows in fold(events).items():
+        table = next(table for table in TABLES if table.name == name)
+        assert {len(row) for row in rows} == {len(table.columns)}
+
+
+def test_a_payment_status_stays_in_the_history_and_moves_nothing() -> None:
+    rows = fold([_status("sent", type="payment")])
+    assert list(rows) == ["message_statuses"]
+
+
+def test_a_status_before_its_message_fills_the_same_row() -> None:
+    row = _one(fold([_status("read"), _accepted()]), "messages")
+    assert (row["read_at"], row["command_id"], row["direction"]) == (BEGIN, "c1", "outbound")
+
+
+def test_a_failure_stays_beside_a_delivery() -> None:
+    row = _one(fold([_status("failed", error_code=131026, error_title="Undeliverable"), _status("delivered")]), "messages")
+    assert (row["delivered_at"], row["failed_at"], row["error_code"]) == (BEGIN, BEGIN, 131026)
+
+
+def test_only_a_message_to_us_opens_the_window() -> None:
+    assert _one(fold([_received()]), "conversations")["last_inbound_at"] == BEGIN
+    for silent in (_received(type="system"), _received(group_id="g"), _received(field="history")):
+        assert "conversations" not in fold([silent])
+
+
+def test_an_old_message_that_comes_late_shortens_no_window() -> None:
+    row = _one(fold([_received(), _received(wamid="wamid.old", occurred_at=BEGIN - 5)]), "conversations")
+    assert (row["first_inbound_at"], row["last_inbound_at"]) == (BEGIN - 5, BEGIN)
+
+
+def test_stop_withdraws_and_start_grants_everything() -> None:
+    stopped = _one(fold([_received(text="Stop!")]), "consents")
+    assert (stopped["category"], stopped["withdrawn_at"], stopped["granted_at"]) == ("all", BEGIN, None)
+    assert _one(fold([_received(text="START")]), "consents")["granted_at"] == BEGIN
+    assert "consents" not in fold([_received(text="please stop calling me")])
+
+
+def test_a_button_that_says_one_thing_and_means_stop_stops() -> None:
+    row = _one(fold([_received(text="start", payload="STOP")]), "consent_events")
+    assert (row["consent_id"], row["decision"], row["source"]) == ("keyword:wamid.1", "withdrawn", "keyword")
+
+
+def test_a_dialled_number_stays_an_alias_of_what_meta_made_of_it() -> None:
+    rows = fold([_accepted(to="+55 11 99999-0000", wa_id="551199990000", contact="BR.x", bsuid="BR.x")])
+    pairs = {(row[0], row[1]) for row in rows["contact_aliases"]}
+    assert pairs == {
+        ("BR.x", "BR.x"),
+        ("551199990000", "BR.x"),
+        ("5511999990000", "BR.x"),
+        ("5511999990000", "551199990000"),
+    }
+
+
+def test_refused_commands_are_outcomes_and_touch_nothing_else() -> None:
+    assert list(fold([_accepted(kind="refused", wamid=None)])) == ["send_outcomes"]
+
+
+def test_digits_are_what_is_left_of_a_number_without_separators() -> None:
+    assert digits("+49 (151) 000-001") == "49151000001"
+    assert digits("maria@example.org") is None
+    assert digits("") is None
+
+
+def _unmerged(events: list[Event]) -> list[tuple[Any, list[Any]]]:
+    """Rows of the same key, one for each event, as they are before merging."""
+    from services.projector.fold import _RULES  # noqa: PLC0415 - the rows before merging are nobody else's business
+
+    by_key: dict[tuple[str, Any], list[Any]] = {}
+    for event in events:
+        for table, rows_of in _RULES[type(event)]:
+            for row in rows_of(event):
+                by_key.setdefault((table.name, row[: table.key]), []).append(row)
+    tables = {table.name: table for table in TABLES}
+    return [(tables[name], rows) for (name, _), rows in by_key.items()]
+
+
+def _one(rows: Rows, name: str) -> dict[str, Any]:
+    (row,) = rows[name]
+    table = next(table for table in TABLES if table.name == name)
+    return dict(zip(table.columns, row, strict=True))
+
+
+def _received(**changes: Any) -> MessageReceived:
+    values: dict[str, Any] = {
+        "event_id": "e",
+        "occurred_at": BEGIN,
+        "recorded_at": BEGIN,
+        "waba_id": "1",
+        "phone_number_id": "100",
+        "contact": "49151",
+        "wamid": "wamid.1",
+        "type": "text",
+        "raw": "{}",
+    }
+    return MessageReceived(**{**values, **changes})
+
+
+def _status(word: str, **changes: Any) -> MessageStatusChanged:
+    values: dict[str, Any] = {
+        "event_id": "e",
+        "occurred_at": BEGIN,
+        "recorded_at": BEGIN,
+        "waba_id": "1",
+        "phone_number_id": "100",
+        "wamid": "wamid.1",
+        "status": word,
+        "raw": "{}",
+    }
+    return MessageStatusChanged(**{**values, **changes})
+
+
+def _accepted(**changes: Any) -> SendOutcome:
+    values: dict[str, Any] = {
+        "event_id": "o",
+        "occurred_at": BEGIN,
+        "command_id": "c1",
+        "attempt_no": 1,
+        "phone_number_id": "100",
+        "kind": "accepted",
+        "lane": "bulk",
+        "type": "text",
+        "wamid": "wamid.1",
+    }
+    return SendOutcome(**{**values, **changes})
