@@ -1,0 +1,115 @@
+"""Which send-command do the options of `parley send` mean? Pure: what is wrong with them is a UsageError."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import orjson
+
+from services.common.domain import message_content, recipients
+from services.common.domain.lanes import Lane
+from services.common.domain.records import SendMessage
+
+_DURATION = re.compile(r"(\d+)(s|m|h|d)")
+_PARAMETER = re.compile(r"[a-z0-9_]+")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+class UsageError(Exception):
+    """The options make no sense together; the text says which and never quotes a recipient or a message."""
+
+
+def compose(
+    *,
+    command_id: str,
+    phone_number_id: str,
+    to: str | None,
+    recipient: str | None,
+    text: str | None,
+    template: str | None,
+    language: str,
+    params: Sequence[str],
+    buttons: Sequence[str],
+    lane: Lane,
+    policy: str,
+    now: int,
+    expires: str | None,
+) -> SendMessage:
+    """The command; everything that can be known to be wrong before it is sent is a UsageError."""
+    if recipients.parse(to=to, bsuid=recipient) is None:
+        raise UsageError("name whom it goes to: --to with a phone number in international form, or --recipient with a user id")
+    if (text is None) == (template is None):
+        raise UsageError("give either --text or --template")
+    if text is not None and (params or buttons):
+        raise UsageError("--param and --button belong to --template")
+    kind = "text" if template is None else "template"
+    content = {"body": text} if template is None else template_content(template, language, params, buttons)
+    wrong = message_content.problem(kind, content)
+    if wrong is not None:
+        raise UsageError(wrong)
+    return SendMessage(
+        command_id=command_id,
+        phone_number_id=phone_number_id,
+        type=kind,
+        content=orjson.dumps(content).decode(),
+        to=to,
+        recipient=recipient,
+        lane=str(lane),
+        policy=policy,
+        created_at=now,
+        expires_at=None if expires is None else now + duration_seconds(expires) * 1000,
+    )
+
+
+def template_content(name: str, language: str, params: Sequence[str], buttons: Sequence[str]) -> dict[str, object]:
+    """What Meta wants under `template`. `params` are values in order, or 1=…, or name=…; `buttons` are INDEX=…"""
+    components = [*_body(_pairs("--param", params)), *_buttons(buttons)]
+    content: dict[str, object] = {"name": name, "language": {"code": language}}
+    return {**content, "components": components} if components else content
+
+
+def duration_seconds(text: str) -> int:
+    """Of 90s, 10m, 2h, 1d, 1h30m."""
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise UsageError("--expires is a time such as 90s, 10m, 2h or 1d")
+    return sum(int(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def _pairs(option: str, given: Iterable[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for position, one in enumerate(given, 1):
+        name, sign, value = one.partition("=")
+        if not sign or not _PARAMETER.fullmatch(name):
+            name, value = str(position), one
+        if name in pairs:
+            raise UsageError(f"{option} {name} is given twice")
+        pairs[name] = value
+    return pairs
+
+
+def _body(params: dict[str, str]) -> list[dict[str, object]]:
+    if not params:
+        return []
+    if all(name.isdecimal() for name in params):
+        ordered = sorted(params, key=int)
+        if [int(name) for name in ordered] != list(range(1, len(ordered) + 1)):
+            raise UsageError("--param counts from 1 without a gap")
+        return [{"type": "body", "parameters": [_text(params[name]) for name in ordered]}]
+    if any(name.isdecimal() for name in params):
+        raise UsageError("--param is either numbered or named, not both")
+    return [{"type": "body", "parameters": [{**_text(value), "parameter_name": name} for name, value in params.items()]}]
+
+
+def _buttons(buttons: Sequence[str]) -> list[dict[str, object]]:
+    if not all(one.partition("=")[0].isdecimal() and "=" in one for one in buttons):
+        raise UsageError("--button is written INDEX=VALUE, counted from 0")
+    return [
+        {"type": "button", "sub_type": "url", "index": index, "parameters": [_text(value)]}
+        for index, value in _pairs("--button", buttons).items()
+    ]
+
+
+def _text(value: str) -> dict[str, object]:
+    return {"type": "text", "text": value}

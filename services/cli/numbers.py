@@ -1,0 +1,116 @@
+"""`parley number`: from which business numbers may Parley send?"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import psycopg
+import typer
+
+from services.cli import show
+from services.cli.problem import CONFIGURATION, USAGE, CommandError
+from services.cli.surroundings import need, operator_dsn
+from services.common.platform.registry import Connection, RegisteredNumber, add_number, list_numbers
+from services.common.platform.tokens import TokenBox
+
+T = TypeVar("T")
+app = typer.Typer(no_args_is_help=True, help="Business numbers that Parley may send from.")
+
+
+@app.command()
+def add(
+    phone_number_id: Annotated[str, typer.Argument(help="Meta's id of the number, not the number itself.")],
+    waba_id: Annotated[str, typer.Option(envvar="PARLEY_WABA_ID", help="Its WhatsApp Business account.")],
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Messages a second that Meta allows it.")] = 80,
+    display: Annotated[str | None, typer.Option(help="How people read the number.")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="File with the access token; - reads it from stdin.")] = None,
+) -> None:
+    """Register a number, or change one. The token comes from --token-file, PARLEY_ACCESS_TOKEN or a question."""
+    tokens = _token_box()
+    token = _token(token_file)
+
+    async def register(connection: Connection) -> None:
+        await add_number(
+            connection,
+            tokens,
+            phone_number_id=phone_number_id,
+            waba_id=waba_id,
+            access_token=token,
+            display_phone_number=display,
+            messages_per_second=limit,
+        )
+
+    _with_registry(register)
+    show.line(f"{phone_number_id} is registered: at most {limit} messages a second.")
+
+
+@app.command("list")
+def list_all(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Show the registered numbers. Tokens are never shown."""
+    numbers = _with_registry(list_numbers)
+    if as_json:
+        for number in numbers:
+            show.as_json(_public(number))
+    elif not numbers:
+        show.aside("No number is registered: parley number add --help.")
+    else:
+        head = ("PHONE NUMBER ID", "NUMBER", "ACCOUNT", "LIMIT/S", "STATE")
+        show.table([head, *(tuple(str(value or "-") for value in _public(number).values()) for number in numbers)])
+
+
+def _public(number: RegisteredNumber) -> dict[str, object]:
+    return {
+        "phone_number_id": number.phone_number_id,
+        "display_phone_number": number.display_phone_number,
+        "waba_id": number.waba_id,
+        "messages_per_second": number.messages_per_second,
+        "state": number.state,
+    }
+
+
+def _token_box() -> TokenBox:
+    try:
+        return TokenBox.from_base64(need("PARLEY_TOKEN_KEY"))
+    except ValueError as problem:
+        raise CommandError(f"PARLEY_TOKEN_KEY: {problem}.", exit_code=CONFIGURATION) from None
+
+
+def _token(token_file: Path | None) -> str:
+    """Never from the command line, where every user of the machine can read it."""
+    if token_file is not None:
+        try:
+            token = sys.stdin.read() if str(token_file) == "-" else token_file.read_text()
+        except (OSError, UnicodeDecodeError) as problem:
+            raise CommandError(f"The token file cannot be read ({type(problem).__name__}).", exit_code=USAGE) from None
+    elif os.environ.get("PARLEY_ACCESS_TOKEN"):
+        token = os.environ["PARLEY_ACCESS_TOKEN"]
+    elif sys.stdin.isatty():
+        token = typer.prompt("Access token", hide_input=True)
+    else:
+        raise CommandError("There is no access token.", hint="Give --token-file or set PARLEY_ACCESS_TOKEN.", exit_code=USAGE)
+    if not token.strip():
+        raise CommandError("The access token is empty.", exit_code=USAGE)
+    return token.strip()
+
+
+def _with_registry(work: Callable[[Connection], Awaitable[T]]) -> T:
+    """Do it in one transaction on the operator's database."""
+    dsn = operator_dsn()
+
+    async def connected() -> T:
+        async with await psycopg.AsyncConnection.connect(dsn, connect_timeout=5) as connection:
+            return await work(connection)
+
+    try:
+        return asyncio.run(connected())
+    except psycopg.OperationalError:
+        raise CommandError("Postgres does not answer.", hint="Is the stack running? `make up` starts it.") from None
+    except psycopg.errors.UndefinedTable:
+        raise CommandError("The database has no tables yet.", hint="`parley migrate` makes them.") from None

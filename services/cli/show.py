@@ -1,0 +1,72 @@
+"""How are results shown? Plain lines that pipe well; colour and spinners only on a terminal; phone numbers masked."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import orjson
+from rich.console import Console
+from rich.status import Status
+
+_NUMBER = re.compile(r"(?<![\w.-])\+?(\d{2})\d{3,11}(\d{4})(?![\w-])")
+
+
+def masked(text: str) -> str:
+    """A phone number by its first two and last four digits: enough to tell two apart, too little to call."""
+    return _NUMBER.sub(r"+\1••••\2", text)
+
+
+def line(text: str = "") -> None:
+    print(text, flush=True)
+
+
+def aside(text: str) -> None:
+    """For people, out of the way of a pipe."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def as_json(value: object) -> None:
+    """One line of JSON."""
+    print(orjson.dumps(value).decode(), flush=True)
+
+
+def table(rows: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as their content."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+class Progress:
+    """Tells the steps of something slow, on stderr."""
+
+    def step(self, text: str) -> None:
+        aside(text)
+
+
+class Spinner(Progress):
+    """On a terminal the step in progress is one line that goes away; the first text stays."""
+
+    def __init__(self, status: Status) -> None:
+        self._status = status
+        self._has_spoken = False
+
+    def step(self, text: str) -> None:
+        if not self._has_spoken:
+            self._has_spoken = True
+            self._status.console.print(text, highlight=False, markup=False)
+            return
+        self._status.update(text)
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """A spinner on a terminal, else one line for each step."""
+    if not sys.stderr.isatty():
+        yield Progress()
+        return
+    with Console(stderr=True).status("") as status:
+        yield Spinner(status)

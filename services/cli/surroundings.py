@@ -1,0 +1,48 @@
+"""Against which stack does a command work? That of the PARLEY_* variables, else that of `.parley/stack.env` in this directory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import MutableMapping
+from pathlib import Path
+
+from services.cli.problem import CONFIGURATION, NO_STACK, CommandError
+from services.sandbox import stack_env
+from services.sandbox.keeper_files import STATE_FOLDER
+
+ADDRESSES = ("PARLEY_KAFKA_BOOTSTRAP_SERVERS", "PARLEY_POSTGRES_DSN", "PARLEY_SIMULATOR_URL")
+
+
+def state_dir() -> Path:
+    """Where `up` keeps its stack."""
+    return Path.cwd() / STATE_FOLDER
+
+
+def adopt_local_stack(environ: MutableMapping[str, str] = os.environ, folder: Path | None = None) -> bool:
+    """Take the variables of the stack in this directory, unless an address is set already: two stacks are never mixed."""
+    path = (folder or state_dir()) / stack_env.FILE_NAME
+    if any(environ.get(name) for name in ADDRESSES) or not path.is_file():
+        return False
+    for name, value in stack_env.read(path).items():
+        environ.setdefault(name, value)
+    return True
+
+
+def need(name: str, environ: MutableMapping[str, str] = os.environ) -> str:
+    """A variable that the command cannot do without; CommandError with exit code 78 when it is missing."""
+    value = environ.get(name, "").strip()
+    if not value:
+        raise CommandError(f"{name} is not set.", hint=NO_STACK, exit_code=CONFIGURATION)
+    return value
+
+
+def kafka_servers() -> str:
+    return need("PARLEY_KAFKA_BOOTSTRAP_SERVERS")
+
+
+def operator_dsn() -> str:
+    return need("PARLEY_POSTGRES_DSN")
+
+
+def simulator_url() -> str:
+    return need("PARLEY_SIMULATOR_URL")
