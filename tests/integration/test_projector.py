@@ -1,0 +1,198 @@
+"""Do real projectors on real Kafka and Postgres end in the rows that a canonical replay of the log gives?"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from hypothesis import HealthCheck, given, settings
+
+from services.common.domain import topics
+from services.common.platform.envelope import dead_letter_origin
+from services.common.platform.kafka import LogRecord
+from services.common.platform.postgres import pool
+from services.projector.batch import Read
+from services.projector.fold import Event, fold
+from services.projector.store import Store
+from services.sandbox.providers import Kafka, Postgres
+from tests.support.events import regrouped
+from tests.support.log import append, end_offsets, read
+from tests.support.processes import ServiceProcess
+from tests.support.read_models import comparable, corpus, poison, reached, replayed, stored
+from tests.support.waiting import wait_for
+
+
+@contextmanager
+def running(cluster: Kafka, dsn: str, instance: str = "1") -> Iterator[ServiceProcess]:
+    """A projector that is in its group."""
+    with projector(cluster, dsn, instance) as process:
+        yield process.wait_ready()
+
+
+def projector(cluster: Kafka, dsn: str, instance: str = "1") -> ServiceProcess:
+    return ServiceProcess(
+        "projector",
+        {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_POSTGRES_DSN": dsn, "PARLEY_INSTANCE": instance},
+    )
+
+
+def wait_until_projected(cluster: Kafka, dsn: str, seconds: float = 60.0) -> None:
+    records = end_offsets(cluster.bootstrap_servers, *topics.PROJECTOR_SOURCES)
+    wait_for(lambda: reached(dsn) == records, seconds, f"the projection of {records} records")
+
+
+@pytest.fixture
+def as_projector(postgres: str) -> str:
+    """The database, where everybody who logs in without asking otherwise is parley_projector."""
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        row = connection.execute("SELECT current_database()").fetchone()
+        assert row is not None
+        connection.execute(f"ALTER DATABASE {row[0]} SET role = 'parley_projector'")
+    return postgres
+
+
+def test_a_log_with_everything_in_it_ends_in_its_rows_and_a_redelivery_changes_nothing(cluster: Kafka, as_projector: str) -> None:
+    records = corpus(seed=1, size=1_500)
+    append(cluster.bootstrap_servers, records)
+    with running(cluster, as_projector) as process:
+        wait_until_projected(cluster, as_projector)
+        before = stored(as_projector)
+        assert before == replayed(cluster.bootstrap_servers)
+        assert process.terminate() == 0
+
+        usable = [record for record in records if record not in poison(record.key or b"")]
+        random.Random(2).shuffle(usable)
+        append(cluster.bootstrap_servers, usable)
+        process.start()
+        wait_until_projected(cluster, as_projector)
+        assert stored(as_projector) == before
+
+
+def test_two_workers_share_the_log_and_end_in_the_same_rows(cluster: Kafka, postgres: str) -> None:
+    with running(cluster, postgres, "1"), running(cluster, postgres, "2"):
+        append(cluster.bootstrap_servers, corpus(seed=3, size=1_500))
+        wait_until_projected(cluster, postgres)
+    assert stored(postgres) == replayed(cluster.bootstrap_servers)
+
+
+def test_what_nobody_can_read_is_set_aside_with_its_bytes_and_its_reason(cluster: Kafka, postgres: str) -> None:
+    append(cluster.bootstrap_servers, poison())
+    with running(cluster, postgres):
+        wait_until_projected(cluster, postgres)
+        letters = read(cluster.bootstrap_servers, topics.PROJECTOR_DEAD_LETTERS)
+    sources = {record[:3]: record for record in read(cluster.bootstrap_servers, *topics.PROJECTOR_SOURCES)}
+    found = {}
+    for letter in letters:
+        origin = dead_letter_origin(letter)
+        source = sources[origin["topic"], int(origin["partition"]), int(origin["offset"])]
+        assert (letter.key, letter.value, list(letter.headers)[: len(source.headers)]) == (
+            source.key,
+            source.value,
+            list(source.headers),
+        )
+        found[source[:3]] = origin["reason"]
+    assert sorted(found.values()) == ["avro_syntax", "json_syntax", "text_nul", "tombstone", "value_range"]
+    rows = stored(postgres)["dead_letters"]
+    assert {row[:3]: row[6] for row in rows} == found
+    assert {row[:3]: (row[8], row[9]) for row in rows} == {
+        place: (source.key, source.value) for place, source in sources.items() if place in found
+    }
+
+
+def test_a_value_that_only_postgres_refuses_is_set_aside_alone(cluster: Kafka, postgres: str) -> None:
+    records = corpus(seed=4, size=400)
+    append(cluster.bootstrap_servers, records)
+    wamids = sorted(row[0] for row in replayed(cluster.bootstrap_servers)["messages"] if row[1] == "inbound")
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"ALTER TABLE projector.messages ADD CHECK (wamid NOT IN ('{wamids[3]}', '{wamids[9]}'))")
+    with running(cluster, postgres):
+        wait_until_projected(cluster, postgres)
+    rows = stored(postgres)
+    assert [row[0] for row in rows["messages"] if row[1] == "inbound"] == [w for w in wamids if w not in (wamids[3], wamids[9])]
+    refused = [row for row in rows["dead_letters"] if row[6] == "value_range" and "refused" in row[7]]
+    assert len(refused) >= 2
+    assert {row[0] for row in refused} == {topics.INBOUND_MESSAGES}
+
+
+def test_offsets_that_kafka_committed_too_far_are_healed(cluster: Kafka, postgres: str) -> None:
+    append(cluster.bootstrap_servers, corpus(seed=5, size=600))
+    asyncio.run(_commit_everything(cluster.bootstrap_servers))
+    with running(cluster, postgres):
+        wait_until_projected(cluster, postgres)
+    assert stored(postgres) == replayed(cluster.bootstrap_servers)
+
+
+def test_a_projector_is_not_ready_before_its_tables_are_and_stops_in_time_without_them(
+    cluster: Kafka, postgres_server: Postgres
+) -> None:
+    nowhere = psycopg.conninfo.make_conninfo(postgres_server.dsn, dbname="not_there")
+    with projector(cluster, nowhere) as process:
+        process.wait_for_event("postgres.unreachable")
+        assert process.get("/ready")[0] == 503
+        assert process.terminate(10.0) == 0
+
+
+def test_postgres_crashing_under_load_costs_nothing(cluster: Kafka, postgres: str, postgres_server: Postgres) -> None:
+    with running(cluster, postgres) as process:
+        append(cluster.bootstrap_servers, corpus(seed=6, size=800))
+        wait_for(lambda: reached(postgres) > 0, 30, "the first rows")
+        postgres_server.restart_immediate()
+        append(cluster.bootstrap_servers, corpus(seed=7, size=800))
+        wait_until_projected(cluster, postgres)
+        assert process.alive
+    assert stored(postgres) == replayed(cluster.bootstrap_servers)
+
+
+def test_a_projector_stops_in_time_while_postgres_is_away(cluster: Kafka, postgres: str, postgres_server: Postgres) -> None:
+    with running(cluster, postgres) as process:
+        postgres_server.stop_immediate()
+        append(cluster.bootstrap_servers, corpus(seed=8, size=50))
+        process.wait_for_event("batch.retry")
+        assert process.terminate(10.0) == 0
+        postgres_server.start()
+        process.start()
+        wait_until_projected(cluster, postgres)
+    assert stored(postgres) == replayed(cluster.bootstrap_servers)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(regrouped())
+def test_what_postgres_merges_is_what_the_code_merges(postgres: str, case: tuple[list[Event], list[list[Event]]]) -> None:
+    events, batches = case
+    asyncio.run(_apply_to_empty_tables(postgres, batches))
+    assert stored(postgres) == comparable(fold(events))
+
+
+async def _apply_to_empty_tables(dsn: str, batches: list[list[Event]]) -> None:
+    async def nothing(_: object) -> None:
+        return None
+
+    async with pool(dsn, service="test", size=1, search_path="projector") as connections:
+        async with connections.connection() as connection:
+            await connection.execute(
+                "TRUNCATE positions, contacts, contact_aliases, conversations, consents, consent_events, messages, "
+                "message_statuses, send_outcomes, account_events, dead_letters"
+            )
+        store = Store(connections, projection="test")
+        offset = 0
+        for batch in batches:
+            reads = [Read(LogRecord("t", 0, offset + place, 0, None, None, ()), event) for place, event in enumerate(batch)]
+            await store.apply(reads, nothing)
+            offset += len(batch)
+
+
+async def _commit_everything(bootstrap_servers: str) -> None:
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, group_id="parley.projector", enable_auto_commit=False)
+    await consumer.start()
+    try:
+        await consumer._client.set_topics(topics.PROJECTOR_SOURCES)
+        places = [TopicPartition(t, p) for t in topics.PROJECTOR_SOURCES for p in consumer.partitions_for_topic(t)]
+        consumer.assign(places)
+        await consumer.commit({place: end for place, end in (await consumer.end_offsets(places)).items() if end})
+    finally:
+        await consumer.stop()

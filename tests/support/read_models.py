@@ -1,0 +1,247 @@
+"""What must the read models hold? A canonical replay of the log by the pure code, and what Postgres really holds, comparable."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+import orjson
+import psycopg
+from psycopg.sql import SQL, Composed, Identifier
+
+from services.common.domain import topics
+from services.common.domain.failure import Unprocessable
+from services.common.domain.ids import record_key
+from services.common.domain.reasons import Reason
+from services.common.domain.records import (
+    MessageReceived,
+    MessageStatusChanged,
+    Record,
+    RecordConsent,
+    SendOutcome,
+    UnrecognizedChange,
+)
+from services.common.platform.avro import Codec
+from services.common.platform.envelope import AVRO, JSON, dead_letter_headers
+from services.common.platform.kafka import LogRecord, NewRecord
+from services.projector.decode import Decoder, set_aside
+from services.projector.fold import TABLES, Event, fold
+from services.projector.projections.table import Kind, Table
+from tests.support.log import read
+
+BEGIN: Final = 1_763_800_000_000
+_SPACE: Final = UUID(int=11)
+_CODEC: Final = Codec()
+
+Tables = dict[str, list[tuple[Any, ...]]]
+
+
+def corpus(seed: int, size: int) -> list[NewRecord]:
+    """About `size` records of every source: repeated, out of order, a few of them unusable. The same for the same seed."""
+    rng = random.Random(seed)
+    records: list[NewRecord] = []
+    while len(records) < size:
+        records.extend(_episode(rng, seed, len(records)))
+    rng.shuffle(records)
+    return records
+
+
+def _episode(rng: random.Random, seed: int, n: int) -> list[NewRecord]:
+    """A customer writes, is answered, the answer's statuses come; sometimes something odd happens."""
+    contact, number = f"4915{rng.randrange(60):09d}", str(100 + rng.randrange(3))
+    at = BEGIN + rng.randrange(10**9)
+    inbound = MessageReceived(
+        event_id=_id(seed, n, "in"),
+        occurred_at=at,
+        recorded_at=at + rng.randrange(9_000),
+        waba_id="1",
+        phone_number_id=number,
+        contact=contact,
+        wamid=f"wamid.in.{seed}.{n}",
+        type="text",
+        raw='{"id":"Grüße 👋"}',
+        wa_id=contact,
+        profile_name=rng.choice(["Maria", "José", None]),
+        text=rng.choice(["hello", "STOP", "START", "how are you", None]),
+    )
+    outcome = SendOutcome(
+        event_id=_id(seed, n, "out"),
+        occurred_at=at + 1_000,
+        command_id=_id(seed, n, "command"),
+        attempt_no=1,
+        phone_number_id=number,
+        kind=rng.choice(["accepted", "accepted", "refused", "unknown"]),
+        lane="bulk",
+        type="text",
+        waba_id="1",
+        attempt_id=_id(seed, n, "attempt"),
+        contact=contact,
+        to=f"+{contact}",
+        wa_id=contact,
+        wamid=f"wamid.out.{seed}.{n}",
+    )
+    events: list[Record] = [inbound, outcome, *_statuses(rng, (seed, n), contact=contact, number=number, at=at)]
+    events += rng.choices(events, k=2)
+    records = [_new(event) for event in events]
+    if rng.random() < 0.2:
+        records += _odd(rng, (seed, n), contact=contact, number=number, at=at)
+    return records
+
+
+def _statuses(rng: random.Random, place: tuple[int, int], *, contact: str, number: str, at: int) -> list[Record]:
+    seed, n = place
+    words = rng.choice([("sent", "delivered", "read"), ("sent", "failed"), ("read",), ("sent", "warning")])
+    return [
+        MessageStatusChanged(
+            event_id=_id(seed, n, word),
+            occurred_at=at + 2_000 + step * 1_000,
+            recorded_at=at + 2_500 + step * 1_000,
+            waba_id="1",
+            phone_number_id=number,
+            wamid=f"wamid.out.{seed}.{n}",
+            status=word,
+            raw="{}",
+            contact=contact,
+            wa_id=contact,
+            biz_opaque_callback_data=_id(seed, n, "attempt"),
+            error_code=131026 if word == "failed" else None,
+            error_title="Message undeliverable" if word == "failed" else None,
+            pricing_model="PMP" if word != "failed" else None,
+        )
+        for step, word in enumerate(words)
+    ]
+
+
+def _odd(rng: random.Random, place: tuple[int, int], *, contact: str, number: str, at: int) -> list[NewRecord]:
+    seed, n = place
+    consent = RecordConsent(
+        consent_id=_id(seed, n, "consent"),
+        occurred_at=at,
+        phone_number_id=number,
+        contact=f"+{contact}",
+        category=rng.choice(["marketing", "all"]),
+        decision=rng.choice(["granted", "withdrawn"]),
+        source="web",
+    )
+    change = UnrecognizedChange(event_id=_id(seed, n, "change"), recorded_at=at, pointer="/entry/0", raw=f'{{"n":{n}}}')
+    as_json = orjson.dumps({name: getattr(consent, name) for name in RecordConsent.__dataclass_fields__})
+    key = f"{number}/{contact}".encode()
+    raw = LogRecord(topics.WEBHOOKS, 1, seed * 1_000_000 + n, at, None, b"\xff\0", [("content-type", b"application/json")])
+    problem = Unprocessable(Reason.JSON_SYNTAX, pointer="/entry/1")
+    letter = NewRecord(topics.ROUTER_DEAD_LETTERS, None, raw.value, dead_letter_headers(raw, problem, group="parley.router"))
+    return [
+        _new(consent),
+        NewRecord(topics.CONSENT_RECORDS, key, as_json, [("content-type", JSON)]),
+        _new(change),
+        letter,
+        letter,
+        *poison(key),
+    ]
+
+
+def poison(key: bytes = b"100/poison") -> list[NewRecord]:
+    """One record of each kind that no reader can use."""
+    nul = MessageReceived(
+        event_id="e",
+        occurred_at=1,
+        recorded_at=1,
+        waba_id="1",
+        phone_number_id="100",
+        contact="49151",
+        wamid="wamid.nul",
+        type="text",
+        raw="{}",
+        text="a\0b",
+    )
+    before_time = SendOutcome(
+        event_id="e",
+        occurred_at=-1,
+        command_id="c",
+        attempt_no=0,
+        phone_number_id="100",
+        kind="refused",
+        lane="bulk",
+        type="text",
+    )
+    return [
+        NewRecord(topics.MESSAGE_STATUSES, key, b"\0\0\0\0\2broken", [("content-type", AVRO), ("odd", b"\xff")]),
+        NewRecord(topics.INBOUND_MESSAGES, key, None, []),
+        NewRecord(topics.CONSENT_RECORDS, key, b"{", [("content-type", JSON)]),
+        _new(nul),
+        _new(before_time),
+    ]
+
+
+_TOPICS: Final[Mapping[type[Record], str]] = {
+    MessageReceived: topics.INBOUND_MESSAGES,
+    MessageStatusChanged: topics.MESSAGE_STATUSES,
+    SendOutcome: topics.SEND_OUTCOMES,
+    RecordConsent: topics.CONSENT_RECORDS,
+    UnrecognizedChange: topics.ACCOUNT_EVENTS,
+}
+
+
+def _new(event: Record) -> NewRecord:
+    key = record_key(getattr(event, "phone_number_id", None) or "", getattr(event, "contact", None))
+    return NewRecord(_TOPICS[type(event)], key.encode(), _CODEC.encode(event), [("content-type", AVRO)])
+
+
+def _id(*parts: object) -> str:
+    return str(uuid5(_SPACE, "/".join(map(str, parts))))
+
+
+def events_of(records: Sequence[LogRecord]) -> list[Event]:
+    """What the records mean, dead letters included."""
+    decoder = Decoder(_CODEC)
+    events: list[Event] = []
+    for record in records:
+        try:
+            events.append(decoder.decode(record))
+        except Unprocessable as problem:
+            events.append(set_aside(record, problem))
+    return events
+
+
+def replayed(bootstrap_servers: str) -> Tables:
+    """The rows that the log as it is now makes, folded at once and in another order than it was read."""
+    records = read(bootstrap_servers, *topics.PROJECTOR_SOURCES)
+    return comparable(fold(reversed(events_of(records))))
+
+
+def comparable(rows: Mapping[str, Sequence[tuple[Any, ...]]]) -> Tables:
+    """With every table present, rows sorted, and JSON parsed."""
+    return {table.name: sorted((_parsed(table, row) for row in rows.get(table.name, ())), key=repr) for table in TABLES}
+
+
+def stored(dsn: str, schema: str = "projector") -> Tables:
+    """The rows that Postgres has."""
+    with psycopg.connect(dsn, options="-c role=none") as connection:
+        return comparable({table.name: connection.execute(_select(table, schema)).fetchall() for table in TABLES})
+
+
+def reached(dsn: str) -> int:
+    """How many records the positions say are in the tables."""
+    with psycopg.connect(dsn, options="-c role=none") as connection:
+        row = connection.execute("SELECT coalesce(sum(next_offset), 0) FROM projector.positions").fetchone()
+        return int(row[0]) if row else 0
+
+
+def _select(table: Table, schema: str) -> Composed:
+    columns = [
+        SQL("(extract(epoch FROM {}) * 1000)::int8").format(Identifier(name))
+        if kind is Kind.INSTANT
+        else SQL("{}::text").format(Identifier(name))
+        if name == "headers"
+        else Identifier(name)
+        for name, kind in table.columns.items()
+    ]
+    return SQL("SELECT {} FROM {}").format(SQL(", ").join(columns), Identifier(schema, table.name))
+
+
+def _parsed(table: Table, row: tuple[Any, ...]) -> tuple[Any, ...]:
+    if "headers" not in table.columns:
+        return tuple(row)
+    return (*row[:-1], json.dumps(json.loads(row[-1])))
