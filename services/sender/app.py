@@ -199,7 +199,6 @@ async def _joined(settings: SenderSettings, shards: Shards, stopping: asyncio.Ev
             max_partition_fetch_bytes=FETCH_BYTES,
         )
         consumer.subscribe(SENDER_SOURCES, listener=shards)
-        watch_membership(consumer, group=GROUP, instance=settings.instance)
         try:
             await consumer.start()
         except (KafkaError, OSError) as problem:
@@ -207,6 +206,7 @@ async def _joined(settings: SenderSettings, shards: Shards, stopping: asyncio.Ev
             await _bounded(consumer.stop(), _STOP_CLIENT_SECONDS)
             await sleep_unless(stopping, 0.5)
         else:
+            watch_membership(consumer, group=GROUP, instance=settings.instance)
             return consumer
     return None
 

@@ -11,7 +11,7 @@ from services.common.platform import logging, metrics, postgres
 from services.common.platform.faults import fault
 from services.sender import outcomes
 from services.sender.outcomes import Attempt
-from services.sender.response import Proof, Result
+from services.sender.response import Proof, Result, Scope
 from services.sender.store import Finding, Store, now_ms
 
 log = logging.get(__name__)
@@ -34,12 +34,19 @@ def finding_of(
         attempt=attempt,
         attempt_outcome=result.proof,
         command_state=_STATE[result.proof],
-        wait_seconds=horizon_seconds if result.proof is Proof.UNKNOWN else result.wait_seconds,
+        wait_seconds=_wait(result, horizon_seconds),
         reason=result.reason,
         error_code=result.error_code,
         wamid=result.wamid,
         outcome=outcomes.of_result(attempt, result, at=now_ms(), waba_id=waba_id, source=source),
     )
+
+
+def _wait(result: Result, horizon_seconds: float) -> float:
+    """A number whose token is refused waits as a whole, and may be mended before its pause is over: its commands do not."""
+    if result.proof is Proof.UNKNOWN:
+        return horizon_seconds
+    return 0.0 if result.scope is Scope.TOKEN else result.wait_seconds
 
 
 def finding_of_overdue(attempt: Attempt, *, waba_id: str | None) -> Finding:

@@ -1,0 +1,343 @@
+"""Does a command become exactly one message, or a reason why not? The sender on real Kafka, Postgres and a simulated Meta."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import os
+import uuid
+from collections.abc import Iterator
+
+import orjson
+import psycopg
+import pytest
+
+from services.common.domain import topics
+from services.common.domain.ids import AttemptId, attempt_id
+from services.common.domain.lanes import Lane
+from services.common.platform.envelope import dead_letter_origin
+from services.common.platform.kafka import NewRecord
+from services.common.platform.tokens import TokenBox
+from services.sandbox.ports import free_port
+from services.sandbox.providers import Kafka
+from services.sandbox.simulator.rules import DropAfter, DropBefore, Error, Garbage
+from tests.support import log
+from tests.support.processes import ServiceProcess
+from tests.support.sending import CODEC, NUMBER, OWN_PHONE, PERSON, TOKEN_KEY, WABA, Scene, now_ms, scene, template, text
+from tests.support.waiting import wait_for
+
+
+@pytest.fixture
+def stage(cluster: Kafka, postgres: str) -> Iterator[Scene]:
+    """A registered number, a simulated Meta, no sender yet."""
+    with scene(cluster, postgres) as made:
+        made.register()
+        yield made
+
+
+@pytest.fixture
+def sender(stage: Scene) -> Iterator[ServiceProcess]:
+    """A sender that is ready."""
+    with stage.sender() as process:
+        yield process.wait_ready()
+
+
+def test_a_text_in_an_open_window_is_accepted_and_told_with_metas_id(stage: Scene, sender: ServiceProcess) -> None:
+    stage.open_window()
+    command = text()
+    stage.put(command)
+    outcome = stage.wait_outcome(command)
+    [arrival] = stage.arrivals()
+    assert (outcome.kind, outcome.wamid, outcome.attempt_no) == ("accepted", arrival.wamid, 1)
+    assert arrival.opaque == outcome.attempt_id == attempt_id(command.command_id, 1)
+    assert (outcome.waba_id, outcome.lane, outcome.wa_id, outcome.source) == (WABA, "transactional", PERSON, "response")
+    assert arrival.recipient == f"+{PERSON}"
+    assert stage.sql("SELECT count(*) FROM sender.outbox") == [(0,)]
+    assert sender.terminate() == 0
+
+
+@pytest.mark.usefixtures("sender")
+def test_a_text_to_somebody_who_never_wrote_is_refused(stage: Scene) -> None:
+    command = text()
+    stage.put(command)
+    outcome = stage.wait_outcome(command)
+    assert (outcome.kind, outcome.reason, outcome.attempt_no) == ("refused", "window_closed", 0)
+    assert stage.arrivals() == []
+
+
+@pytest.mark.usefixtures("sender")
+def test_who_said_stop_gets_neither_a_template_nor_a_text(stage: Scene) -> None:
+    stage.open_window()
+    stage.consent("all", "withdrawn")
+    commands = [text(), template()]
+    stage.put(*commands)
+    assert [stage.wait_outcome(one).reason for one in commands] == ["opted_out", "opted_out"]
+    assert stage.arrivals() == []
+
+
+@pytest.mark.usefixtures("sender")
+def test_a_stop_under_the_number_holds_for_the_user_id_it_belongs_to(stage: Scene) -> None:
+    bsuid = "DE.1234567890123456"
+    for alias in (bsuid, PERSON):
+        stage.sql("INSERT INTO projector.contact_aliases (alias, contact, first_seen_at) VALUES (%s, %s, now())", alias, bsuid)
+    stage.consent("all", "withdrawn", contact=PERSON)
+    command = template(to=None, recipient=bsuid)
+    stage.put(command)
+    assert stage.wait_outcome(command).reason == "opted_out"
+
+
+@pytest.mark.usefixtures("sender")
+def test_marketing_needs_a_grant(stage: Scene) -> None:
+    stage.ask(lambda client: client.add_template(WABA, "order_update", "en_US", category="MARKETING"))
+    before = template(lane="bulk")
+    stage.put(before)
+    assert stage.wait_outcome(before).reason == "no_consent"
+    stage.consent("marketing", "granted")
+    after = template(lane="bulk")
+    stage.put(after)
+    assert stage.wait_outcome(after).kind == "accepted"
+
+
+@pytest.mark.usefixtures("sender")
+def test_an_expired_command_is_refused(stage: Scene) -> None:
+    stage.open_window()
+    command = text(expires_at=now_ms() - 1)
+    stage.put(command)
+    assert stage.wait_outcome(command).reason == "expired"
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"phone_number_id": "999"}, "phone_unknown"),
+        ({"type": "smoke_signal"}, "type_unsupported"),
+        ({"content": '{"body": " "}'}, "content"),
+        ({"content": "no json"}, "content"),
+        ({"policy": "resend_once"}, "content"),
+        ({"to": "12345"}, "recipient"),
+        ({"to": f"+{OWN_PHONE}"}, "recipient"),
+        ({"lane": "otp"}, "lane_mismatch"),
+    ],
+)
+@pytest.mark.usefixtures("sender")
+def test_a_command_that_can_never_be_sent_says_why(stage: Scene, fields: dict[str, str], reason: str) -> None:
+    stage.open_window()
+    command = text(**fields)
+    stage.put(command)
+    outcome = stage.wait_outcome(command)
+    assert (outcome.kind, outcome.reason) == ("refused", reason)
+    assert stage.arrivals() == []
+
+
+@pytest.mark.usefixtures("sender")
+def test_a_refusal_by_meta_is_told_with_its_code(stage: Scene) -> None:
+    command = template("nobody_knows_it")
+    stage.put(command)
+    outcome = stage.wait_outcome(command)
+    assert (outcome.kind, outcome.reason, outcome.error_code) == ("rejected", "rejected_by_meta", 132001)
+
+
+@pytest.mark.usefixtures("sender")
+def test_a_lost_answer_is_unknown_and_settled_by_the_status_webhook(stage: Scene) -> None:
+    stage.open_window()
+    stage.misbehave(DropAfter())
+    command = text()
+    stage.put(command)
+    assert stage.wait_outcome(command).kind == "unknown"
+    [arrival] = stage.accepted()
+    stage.status_of(arrival)
+    outcome = stage.wait_outcome(command, "accepted")
+    assert (outcome.wamid, outcome.source, len(stage.arrivals())) == (arrival.wamid, "webhook", 1)
+
+
+def test_without_evidence_an_unknown_is_given_up_unsent_and_late_evidence_still_counts(stage: Scene) -> None:
+    stage.open_window()
+    with stage.sender(PARLEY_SENDER_TRANSACTIONAL_HORIZON_SECONDS="1", PARLEY_SENDER_SETTLE_SECONDS="0.1") as sender:
+        sender.wait_ready()
+        stage.misbehave(Garbage())
+        command = text()
+        stage.put(command)
+        assert stage.wait_outcome(command, "unresolved").reason == "no_evidence"
+        stage.settle_everything()
+        assert stage.wait_outcome(command, "accepted").source == "webhook"
+        assert len(stage.arrivals()) == 1
+
+
+@pytest.mark.usefixtures("sender")
+def test_a_reset_before_the_answer_is_never_sent_again(stage: Scene) -> None:
+    stage.open_window()
+    stage.misbehave(DropBefore())
+    lost, next_one = text(), text()
+    stage.put(lost)
+    assert stage.wait_outcome(lost).kind == "unknown"
+    stage.put(next_one)
+    assert stage.wait_outcome(next_one).kind == "accepted"
+    assert [arrival.decision for arrival in stage.arrivals()] == ["dropped_before", "accepted"]
+
+
+@pytest.mark.usefixtures("sender")
+def test_the_same_command_twice_is_one_message_and_the_same_event(stage: Scene) -> None:
+    stage.open_window()
+    command = text()
+    stage.put(command, command)
+    outcome = stage.wait_outcome(command)
+    stage.put(command)
+    wait_for(
+        lambda: log.end_offsets(stage.kafka.bootstrap_servers, topics.SEND_OUTCOMES) >= 2, 20.0, "the outcome told once more"
+    )
+    assert stage.outcomes() == [outcome]
+    assert len(stage.arrivals()) == 1
+
+
+@pytest.mark.usefixtures("sender")
+def test_another_command_under_a_known_id_is_a_conflict_and_the_first_one_stands(stage: Scene) -> None:
+    stage.open_window()
+    first = text("one")
+    second = dataclasses.replace(first, content=orjson.dumps({"body": "two"}).decode())
+    stage.put(first, second)
+    assert stage.wait_outcome(first, "refused").reason == "idempotency_conflict"
+    assert stage.wait_outcome(first, "accepted").attempt_no == 1
+    assert len(stage.arrivals()) == 1
+
+
+@pytest.mark.usefixtures("sender")
+def test_throttled_commands_are_sent_later(stage: Scene) -> None:
+    stage.open_window()
+    stage.misbehave(Error(code=130429), times=2)
+    command = text()
+    stage.put(command)
+    assert stage.wait_outcome(command, "accepted").attempt_no == 3
+    assert [arrival.code for arrival in stage.arrivals()] == [130429, 130429, None]
+
+
+@pytest.mark.usefixtures("sender")
+def test_a_number_whose_token_is_refused_pauses_and_resumes_with_a_new_token(stage: Scene) -> None:
+    stage.ask(lambda client: client.add_number(NUMBER, waba_id=WABA, display_phone_number=OWN_PHONE, token="the-new-token"))
+    stage.open_window()
+    commands = [text(f"{number}") for number in range(3)]
+    stage.put(*commands)
+    wait_for(lambda: len(stage.arrivals()) == 1, 20.0, "the first refused call")
+    wait_for(lambda: stage.sql("SELECT count(*) FROM sender.number_state") == [(1,)], 20.0, "the pause")
+
+    with psycopg.connect(stage.dsn) as connection:
+        sealed = TokenBox.from_base64(TOKEN_KEY).seal("the-new-token", phone_number_id=NUMBER)
+        connection.execute("UPDATE registry.phone_numbers SET access_token = %s", (sealed,))
+    assert {stage.wait_outcome(one).kind for one in commands} == {"accepted"}
+    assert [arrival.code for arrival in stage.arrivals()] == [190, None, None, None]
+    assert stage.sql("SELECT count(*) FROM sender.number_state") == [(0,)]
+
+
+def test_while_meta_cannot_be_reached_nothing_is_sent_and_later_everything_once(stage: Scene) -> None:
+    stage.open_window()
+    port = free_port()
+    command = text()
+    with stage.sender(PARLEY_GRAPH_URL=f"http://127.0.0.1:{port}") as sender:
+        sender.wait_ready()
+        stage.put(command)
+        wait_for(lambda: stage.states().get(command.command_id) == "retry", 20.0, "a retry")
+        assert sender.terminate() == 0
+    with stage.sender() as sender:
+        sender.wait_ready()
+        assert stage.wait_outcome(command).kind == "accepted"
+    assert len(stage.arrivals()) == 1
+
+
+@pytest.mark.usefixtures("sender")
+def test_order_per_recipient_is_kept_within_a_lane(stage: Scene) -> None:
+    stage.open_window()
+    commands = [text(f"{number}") for number in range(12)]
+    stage.misbehave(Error(code=131056))
+    stage.put(*commands)
+    for command in commands:
+        stage.wait_outcome(command, "accepted", seconds=30.0)
+    rank = {one.command_id: place for place, one in enumerate(commands)}
+    accepted = {attempt_id(one.command_id, number): one.command_id for one in commands for number in (1, 2)}
+    assert [rank[accepted[AttemptId(arrival.opaque or "")]] for arrival in stage.accepted()] == list(range(12))
+
+
+def test_a_one_time_code_overtakes_a_bulk_backlog(stage: Scene, sender: ServiceProcess) -> None:
+    stage.register(limit=10, throughput=80)
+    stage.ask(lambda client: client.add_template(WABA, "code", "en_US", category="AUTHENTICATION"))
+    wait_for(lambda: bool(sender.events("number.limit_changed")) or not stage.arrivals(), 5.0, "the new limit")
+    people = [f"4917000001{number:02d}" for number in range(30)]
+    for person in people:
+        stage.open_window(person)
+    backlog = [text(to=f"+{person}", lane="bulk") for person in people]
+    stage.put(*backlog)
+    wait_for(lambda: len(stage.arrivals()) >= 2, 20.0, "the backlog to move")
+    code = template("code", lane="otp")
+    stage.put(code)
+    assert stage.wait_outcome(code).kind == "accepted"
+    for command in backlog:
+        stage.wait_outcome(command, "accepted", seconds=30.0)
+    place = [arrival.opaque for arrival in stage.arrivals()].index(attempt_id(code.command_id, 1))
+    assert place < len(backlog) - 5
+
+
+@pytest.mark.usefixtures("sender")
+def test_records_that_are_no_command_are_set_aside_with_their_bytes(stage: Scene) -> None:
+    stage.open_window()
+    command = text()
+    lane = topics.SENDS[Lane.TRANSACTIONAL]
+    bad = [
+        (NewRecord(lane, NUMBER.encode(), b"\x00not avro", ()), "unknown_schema"),
+        (NewRecord(lane, NUMBER.encode(), b"x", ()), "avro_syntax"),
+        (NewRecord(lane, NUMBER.encode(), CODEC.encode(text(command_id="seven")), ()), "command_id"),
+        (NewRecord(lane, b"other", CODEC.encode(text()), ()), "key_mismatch"),
+        (NewRecord(lane, NUMBER.encode(), CODEC.encode(text(lane="bulk")), ()), "lane_unknown"),
+        (NewRecord(lane, NUMBER.encode(), CODEC.encode(text("x" * 70_000)), ()), "command_size"),
+    ]
+    stage.put_records([*(record for record, _ in bad), NewRecord(lane, NUMBER.encode(), None, ())])
+    stage.put(command)
+    assert stage.wait_outcome(command).kind == "accepted"
+    dead = log.read(stage.kafka.bootstrap_servers, topics.SENDER_DEAD_LETTERS)
+    reasons = {record.value: dead_letter_origin(record)["reason"] for record in dead}
+    assert reasons == {record.value: reason for record, reason in bad}
+
+
+@pytest.mark.usefixtures("sender")
+def test_a_refusal_waits_until_the_read_models_have_caught_up(stage: Scene) -> None:
+    stage.put_records([NewRecord(topics.INBOUND_MESSAGES, b"1/2", b"an inbound message", ())])
+    [record] = log.read(stage.kafka.bootstrap_servers, topics.INBOUND_MESSAGES)
+    command = text()
+    stage.put(command)
+    wait_for(lambda: stage.states().get(command.command_id) == "waiting", 10.0, "the command")
+    assert stage.outcomes_of(command) == []
+    with psycopg.connect(stage.dsn) as connection:
+        connection.execute(
+            "INSERT INTO projector.positions (projection, topic, partition, next_offset) VALUES ('parley.projector', %s, %s, 1)",
+            (record.topic, record.partition),
+        )
+        connection.execute(
+            "INSERT INTO projector.conversations (phone_number_id, contact, last_inbound_at) VALUES (%s, %s, now())",
+            (NUMBER, PERSON),
+        )
+    assert stage.wait_outcome(command).kind == "accepted"
+
+
+def test_the_sender_works_with_the_rights_of_its_own_role(stage: Scene) -> None:
+    password = uuid.uuid4().hex
+    with psycopg.connect(stage.dsn, autocommit=True) as connection:
+        connection.execute(f"ALTER ROLE parley_sender PASSWORD '{password}'".encode())
+        parts = connection.info
+        dsn = f"host={parts.host} port={parts.port} dbname={parts.dbname} user=parley_sender password={password}"
+    stage.open_window()
+    command = text()
+    with stage.sender(PARLEY_POSTGRES_DSN=dsn) as sender:
+        sender.wait_ready()
+        stage.put(command)
+        assert stage.wait_outcome(command).kind == "accepted"
+
+
+def test_a_token_of_another_key_pauses_the_number_and_says_so(stage: Scene) -> None:
+    stage.open_window()
+    command = text()
+    with stage.sender(PARLEY_TOKEN_KEY=base64.b64encode(os.urandom(32)).decode()) as sender:
+        sender.wait_ready()
+        assert sender.wait_for_event("number.token_unreadable")["phone_number_id"] == NUMBER
+        stage.put(command)
+        wait_for(lambda: command.command_id in stage.states(), 10.0, "the command")
+        assert sender.terminate() == 0
+    assert stage.arrivals() == []
+    with stage.sender() as sender:
+        assert stage.wait_outcome(command).kind == "accepted"
