@@ -20,7 +20,7 @@ from services.common.domain.topics import DEAD_LETTERS, PROJECTOR_SOURCES
 from services.common.platform import logging
 from services.common.platform.avro import Codec
 from services.common.platform.kafka import FETCH_BYTES, LogRecord
-from services.common.platform.postgres import is_transient, pool
+from services.common.platform.postgres import Pool, is_transient, pool
 from services.projector import shadow
 from services.projector.batch import Partition
 from services.projector.decode import GROUP, Decoder
@@ -52,7 +52,14 @@ class RebuildReport:
     differences: tuple[Difference, ...] = ()
 
 
-async def rebuild(*, bootstrap_servers: str, dsn: str, compare_only: bool = False, drop_old: bool = False) -> RebuildReport:
+async def rebuild(
+    *,
+    bootstrap_servers: str,
+    dsn: str,
+    compare_only: bool = False,
+    drop_old: bool = False,
+    stalled_seconds: float = STALLED_SECONDS,
+) -> RebuildReport:
     """Build beside and swap, or with `compare_only` build beside, compare and drop.
 
     `dsn` is the operator's: it owns the tables. After a swap the old tables stay in schema `projector_old` until the next
@@ -69,7 +76,7 @@ async def rebuild(*, bootstrap_servers: str, dsn: str, compare_only: bool = Fals
         )
         await consumer.start()
         try:
-            replay = await Replay.begin(consumer, dsn)
+            replay = await Replay.begin(consumer, dsn, stalled_seconds=stalled_seconds)
             try:
                 differences = await _finish(operator, replay, compare_only=compare_only)
             finally:
@@ -124,14 +131,17 @@ async def _finish_locked(operator: Connection, replay: Replay, *, compare_only: 
 class Replay:
     """Reads every source from its beginning and applies it to the shadow tables, never past a given target."""
 
-    def __init__(self, consumer: Any, worker: Worker, connections: Any, *, dead_letters_expired: bool) -> None:
+    def __init__(
+        self, consumer: Any, worker: Worker, connections: Pool, *, dead_letters_expired: bool, stalled_seconds: float
+    ) -> None:
         self._consumer, self._worker, self._connections = consumer, worker, connections
+        self._stalled_seconds = stalled_seconds
         self._reached: dict[Partition, int] = {}
         self.dead_letters_expired = dead_letters_expired
         self.records = 0
 
     @classmethod
-    async def begin(cls, consumer: Any, dsn: str) -> Replay:
+    async def begin(cls, consumer: Any, dsn: str, *, stalled_seconds: float) -> Replay:
         """Stand at the beginning of every partition; RebuildRefused if a system of record does not begin at 0."""
         await consumer._client.set_topics(PROJECTOR_SOURCES)  # noqa: SLF001 - metadata without a subscription has no public way
         partitions = [TopicPartition(t, p) for t in PROJECTOR_SOURCES for p in sorted(consumer.partitions_for_topic(t) or ())]
@@ -146,7 +156,7 @@ class Replay:
         connections = pool(dsn, service="rebuild", size=2, search_path=shadow.SHADOW)
         await connections.open()
         worker = Worker(store=Store(connections, projection=GROUP), decoder=Decoder(Codec()), stopping=asyncio.Event())
-        replay = cls(consumer, worker, connections, dead_letters_expired=bool(expired))
+        replay = cls(consumer, worker, connections, dead_letters_expired=bool(expired), stalled_seconds=stalled_seconds)
         replay._reached = {(tp.topic, tp.partition): start for tp, start in starts.items()}
         return replay
 
@@ -171,7 +181,7 @@ class Replay:
             if due:
                 await self._apply(due)
                 progress_at = time.monotonic()
-            elif time.monotonic() - progress_at > STALLED_SECONDS:
+            elif time.monotonic() - progress_at > self._stalled_seconds:
                 raise RebuildRefused("the log did not give the records that the live tables have; is this the right Kafka?")
 
     def _flow(self, target: Mapping[Partition, int]) -> None:
