@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 from aiohttp.web_protocol import RequestHandler
 
 from services.common.domain.reasons import Reason
@@ -135,8 +135,8 @@ class Connection(RequestHandler):
 class GuardedServer(web.Server):
     """aiohttp's server with limits on connections and on slow clients. Request bodies stay as they were sent."""
 
-    def __init__(self, handler: Handler, limits: Limits) -> None:
-        super().__init__(handler)  # type: ignore[arg-type]
+    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], limits: Limits) -> None:
+        super().__init__(handler)
         self._limits = limits
         self._sources: Counter[str] = Counter()
         self._sweeper: asyncio.TimerHandle | None = None
