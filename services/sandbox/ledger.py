@@ -148,6 +148,8 @@ class Verdict:
     accepted: int
     rejected: int
     refused: Mapping[str, int]
+    surprises: int
+    """Refused although no rule asked for it: read models that were more than the gate's patience behind."""
     dead_letters: int
     unresolved: int
     numbers: tuple[NumberVerdict, ...]
@@ -203,6 +205,7 @@ def judge(ledger: Ledger) -> Verdict:
         accepted=states["accepted"],
         rejected=states["rejected"],
         refused=dict(Counter(row.reason or "?" for row in sends.rows.values() if row.state == "refused").most_common()),
+        surprises=sends.surprises(),
         dead_letters=len(ledger.dead_letters),
         unresolved=sum(states[state] for state in PARKED),
         numbers=numbers,
@@ -305,6 +308,11 @@ class _Sends:
         if self._ledger.outbox_rows:
             rows = self._ledger.outbox_rows
             yield Finding(kind=Kind.UNFINISHED, what="sender.outbox", why=f"{rows} outcomes not told to the log", weight=rows)
+
+    def surprises(self) -> int:
+        """How many commands were refused that had not to be."""
+        meant = {one.command_id for one in self._ledger.published if one.must_refuse is not None}
+        return sum(row.state == "refused" and one not in meant for one, row in self.rows.items())
 
     def _acceptances(self) -> Iterator[Finding]:
         for command_id, wamids in self._accepted.items():

@@ -50,4 +50,8 @@ SELECT
     coalesce(template_name, type, '')
 FROM projector.messages
 ORDER BY 1 DESC NULLS LAST
-LIMIT 3;
+LIMIT 12;
+
+-- noted --
+-- Whether a piece of evidence is there.
+SELECT 1 FROM projector.consent_events WHERE consent_id = %s;

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from services.sandbox.demo import traffic
 from services.sandbox.demo.business import NUMBERS, account
-from services.sandbox.demo.observe import Observer
+from services.sandbox.demo.observe import Observer, is_noted
 from services.sandbox.demo.play import Diary, Play
 from services.sandbox.demo.show import Json, Plain, Show, Terminal
 from services.sandbox.ledger import judge
@@ -35,6 +35,7 @@ SETTLE_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 0.5
 HORIZON_SECONDS: Final = 15.0
 """How long the demo's sender waits for evidence of a lost answer; in production minutes, for which a demo has no time."""
+LOG_COLUMNS: Final = 110
 EXIT_OK, EXIT_BROKEN_PROMISE, EXIT_NO_STACK = 0, 1, 2
 _PASSING: Final = (aiohttp.ClientError, psycopg.Error, KafkaError, OSError, TimeoutError)
 _SENDER_ENV: Final = {f"PARLEY_SENDER_{lane}_HORIZON_SECONDS": str(HORIZON_SECONDS) for lane in ("OTP", "TRANSACTIONAL", "BULK")}
@@ -53,7 +54,7 @@ def run(
     `plain`: lines instead of a picture; by default when stdout is no terminal. `state_dir` is kept, logs and all, for a look
     afterwards; without it everything is removed.
     """
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else LOG_COLUMNS)
     if plain is None:
         plain = not console.is_terminal or console.is_dumb_terminal
     show: Show = Json() if json else Plain(console) if plain else Terminal(console)
@@ -148,6 +149,7 @@ class _Demo:
             simulator=simulator,
             bootstrap_servers=env["PARLEY_KAFKA_BOOTSTRAP_SERVERS"],
             kill=lambda service: asyncio.to_thread(self._stack.kill, service),
+            is_noted=lambda consent_id: asyncio.to_thread(is_noted, env["PARLEY_POSTGRES_DSN"], consent_id),
             diary=self._diary,
         )
         self._show.say(f"customers, consents and templates (seed {self._seed})")

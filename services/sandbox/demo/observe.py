@@ -20,6 +20,7 @@ from services.sandbox.simulator.policy import worst_second
 from services.sandbox.simulator.records import Arrival, Summary
 
 _SQL: Final = queries("services.sandbox.demo", "demo.sql")
+_NOTED: Final = _SQL.pop("noted")
 _FUNNEL: Final = ("commands", "waiting", "accepted", "sent", "delivered", "read", "failed", "rejected", "unknown", "unresolved")
 
 
@@ -94,6 +95,12 @@ class Observer:
     def _rows(self) -> dict[str, list[tuple[Any, ...]]]:
         with psycopg.connect(self.dsn, application_name="parley-demo", autocommit=True) as connection:
             return {name: connection.execute(statement).fetchall() for name, statement in _SQL.items()}
+
+
+def is_noted(dsn: str, consent_id: str) -> bool:
+    """Whether a piece of evidence of consent is in Postgres."""
+    with psycopg.connect(dsn, application_name="parley-demo", autocommit=True) as connection:
+        return connection.execute(_NOTED, (consent_id,)).fetchone() is not None
 
 
 def _last(rows: Sequence[tuple[Any, ...]]) -> list[LastEvent]:

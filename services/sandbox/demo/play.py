@@ -50,6 +50,7 @@ BEHAVIOUR: Final[dict[str, object]] = {
     "retry_gap_seconds": 0.5,
 }
 _ARRIVALS_SECONDS: Final = 0.4
+_NOTED_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,10 @@ class Diary:
 
 
 class Play:
-    """One performance. `kill` ends a service without warning; its supervisor starts it again."""
+    """One performance. `kill` ends a service without warning; its supervisor starts it again.
+
+    `is_noted` says whether Postgres has a piece of evidence of consent.
+    """
 
     def __init__(
         self,
@@ -107,9 +111,11 @@ class Play:
         simulator: SimulatorClient,
         bootstrap_servers: str,
         kill: Callable[[str], Awaitable[None]],
+        is_noted: Callable[[str], Awaitable[bool]],
         diary: Diary,
     ) -> None:
-        self._script, self._simulator, self._kill, self.diary = script, simulator, kill, diary
+        self._script, self._simulator, self.diary = script, simulator, diary
+        self._kill, self._is_noted = kill, is_noted
         self._codec = Codec()
         self._bootstrap = bootstrap_servers
         self._producer: Any = None
@@ -151,6 +157,8 @@ class Play:
     async def _do(self, step: Step) -> None:
         if isinstance(step, Say):
             await self._say(step)
+            if step.afterwards is not None:
+                await self._publish_once_noted(f"keyword:{step.wamid}", step.afterwards)
         elif isinstance(step, Publish):
             await asyncio.gather(*(self._publish(planned) for planned in step.planned))
             if len(step.planned) > 1:
@@ -181,6 +189,14 @@ class Play:
             timestamp=int(time.time() - say.age_seconds) if say.age_seconds else None,
             wamid=say.wamid,
         )
+
+    async def _publish_once_noted(self, consent_id: str, planned: Planned) -> None:
+        deadline = time.monotonic() + _NOTED_SECONDS
+        while time.monotonic() < deadline:
+            if await self._is_noted(consent_id):
+                await self._publish(planned)
+                return
+            await asyncio.sleep(_ARRIVALS_SECONDS)
 
     async def _repeat(self, count: int) -> None:
         done = [
@@ -214,12 +230,13 @@ class Play:
         return orjson.dumps({**fields, **given, "content": orjson.loads(command.content)})
 
     async def _consent(self, consent: Consent) -> None:
+        """Under the name a shop knows the customer by: the number they typed, if any."""
         person = consent.person
         record = RecordConsent(
             consent_id=consent.consent_id,
             occurred_at=int(time.time() * 1000) - 60_000,
             phone_number_id=consent.phone_number_id,
-            contact=person.key,
+            contact=person.bsuid or "" if person.wa_id is None else f"+{person.wa_id}",
             category="marketing",
             decision="granted",
             source="shop checkout",

@@ -55,7 +55,7 @@ class Terminal:
 
     def update(self, snapshot: Snapshot) -> None:
         if self._live is not None:
-            self._live.update(view.screen(snapshot, self._describe), refresh=True)
+            self._live.update(view.screen(snapshot, self._describe, height=self._console.height), refresh=True)
 
     def close(self) -> None:
         if self._live is not None:
@@ -100,7 +100,7 @@ class Plain:
 
 
 class Json:
-    """The verdict as one JSON document and nothing else."""
+    """The verdict as one line of JSON and nothing else."""
 
     def say(self, text: str) -> None:
         """Not here."""
@@ -115,7 +115,7 @@ class Json:
         """Nothing is open."""
 
     def verdict(self, verdict: Verdict, leftover: str) -> None:
-        print(json.dumps(as_json(verdict, leftover), indent=2))
+        print(json.dumps(as_json(verdict, leftover)))
 
 
 def as_json(verdict: Verdict, leftover: str) -> Mapping[str, Any]:

@@ -24,6 +24,8 @@ Form = Literal["json", "avro"]
 FULL_SECONDS: Final = 60.0
 DAY_SECONDS: Final = 86_400.0
 PEOPLE: Final = 260
+FICKLE: Final = 16
+"""So many of them change their mind about marketing; nothing else is written to them, so every refusal has its cause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,10 @@ class Planned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Say:
-    """A customer writes. `reply` is published by a bot that reads the message from Kafka."""
+    """A customer writes. `reply` is published by a bot that reads the message from Kafka.
+
+    `afterwards` is published by somebody else when Postgres shows the message as evidence of consent: a STOP counts from then on.
+    """
 
     at: float
     person: Person
@@ -53,6 +58,7 @@ class Say:
     context_wamid: str | None = None
     age_seconds: float = 0.0
     reply: Planned | None = None
+    afterwards: Planned | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,15 +148,16 @@ class _Writer:
 
     def script(self) -> Script:
         known, strangers = self._people[:-20], self._people[-20:]
+        fickle, steady = known[:FICKLE], known[FICKLE:]
         consents = [self._consent(person, number.phone_number_id) for person in known for number in NUMBERS]
-        self._conversations(known)
-        self._notices(known)
-        self._codes(known)
+        self._conversations(steady)
+        self._notices(steady)
+        self._codes(steady)
         self._campaign(known, SHOP, start=0.16, count=240, at_once=60)
         self._campaign(known, OFFERS, start=0.30, count=400, at_once=400)
-        self._stops_and_starts(known)
+        self._stops_and_starts(fickle)
         self._refusals(strangers)
-        self._oddities(known)
+        self._oddities(steady)
         self._troubles()
         return Script(
             seconds=self._seconds,
@@ -239,6 +246,7 @@ class _Writer:
         text: str,
         age_seconds: float = 0.0,
         reply: Planned | None = None,
+        afterwards: Planned | None = None,
     ) -> None:
         self._steps.append(
             Say(
@@ -249,6 +257,7 @@ class _Writer:
                 text=text,
                 age_seconds=age_seconds,
                 reply=reply,
+                afterwards=afterwards,
             )
         )
 
@@ -290,12 +299,12 @@ class _Writer:
             at = round(self._seconds * start + first / at_once * 0.25, 3)
             self._steps.append(Publish(at=at, planned=tuple(offers[first : first + at_once])))
 
-    def _stops_and_starts(self, known: Sequence[Person]) -> None:
+    def _stops_and_starts(self, fickle: Sequence[Person]) -> None:
         """People say STOP: marketing is refused, until they say START."""
-        for person in self._rng.sample(known, self._scaled(14, 3)):
+        for person in fickle[: self._scaled(14, 3)]:
             at, language = self._at(0.12, 0.35), person.language
             refused = self._offer(person, HELP, must_refuse="opted_out")
-            self._say(at, person, HELP, text=words.STOP[language], reply=refused)
+            self._say(at, person, HELP, text=words.STOP[language], afterwards=refused)
             again = at + self._seconds * 0.35
             self._say(round(again, 3), person, HELP, text=words.START[language], reply=self._offer(person, HELP))
 

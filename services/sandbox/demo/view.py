@@ -16,30 +16,32 @@ from services.sandbox.demo.snapshot import NumberNow, Snapshot
 from services.sandbox.ledger import Kind, NumberVerdict, Verdict, grouped
 
 _BAR_CELLS = 16
-_NOTES_SHOWN = 6
+SMALLEST_HEIGHT = 24
+_EVENTS_SHOWN, _NOTES_SHOWN = 3, 6
 _FINDINGS_SHOWN = 20
 _LABEL, _GOOD, _BAD, _QUIET = "bold cyan", "green", "bold red", "dim"
 
 
-def screen(snapshot: Snapshot, describe: str) -> RenderableType:
-    """The whole picture, for 80 columns and 24 lines or more."""
+def screen(snapshot: Snapshot, describe: str, *, height: int = SMALLEST_HEIGHT) -> RenderableType:
+    """The whole picture, for 80 columns and 24 lines or more; what is higher shows more of the past."""
+    events, notes = _shares(height - SMALLEST_HEIGHT)
     table = Table.grid(padding=(0, 2))
     table.add_column(style=_LABEL, no_wrap=True)
     table.add_column()
     table.add_row("pipeline", _pipeline(snapshot))
     for nth, number in enumerate(snapshot.numbers):
         table.add_row("numbers" if nth == 0 else "", _number(number))
-    table.add_row("funnel", _figures(snapshot.funnel, ("commands", "waiting", "accepted", "sent", "delivered", "read")))
-    table.add_row("", _figures(snapshot.funnel, ("failed", "rejected", "unknown", "unresolved")))
+    table.add_row("commands", _figures(snapshot.funnel, ("commands", "waiting", "rejected", "unknown", "unresolved")))
+    table.add_row("messages", _figures(snapshot.funnel, ("accepted", "sent", "delivered", "read", "failed")))
     table.add_row("refused", _figures(snapshot.refused) if snapshot.refused else Text("none yet", style=_QUIET))
     people = {"windows open": snapshot.windows_open, "opted out": snapshot.opted_out, "dead letters": snapshot.dead_letters}
     table.add_row("people", _figures(people))
     table.add_row("lag", _figures(snapshot.backlog))
-    for nth, event in enumerate(snapshot.last):
+    for nth, event in enumerate(snapshot.last[:events]):
         table.add_row(
             "last" if nth == 0 else "", Text(f"{event.clock}  {event.who}  {event.what}", no_wrap=True, overflow="ellipsis")
         )
-    for nth, note in enumerate(snapshot.notes[-_NOTES_SHOWN:]):
+    for nth, note in enumerate(snapshot.notes[-notes:]):
         table.add_row("troubles" if nth == 0 else "", _note(note))
     return Group(_head(snapshot), Text(describe, style=_QUIET, no_wrap=True, overflow="ellipsis"), Rule(style=_QUIET), table)
 
@@ -69,9 +71,13 @@ def report(verdict: Verdict, leftover: str) -> RenderableType:
         numbers.add_row(*_judged(number))
     rows: list[RenderableType] = [numbers, Text()]
     accounts = {"commands": verdict.commands, "accepted": verdict.accepted, "rejected by Meta": verdict.rejected}
-    accounts |= {"refused": sum(verdict.refused.values()), "unresolved": verdict.unresolved, "dead letters": verdict.dead_letters}
+    accounts |= {"refused": sum(verdict.refused.values()), "unresolved": verdict.unresolved}
     rows.append(_figures(accounts))
-    rows.append(Text("refused: ", style=_LABEL) + _figures(verdict.refused))
+    rows.append(Text("refused   ", style=_LABEL) + _figures(verdict.refused))
+    rows.append(
+        Text("besides   ", style=_LABEL)
+        + _figures({"dead letters": verdict.dead_letters, "refused without cause": verdict.surprises})
+    )
     rows.extend(_findings(verdict))
     if leftover != "nothing":
         rows.append(Text(f"not settled in time: {leftover}", style=_BAD))
@@ -82,6 +88,12 @@ def clock(seconds: float) -> str:
     """Minutes and seconds since the first traffic."""
     whole = max(0, math.floor(seconds))
     return f"{whole // 60:02}:{whole % 60:02}"
+
+
+def _shares(more_lines: int) -> tuple[int, int]:
+    """How many events and troubles fit; what is beyond the smallest screen is for both."""
+    extra = max(0, more_lines)
+    return _EVENTS_SHOWN + extra // 3, _NOTES_SHOWN + extra - extra // 3
 
 
 def _head(snapshot: Snapshot) -> Text:
