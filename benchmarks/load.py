@@ -16,10 +16,11 @@ import uvloop
 _BODY: Final = (
     '{{"object":"whatsapp_business_account","entry":[{{"id":"102290129340398","changes":[{{"value":{{'
     '"messaging_product":"whatsapp","metadata":{{"display_phone_number":"15550783881","phone_number_id":"106540352242922"}},'
-    '"contacts":[{{"profile":{{"name":"Sheena Nelson"}},"wa_id":"1650555{contact:04d}","user_id":"US.1349120865530274{contact:04d}"}}],'
+    '"contacts":[{{"profile":{{"name":"Sheena Nelson"}},"wa_id":"1650555{contact:04d}",'
+    '"user_id":"US.1349120865530274{contact:04d}"}}],'
     '"messages":[{{"from":"1650555{contact:04d}","from_user_id":"US.1349120865530274{contact:04d}",'
     '"id":"wamid.HBgLMTY1MDM4Nzk0MzkVAgASGBQzQT{number:08d}","timestamp":"1749416383","type":"text","text":{{"body":'
-    '"Does it come in another color? I would need it by Friday."}}}}]}},"field":"messages"}}]}}]}}'
+    '"Does it come in another color? I would need it by Friday, if there is a way to have it in the shop by then."}}}}]}},"field":"messages"}}]}}]}}'
 )
 _CONTACTS: Final = 2000
 
