@@ -1,0 +1,145 @@
+"""Does the gate say no for the right reason, always the same one, and yes only when nothing speaks against it?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from services.common.domain.consent import ConsentState
+from services.common.domain.lanes import Lane
+from services.common.domain.reasons import Reason
+from services.common.domain.recipients import Recipient
+from services.common.domain.send_policy import Allowed, AskAgain, Command, Facts, Refused, decide
+from services.common.domain.window import CUSTOMER_SERVICE_WINDOW_SECONDS, GUARD_SECONDS
+
+NOW = 1_800_000_000_000
+PERSON = Recipient(digits="491700000001", bsuid=None)
+NOTHING = ConsentState()
+TEMPLATE = Command(
+    message_type="template",
+    is_type_supported=True,
+    content_problem=None,
+    recipient=PERSON,
+    lane=Lane.TRANSACTIONAL,
+    policy="hold",
+    appended_at=NOW - 10,
+    expires_at=NOW + 60_000,
+)
+TEXT = replace(TEMPLATE, message_type="text")
+FACTS = Facts(
+    number_state="active",
+    display_phone_number="+1 555 010 0001",
+    last_inbound_at=NOW - 60_000,
+    consent_all=NOTHING,
+    consent_category=NOTHING,
+    is_caught_up=True,
+)
+
+# In the order the gate promises: what breaks a rule, and the reason it must be refused for.
+BREAKS_COMMAND: dict[str, dict[str, object]] = {
+    "expired": {"expires_at": NOW},
+    "type": {"is_type_supported": False},
+    "content": {"content_problem": "text.body is blank"},
+    "policy": {"policy": "resend_once"},
+    "recipient": {"recipient": None},
+    "lane": {"lane": Lane.OTP},
+}
+BREAKS_FACTS: dict[str, dict[str, object]] = {
+    "unknown": {"number_state": None},
+    "disabled": {"number_state": "disabled"},
+    "stop": {"consent_all": ConsentState(withdrawn_at=NOW - 60_000)},
+    "window": {"last_inbound_at": None},
+}
+ORDER = (
+    ("unknown", Reason.PHONE_UNKNOWN),
+    ("disabled", Reason.PHONE_DISABLED),
+    ("expired", Reason.EXPIRED),
+    ("type", Reason.TYPE_UNSUPPORTED),
+    ("content", Reason.CONTENT),
+    ("policy", Reason.CONTENT),
+    ("recipient", Reason.RECIPIENT),
+    ("stop", Reason.OPTED_OUT),
+    ("window", Reason.WINDOW_CLOSED),
+    ("lane", Reason.LANE_MISMATCH),
+)
+
+
+def broken(names: frozenset[str]) -> tuple[Command, Facts]:
+    command, facts = TEXT, FACTS
+    for name in reversed([name for name, _ in ORDER if name in names]):
+        command = replace(command, **BREAKS_COMMAND.get(name, {}))  # type: ignore[arg-type]  # values of several fields
+        facts = replace(facts, **BREAKS_FACTS.get(name, {}))  # type: ignore[arg-type]  # values of several fields
+    return command, facts
+
+
+def test_the_first_broken_rule_in_order_is_the_reason_whatever_else_is_broken() -> None:
+    names = [name for name, _ in ORDER]
+    for chosen in product((False, True), repeat=len(ORDER)):
+        wrong = frozenset(name for name, is_wrong in zip(names, chosen, strict=True) if is_wrong)
+        decision = decide(*broken(wrong), now=NOW)
+        first = next((reason for name, reason in ORDER if name in wrong), None)
+        if first is None:
+            assert decision == Allowed()
+        else:
+            assert isinstance(decision, Refused)
+            assert decision.reason is first
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+@pytest.mark.parametrize(
+    "all_", [NOTHING, ConsentState(granted_at=1), ConsentState(withdrawn_at=2), ConsentState(granted_at=3, withdrawn_at=2)]
+)
+@pytest.mark.parametrize("own", [NOTHING, ConsentState(granted_at=1), ConsentState(withdrawn_at=2), ConsentState(granted_at=3)])
+def test_a_template_needs_the_consent_of_its_lane(lane: Lane, all_: ConsentState, own: ConsentState) -> None:
+    decision = decide(replace(TEMPLATE, lane=lane), replace(FACTS, consent_all=all_, consent_category=own), now=NOW)
+    granted = max((state.granted_at or 0 for state in (all_, own)), default=0)
+    withdrawn = max((state.withdrawn_at or 0 for state in (all_, own)), default=0)
+    if withdrawn and withdrawn >= granted:
+        assert decision == Refused(reason=Reason.OPTED_OUT)
+    elif lane is Lane.BULK and not granted:
+        assert decision == Refused(reason=Reason.NO_CONSENT)
+    else:
+        assert decision == Allowed()
+
+
+def test_a_template_needs_no_window() -> None:
+    assert decide(TEMPLATE, replace(FACTS, last_inbound_at=None), now=NOW) == Allowed()
+
+
+def test_a_text_goes_until_a_minute_before_the_window_closes() -> None:
+    length = int((CUSTOMER_SERVICE_WINDOW_SECONDS - GUARD_SECONDS) * 1000)
+    assert decide(TEXT, replace(FACTS, last_inbound_at=NOW - length + 1), now=NOW) == Allowed()
+    assert decide(TEXT, replace(FACTS, last_inbound_at=NOW - length), now=NOW) == Refused(reason=Reason.WINDOW_CLOSED)
+
+
+def test_a_text_after_a_stop_goes_only_when_the_contact_wrote_again() -> None:
+    stopped = replace(FACTS, consent_all=ConsentState(withdrawn_at=NOW - 60_000))
+    assert decide(TEXT, stopped, now=NOW) == Refused(reason=Reason.OPTED_OUT)
+    assert decide(TEXT, replace(stopped, last_inbound_at=NOW - 59_999), now=NOW) == Allowed()
+    started = replace(FACTS, consent_all=ConsentState(withdrawn_at=NOW - 60_000, granted_at=NOW - 59_000))
+    assert decide(TEXT, started, now=NOW) == Allowed()
+
+
+def test_the_number_itself_is_no_recipient() -> None:
+    command = replace(TEXT, recipient=Recipient(digits="15550100001", bsuid=None))
+    decision = decide(command, FACTS, now=NOW)
+    assert isinstance(decision, Refused)
+    assert decision.reason is Reason.RECIPIENT
+
+
+@pytest.mark.parametrize("name", ["stop", "window"])
+def test_read_models_that_are_behind_are_asked_again_for_five_seconds(name: str) -> None:
+    command, facts = broken(frozenset({name}))
+    behind = replace(facts, is_caught_up=False)
+    asked = decide(command, behind, now=NOW)
+    assert isinstance(asked, AskAgain)
+    assert decide(command, behind, now=command.appended_at + 4_999) == asked
+    assert isinstance(decide(command, behind, now=command.appended_at + 5_000), Refused)
+
+
+@pytest.mark.parametrize("name", ["unknown", "disabled", "expired", "type", "content", "policy", "recipient"])
+def test_what_no_read_model_can_change_is_refused_at_once(name: str) -> None:
+    command, facts = broken(frozenset({name}))
+    assert isinstance(decide(command, replace(facts, is_caught_up=False), now=NOW), Refused)
