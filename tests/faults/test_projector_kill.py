@@ -21,6 +21,8 @@ from tests.support.read_models import corpus, reached, replayed, stored
 from tests.support.waiting import wait_for
 
 CYCLES: Final = 3
+RECORDS: Final = 1_100
+"""More than two batches: each cycle reaches the pass at which it is killed."""
 _WITNESS: Final = """
 CREATE TABLE public.advances (
     seq bigint GENERATED ALWAYS AS IDENTITY, topic text, partition integer, before bigint, after bigint
@@ -46,8 +48,9 @@ def test_a_projector_killed_again_and_again_applies_every_record_once(point: str
         connection.execute(_WITNESS)
     environment = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_POSTGRES_DSN": postgres}
     with ServiceProcess("projector", environment) as process:
+        process.kill()
         for cycle in range(CYCLES):
-            append(cluster.bootstrap_servers, corpus(seed=40 + cycle, size=300))
+            append(cluster.bootstrap_servers, corpus(seed=40 + cycle, size=RECORDS))
             process.start(PARLEY_FAULT=f"{point}:{cycle + 1}:kill")
             assert process.wait_exit(60.0) == -signal.SIGKILL
         process.start()
