@@ -20,7 +20,8 @@ _BODY: Final = (
     '"user_id":"US.1349120865530274{contact:04d}"}}],'
     '"messages":[{{"from":"1650555{contact:04d}","from_user_id":"US.1349120865530274{contact:04d}",'
     '"id":"wamid.HBgLMTY1MDM4Nzk0MzkVAgASGBQzQT{number:08d}","timestamp":"1749416383","type":"text","text":{{"body":'
-    '"Does it come in another color? I would need it by Friday, if there is a way to have it in the shop by then."}}}}]}},"field":"messages"}}]}}]}}'
+    '"Does it come in another color? I would need it by Friday, '
+    'if there is a way to have it in the shop by then."}}}}]}},"field":"messages"}}]}}]}}'
 )
 _CONTACTS: Final = 2000
 
