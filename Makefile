@@ -1,0 +1,74 @@
+# Everything a newcomer and CI run. `make` alone lists the targets; ARGS="…" goes to the program behind a target.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: help setup demo up down check test unit contract integration faults bench fmt lock
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+setup: .venv/.setup ## Install what the others need into .venv; nothing to do when it is up to date
+
+demo: .venv/.setup ## Start everything, play a minute of traffic, and judge it
+	@$(BIN)/python -m services.cli demo $(ARGS)
+
+up: .venv/.setup ## Start the same stack and leave it running
+	@$(BIN)/python -m services.cli up $(ARGS)
+
+down: .venv/.setup ## Stop the stack that `make up` started (ARGS=--purge removes its data)
+	@$(BIN)/python -m services.cli down $(ARGS)
+
+check: .venv/.setup ## Format, lint, types, import rules, unit and contract tests: under a minute, no infrastructure
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/unit tests/contract
+
+test: .venv/.setup ## Every tier of tests, on real Kafka and Postgres
+	$(BIN)/python -m pytest tests $(ARGS)
+
+unit: .venv/.setup ## The tests without I/O
+	$(BIN)/python -m pytest tests/unit $(ARGS)
+
+contract: .venv/.setup ## The tests of files that have to agree with each other
+	$(BIN)/python -m pytest tests/contract $(ARGS)
+
+integration: .venv/.setup ## The tests on real Kafka and Postgres
+	$(BIN)/python -m pytest tests/integration $(ARGS)
+
+faults: .venv/.setup ## The tests in which something is broken on purpose
+	$(BIN)/python -m pytest tests/faults $(ARGS)
+
+bench: .venv/.setup ## Measure and print a table
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+fmt: .venv/.setup ## Format the code and mend what can be mended
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+# Versions and hashes only: the file names no address to download from. Needs uv on PATH.
+lock: ## Write requirements.lock from pyproject.toml (needs uv; ARGS=--upgrade takes newer versions)
+	@command -v uv >/dev/null 2>&1 || { echo 'make lock needs uv on PATH: https://docs.astral.sh/uv' >&2; exit 1; }
+	uv pip compile pyproject.toml --extra sandbox --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet $(ARGS) --output-file requirements.lock
+
+.venv/.setup: requirements.lock pyproject.toml
+	@found=; for python in $(PYTHON) python3.13 python3.12 python3.11; do \
+		"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || continue; \
+		"$$python" -c 'import ensurepip, venv' 2>/dev/null || \
+			{ echo "$$python has no venv module: install it (Debian and Ubuntu: python3-venv)." >&2; exit 1; }; \
+		found=$$python; break; \
+	done; \
+	[ -n "$$found" ] || { echo 'Python 3.11, 3.12 or 3.13 is needed: install one, or name it with PYTHON=/path/to/python3.' >&2; exit 1; }; \
+	$(BIN)/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || \
+		{ rm -rf .venv && "$$found" -m venv .venv; } || exit 1; \
+	echo 'Installing dependencies into .venv'; \
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements.lock || exit 1; \
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable . || exit 1; \
+	touch $@
