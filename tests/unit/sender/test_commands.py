@@ -1,0 +1,117 @@
+"""Is a record of a lane read as the command it is, and everything else named for what it is?"""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+
+import pytest
+
+from services.common.domain.failure import Unprocessable
+from services.common.domain.lanes import Lane
+from services.common.domain.reasons import Reason
+from services.common.domain.records import SendMessage
+from services.common.domain.topics import SENDS
+from services.common.platform.avro import Codec
+from services.common.platform.kafka import LogRecord, partition_of
+from services.sender.commands import LANES, TakenIn, fingerprint, read
+from services.sender.outcomes import conflict
+
+NOW = 1_800_000_000_000
+CODEC = Codec()
+PARTITIONS = 24
+LIFETIMES = {Lane.OTP: 600.0, Lane.TRANSACTIONAL: 86_400.0, Lane.BULK: 604_800.0}
+COMMAND = SendMessage(
+    command_id="0b6f0d0e-6c0e-4a3c-9f43-0d3a5be0c001",
+    phone_number_id="106540352242922",
+    type="text",
+    content='{"body":"a"}',
+    to="+49 170 0000001",
+)
+
+
+def taken(command: SendMessage = COMMAND, **record: object) -> TakenIn | None:
+    key = command.phone_number_id.encode()
+    fields: dict[str, object] = {
+        "topic": SENDS[Lane.TRANSACTIONAL],
+        "partition": partition_of(key, PARTITIONS),
+        "offset": 7,
+        "appended_at": NOW - 5,
+        "key": key,
+        "value": CODEC.encode(command),
+        "headers": (),
+    }
+    made = LogRecord(**{**fields, **record})  # type: ignore[arg-type]  # values of several fields
+    return read(made, CODEC, partitions=PARTITIONS, now=NOW, lifetimes=LIFETIMES)
+
+
+def reason_of(command: SendMessage = COMMAND, **record: object) -> Reason:
+    with pytest.raises(Unprocessable) as refused:
+        taken(command, **record)
+    return refused.value.reason
+
+
+def test_a_command_is_taken_in_with_its_place_and_its_end() -> None:
+    made = taken()
+    assert made is not None
+    assert (made.lane, made.pair, made.appended_at) == (Lane.TRANSACTIONAL, "491700000001", NOW - 5)
+    assert made.expires_at == NOW - 5 + 86_400_000
+    assert LANES.index(made.lane) == 1
+
+
+def test_a_tombstone_is_nothing() -> None:
+    assert taken(value=None) is None
+
+
+def test_what_cannot_be_a_row_is_named() -> None:
+    assert reason_of(value=b"\x01") is Reason.AVRO_SYNTAX
+    assert reason_of(value=b"\x00" * 70_000) is Reason.COMMAND_SIZE
+    assert reason_of(dataclasses.replace(COMMAND, command_id="seven")) is Reason.COMMAND_ID
+    assert reason_of(dataclasses.replace(COMMAND, lane="express")) is Reason.LANE_UNKNOWN
+    assert reason_of(dataclasses.replace(COMMAND, lane="bulk")) is Reason.LANE_UNKNOWN
+    assert reason_of(dataclasses.replace(COMMAND, to="+49\x00")) is Reason.TEXT_NUL
+    assert reason_of(key=None) is Reason.KEY_MISMATCH
+    assert reason_of(partition=(partition_of(b"106540352242922", PARTITIONS) + 1) % PARTITIONS) is Reason.KEY_MISMATCH
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [(NOW + 5, NOW + 5), (0, 0), (-7, 0), (2**62, NOW - 5 + 30 * 86_400_000)],
+)
+def test_an_end_is_never_negative_and_never_beyond_the_idempotency_keys(given: int, kept: int) -> None:
+    made = taken(dataclasses.replace(COMMAND, expires_at=given))
+    assert made is not None
+    assert made.expires_at == kept
+
+
+@pytest.mark.parametrize("stamp", [-1, 0, NOW + 1])
+def test_a_senseless_append_time_counts_as_now(stamp: int) -> None:
+    made = taken(appended_at=stamp)
+    assert made is not None
+    assert made.appended_at == NOW
+
+
+def test_the_fingerprint_changes_with_every_field() -> None:
+    changes: dict[str, object] = {
+        "command_id": str(uuid.uuid4()),
+        "phone_number_id": "1",
+        "type": "template",
+        "content": "{}",
+        "to": None,
+        "recipient": "DE.1",
+        "lane": "bulk",
+        "policy": "other",
+        "context_wamid": "w",
+        "created_at": 1,
+        "expires_at": 1,
+    }
+    assert set(changes) == {field.name for field in dataclasses.fields(SendMessage)}
+    prints = {fingerprint(dataclasses.replace(COMMAND, **{name: value})) for name, value in changes.items()}  # type: ignore[arg-type]  # values of several fields
+    assert len(prints | {fingerprint(COMMAND)}) == len(changes) + 1
+
+
+def test_a_conflict_has_an_event_id_of_its_own_that_never_changes() -> None:
+    one, other = taken(), taken(dataclasses.replace(COMMAND, content="{}"))
+    assert one is not None
+    assert other is not None
+    assert conflict(one, at=1).event_id == conflict(one, at=2).event_id != conflict(other, at=1).event_id
