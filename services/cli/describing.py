@@ -10,6 +10,7 @@ from typing import Any
 from services.cli.show import masked
 from services.common.domain import topics
 from services.common.domain.failure import Unprocessable
+from services.common.domain.recipients import phone_digits
 from services.common.platform.avro import Codec
 from services.common.platform.envelope import dead_letter_origin
 from services.common.platform.kafka import LogRecord
@@ -98,7 +99,7 @@ def _is_shown(name: str, value: object) -> bool:
 def _shown(name: str, value: object) -> str:
     text = str(value)
     if name in _PEOPLE:
-        return masked(text)
+        return masked(phone_digits(text) or text)
     if name.endswith("_at") and isinstance(value, int):
         return datetime.fromtimestamp(value / 1000, UTC).astimezone().isoformat(timespec="milliseconds")
     return text if name.endswith("_id") else _shortened(masked(text))

@@ -1,0 +1,110 @@
+"""Do the options of `parley send` become the command that is meant?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from services.cli.composing import UsageError, compose, duration_seconds, template_content
+from services.common.domain.lanes import Lane
+from services.common.domain.records import SendMessage
+
+COMMAND_ID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+
+
+def composed(**changes: Any) -> SendMessage:
+    options: dict[str, Any] = {
+        "command_id": COMMAND_ID,
+        "phone_number_id": "1065",
+        "to": "+55 11 98765-4321",
+        "recipient": None,
+        "text": None,
+        "template": None,
+        "language": "en",
+        "params": [],
+        "buttons": [],
+        "lane": Lane.TRANSACTIONAL,
+        "policy": "hold",
+        "now": 1_000,
+        "expires": None,
+    }
+    return compose(**{**options, **changes})
+
+
+def test_a_text_becomes_a_text_command_and_the_recipient_stays_as_written() -> None:
+    command = composed(text="Hello", expires="10m", lane=Lane.OTP)
+    assert (command.type, orjson.loads(command.content)) == ("text", {"body": "Hello"})
+    assert (command.to, command.lane, command.created_at, command.expires_at) == ("+55 11 98765-4321", "otp", 1_000, 601_000)
+
+
+def test_a_template_without_parameters_has_no_components() -> None:
+    assert template_content("welcome", "pt_BR", [], []) == {"name": "welcome", "language": {"code": "pt_BR"}}
+
+
+@pytest.mark.parametrize("params", [["Ana", "12"], ["1=Ana", "2=12"], ["2=12", "1=Ana"]])
+def test_positional_parameters_are_put_in_order(params: list[str]) -> None:
+    content = template_content("order_update", "en", params, [])
+    assert content["components"] == [
+        {"type": "body", "parameters": [{"type": "text", "text": "Ana"}, {"type": "text", "text": "12"}]}
+    ]
+
+
+def test_more_than_nine_positional_parameters_are_ordered_as_numbers() -> None:
+    content: Any = template_content("long", "en", [f"{place}=v{place}" for place in range(11, 0, -1)], [])
+    assert [one["text"] for one in content["components"][0]["parameters"]] == [f"v{place}" for place in range(1, 12)]
+
+
+def test_named_parameters_carry_their_names() -> None:
+    content: Any = template_content("delivery_slot", "en", ["first_name=Ana", "slot=9=10"], [])
+    assert content["components"][0]["parameters"] == [
+        {"type": "text", "text": "Ana", "parameter_name": "first_name"},
+        {"type": "text", "text": "9=10", "parameter_name": "slot"},
+    ]
+
+
+def test_a_button_parameter_becomes_a_component_of_its_own() -> None:
+    content: Any = template_content("otp_code", "en", ["1234"], ["0=1234"])
+    assert content["components"][1] == {
+        "type": "button",
+        "sub_type": "url",
+        "index": "0",
+        "parameters": [{"type": "text", "text": "1234"}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"text": "x", "to": None}, "whom it goes to"),
+        ({"text": "x", "to": "0170 1234567"}, "whom it goes to"),
+        ({"text": "x", "to": None, "recipient": "no id"}, "whom it goes to"),
+        ({}, "either --text or --template"),
+        ({"text": "x", "template": "y"}, "either --text or --template"),
+        ({"text": "x", "params": ["1=a"]}, "belong to --template"),
+        ({"text": " "}, "blank"),
+        ({"text": "x" * 4097}, "text.body"),
+        ({"template": "Not A Name"}, "not a template name"),
+        ({"template": "t", "params": ["1=a", "name=b"]}, "not both"),
+        ({"template": "t", "params": ["1=a", "3=b"]}, "without a gap"),
+        ({"template": "t", "params": ["1=a", "1=b"]}, "twice"),
+        ({"template": "t", "params": ["1=a\nb"]}, "newline"),
+        ({"template": "t", "buttons": ["x=1"]}, "INDEX=VALUE"),
+        ({"text": "x", "expires": "soon"}, "--expires"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_before_anything_is_sent(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        composed(**changes)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("2h", 7200), ("1d", 86_400), ("1h30m", 5400)])
+def test_durations_are_read(text: str, seconds: int) -> None:
+    assert duration_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "10", "m", "10 m", "-1s", "1.5h", "10mx"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        duration_seconds(text)
