@@ -6,6 +6,7 @@ same records read again are dropped. The locked position rows keep a process tha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -16,14 +17,14 @@ from services.common.platform.postgres import Pool, queries
 from services.projector.arrays import Array
 from services.projector.batch import Partition, Progress, Read, advance, first_offsets
 from services.projector.fold import TABLES, Rows, fold
-from services.projector.projections.table import Kind
+from services.projector.projections.table import Kind, Table
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 BeforeCommit = Callable[[Sequence[Read]], Awaitable[None]]
 """Called with the new records, inside the transaction and before its commit."""
 
 SQL: Final = queries("services.projector")
-_UPSERTS: Final = tuple((table, SQL[f"upsert_{table.name}"], tuple(table.columns.items())) for table in TABLES)
+_PLACE: Final = re.compile(r"%\((\w+)\)s")
 _DATA_CLASSES: Final = ("22", "23", "54")
 
 
@@ -95,12 +96,21 @@ def is_about_data(problem: BaseException) -> bool:
     return isinstance(problem, psycopg.Error) and (problem.sqlstate or "")[:2] in _DATA_CLASSES
 
 
+def _numbered(table: Table) -> str:
+    """The statement with `$n` for the nth column: psycopg parses one as long as ours at every call otherwise."""
+    numbers = {name: f"${n}" for n, name in enumerate(table.columns, start=1)}
+    return _PLACE.sub(lambda place: numbers[place[1]], SQL[f"upsert_{table.name}"])
+
+
+_UPSERTS: Final = tuple((table.name, _numbered(table).encode(), tuple(table.columns.values())) for table in TABLES)
+
+
 async def _write(connection: Connection, rows: Rows) -> None:
-    for table, statement, columns in _UPSERTS:
-        if table.name in rows:
-            values = zip(*rows[table.name], strict=True)
-            parameters = {name: Array(kind, column) for (name, kind), column in zip(columns, values, strict=True)}
-            await connection.execute(statement, parameters)
+    async with psycopg.AsyncRawCursor(connection) as cursor:
+        for name, statement, kinds in _UPSERTS:
+            if name in rows:
+                columns = zip(*rows[name], strict=True)
+                await cursor.execute(statement, [Array(kind, column) for kind, column in zip(kinds, columns, strict=True)])
 
 
 def _places(offsets: Mapping[Partition, int]) -> dict[str, Array]:
