@@ -211,7 +211,8 @@ class Dispatcher:
                 token=self._numbers.token(number.phone_number_id) or "",
                 body=call.body,
                 attempt_no=attempt.attempt_no,
-                admit=lambda: number.pacer.admit(begun),
+                pacer=number.pacer,
+                started=begun,
             )
             if written_at is not None:
                 waited = now_ms() / 1000 - (time.monotonic() - written_at) - call.appended_at / 1000

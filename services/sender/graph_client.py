@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from services.common.platform import logging, metrics
 from services.common.platform.faults import fault
 from services.common.platform.lifecycle import EXIT_FATAL, exit_now
 from services.sender import response
+from services.sender.pacer import Pacer
 from services.sender.response import Result
 
 log = logging.get(__name__)
@@ -42,10 +42,21 @@ class _NotWritten(Exception):  # noqa: N818 - what happened
 class _Write:
     """The permission to write one attempt, and whether it was used. Only a committed STARTED row leads to one."""
 
-    admit: Callable[[], Awaitable[bool]]
+    pacer: Pacer
+    started: float
     timeout: asyncio.Timeout
     answer_seconds: float
     written_at: float | None = None
+    has_turn: bool = False
+
+    def end_turn(self) -> None:
+        """The bytes are out, or never will be: the next attempt may have its turn."""
+        if self.has_turn:
+            self.has_turn = False
+            if self.written_at is None:
+                self.pacer.not_written()
+            else:
+                self.pacer.written()
 
 
 _write: ContextVar[_Write | None] = ContextVar("_write", default=None)
@@ -60,11 +71,11 @@ class _PacedRequest(ClientRequest):
             log.critical("send.write_without_started")
             exit_now(EXIT_FATAL)
             raise AssertionError
-        admitted = await write.admit()
+        write.has_turn = await write.pacer.admit(write.started)
         # Meta may have closed the connection while we waited for the token.
-        if not admitted or conn.protocol is None or not conn.protocol.is_connected():
+        if not write.has_turn or conn.protocol is None or not conn.protocol.is_connected():
             conn.release()
-            raise _NotWritten("started too long ago" if not admitted else "connection closed", late=not admitted)
+            raise _NotWritten("no token in time" if not write.has_turn else "connection closed", late=not write.has_turn)
         fault("sender.before_write")
         write.written_at = time.monotonic()
         write.timeout.reschedule(asyncio.get_running_loop().time() + write.answer_seconds)
@@ -72,6 +83,9 @@ class _PacedRequest(ClientRequest):
 
     async def write_bytes(self, writer: Any, conn: Connection, content_length: int | None = None) -> None:
         await super().write_bytes(writer, conn, content_length)
+        write = _write.get()
+        if write is not None:
+            write.end_turn()
         fault("sender.after_write")
 
 
@@ -101,13 +115,16 @@ class GraphClient:
             await self._session.close()
 
     async def post(
-        self, phone_number_id: str, *, token: str, body: bytes, attempt_no: int, admit: Callable[[], Awaitable[bool]]
+        self, phone_number_id: str, *, token: str, body: bytes, attempt_no: int, pacer: Pacer, started: float
     ) -> tuple[Result, float | None]:
-        """Send one attempt; what the exchange proved, and the monotonic instant of the write, if there was one."""
+        """Send one attempt; what the exchange proved, and the monotonic instant of the write, if there was one.
+
+        `started` is when its STARTED row was about to be written.
+        """
         if self._session is None:
             raise RuntimeError("the client was not started")
         timeout = asyncio.timeout(None)
-        write = _Write(admit=admit, timeout=timeout, answer_seconds=self._answer_seconds)
+        write = _Write(pacer=pacer, started=started, timeout=timeout, answer_seconds=self._answer_seconds)
         try:
             async with timeout:
                 posting = self._session.post(
@@ -120,6 +137,8 @@ class GraphClient:
         except TimeoutError:
             # Armed by the write and by nothing else.
             result = response.no_answer("TimeoutError")
+        finally:
+            write.end_turn()
         metrics.GRAPH_REQUESTS.labels(result.proof).inc()
         if write.written_at is not None:
             metrics.GRAPH_REQUEST_SECONDS.observe(time.monotonic() - write.written_at)

@@ -37,25 +37,45 @@ class Pacer:
         return max(1, int(seconds / self._log.policy.spacing_seconds))
 
     async def admit(self, started: float) -> bool:
-        """Wait for a token and take it; False, with none taken, when `started` would be longer ago than allowed by then.
+        """Wait for this attempt's turn and for a token; False when `started` would be longer ago than allowed by then.
 
-        `started` is a monotonic instant not later than the one the STARTED row carries. Write at once after True.
+        `started` is a monotonic instant not later than the one the STARTED row carries. After True write at once and call
+        `written`, or `not_written` if nothing was: until then nobody else is admitted.
         """
         asked = time.monotonic()
         deadline = started + START_TO_WRITE_SECONDS
         self._waiting += 1
+        is_admitted = False
         try:
-            async with self._turn:
-                while True:
-                    now = time.monotonic()
-                    wait = limiter.wait_seconds(self._log, now=now)
-                    if now + wait > deadline:
-                        metrics.LATE_WRITES.inc()
-                        return False
-                    if wait == 0.0:
-                        self._log, _ = limiter.take(self._log, now=now)
-                        metrics.RATE_LIMIT_WAIT_SECONDS.observe(now - asked)
-                        return True
+            await self._turn.acquire()
+            try:
+                while (wait := limiter.wait_seconds(self._log, now=time.monotonic())) > 0.0:
+                    if time.monotonic() + wait > deadline:
+                        break
                     await asyncio.sleep(wait)
+                is_admitted = wait == 0.0 and time.monotonic() <= deadline
+            finally:
+                if not is_admitted:
+                    self._turn.release()
         finally:
-            self._waiting -= 1
+            if not is_admitted:
+                self._waiting -= 1
+        if is_admitted:
+            metrics.RATE_LIMIT_WAIT_SECONDS.observe(time.monotonic() - asked)
+        else:
+            metrics.LATE_WRITES.inc()
+        return is_admitted
+
+    def written(self) -> None:
+        """Charge the token now, after the bytes went out.
+
+        A process that the machine stopped between the admission and the write would otherwise have charged an instant
+        before the write, and the promise holds for charges that are not.
+        """
+        self._log = limiter.debit(self._log, now=time.monotonic(), count=1)
+        self.not_written()
+
+    def not_written(self) -> None:
+        """The turn is over; no byte left us, so no token was spent."""
+        self._waiting -= 1
+        self._turn.release()
