@@ -50,6 +50,7 @@ BEHAVIOUR: Final[dict[str, object]] = {
     "retry_gap_seconds": 0.5,
 }
 _ARRIVALS_SECONDS: Final = 0.4
+_RECENT: Final = 50
 _NOTED_SECONDS: Final = 10.0
 
 
@@ -199,11 +200,9 @@ class Play:
             await asyncio.sleep(_ARRIVALS_SECONDS)
 
     async def _repeat(self, count: int) -> None:
-        done = [
-            webhook
-            for webhook in await self._simulator.webhooks()
-            if webhook.state == "delivered" and webhook.signature == "good"
-        ]
+        last = (await self._simulator.summary()).webhooks
+        recent = await self._simulator.webhooks(after=max(0, last - count - _RECENT))  # all of them would keep Meta from its work
+        done = [webhook for webhook in recent if webhook.state == "delivered" and webhook.signature == "good"]
         self.diary.note(f"Meta posts {len(done[-count:])} old webhooks again")
         for webhook in done[-count:]:
             await self._simulator.repeat_webhook(webhook.id)
