@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import json
-import os
-import statistics
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
-import psutil
+from benchmarks.bench import Bench
+from benchmarks.bodies import SECRET
+from benchmarks.clocks import cpu_seconds
+from benchmarks.figures import Section, Spread, against, ratios
+from benchmarks.processes import BenchmarkError, Process, run_json
 
-from services.sandbox.providers import kafka_providers, start_first
-from services.sandbox.topics import apply_topics
-
-_SECRET: Final = "benchmark-app-secret"  # noqa: S105 - of this run only
-_ROOT: Final = Path(__file__).parents[1]
+_GOALS: Final = {64: 0.65, 256: 0.75}
+"""Connections -> what part of the bare handler's rate has to be left."""
+_WARM_UPS: Final = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,135 +25,96 @@ class Run:
     refused: int
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--connections", type=int, nargs="+", default=[64, 256])
-    parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--kafka", default=None, help="host:port of a broker; without it one is started")
-    args = parser.parse_args()
-    cores = sorted(os.sched_getaffinity(0))
-    server_core, other_core = cores[0], cores[-1]
-    os.sched_setaffinity(0, {other_core})
-    with ExitStack() as stack:
-        kafka = args.kafka or stack.enter_context(_kafka())
-        asyncio.run(apply_topics(kafka))
-        noop, noop_port = stack.enter_context(_noop())
-        ingest, ingest_port = stack.enter_context(_ingest(kafka))
-        for server in (noop, ingest):
-            psutil.Process(server.pid).cpu_affinity([server_core])
-        print(
-            f"one core for the server, {'the other' if other_core != server_core else 'the SAME'} for load and Kafka, acks=all, "
-            f"median of {args.rounds} rounds of {args.seconds:g} s"
-        )
-        _warm_up(ingest, ingest_port, other_core)
-        for connections in args.connections:
-            rounds = []
-            for _ in range(args.rounds):
-                bare = _measure(noop, noop_port, connections, args.seconds, other_core)
-                ours = _measure(ingest, ingest_port, connections, args.seconds, other_core)
-                rounds.append((bare, ours))
-            _print_row(connections, rounds)
-
-
-def _warm_up(server: subprocess.Popen[str], port: int, core: int) -> None:
-    """A broker that has just started refuses and compiles; measuring begins when a second passes without a refusal."""
-    for _ in range(30):
-        run = _measure(server, port, 16, 1.0, core)
-        if not run.refused:
-            return
-    raise RuntimeError("the broker does not keep up with 16 connections")
-
-
-def _print_row(connections: int, rounds: list[tuple[Run, Run]]) -> None:
-    bare = statistics.median(bare.per_second for bare, _ in rounds)
-    ours = statistics.median(ours.per_second for _, ours in rounds)
-    ratios = sorted(ours.per_second / bare.per_second for bare, ours in rounds)
-    cpu = statistics.median(ours.cpu_per_thousand for _, ours in rounds)
-    cpu_bare = statistics.median(bare.cpu_per_thousand for bare, _ in rounds)
-    print(
-        f"{connections:4d} connections: no-op {bare:7.0f}/s, ingest {ours:7.0f}/s, ratio {statistics.median(ratios):.2f} "
-        f"({ratios[0]:.2f}-{ratios[-1]:.2f}), CPU-s per 1,000: no-op {cpu_bare:.3f}, ingest {cpu:.3f}, "
-        f"refused {sum(ours.refused for _, ours in rounds)}"
+def ingest(bench: Bench) -> Section:
+    """Alternate the bare handler and ingest, at each number of connections."""
+    seconds = bench.pick(full=5, quick=2)
+    bench.servers.fresh()
+    bench.servers.pin(bench.cores.other)
+    core = bench.cores.measured
+    with (
+        Process("benchmarks.noop", {}, core=core, folder=bench.folder) as noop,
+        Process("services.ingest", ingest_env(bench.servers.kafka), core=core, folder=bench.folder) as service,
+    ):
+        ports = [int(noop.wait_for_event("noop.listening")["port"]), int(service.wait_for_event("ingest.listening")["port"])]
+        service.wait_for_event("ingest.ready")
+        _warm_up(bench, service, ports[1])
+        rows: list[list[str]] = []
+        data: dict[str, object] = {}
+        for connections, goal in _GOALS.items():
+            bare, ours = [], []
+            for _ in range(bench.rounds):
+                bare.append(_measure(bench, noop, ports[0], connections, seconds))
+                ours.append(_measure(bench, service, ports[1], connections, seconds))
+            rows.append(_row(connections, goal, bare, ours))
+            data[str(connections)] = _data(goal, bare, ours)
+            bench.say(f"ingest at {connections} connections: {rows[-1][3]}")
+    return Section(
+        title="Ingest beside a bare aiohttp handler",
+        columns=["connections", "ingest, requests/s", "bare handler", "ratio", "goal", "CPU-s per 1,000", "refused"],
+        rows=rows,
+        notes=[
+            f"median (lowest–highest) of {bench.rounds} rounds of {seconds} s, ingest with acks=all and every signature checked",
+            "each server in turn has one core to itself; load and Kafka are on the other",
+        ],
+        data=data,
     )
 
 
-def _measure(server: subprocess.Popen[str], port: int, connections: int, seconds: float, core: int) -> Run:
-    process = psutil.Process(server.pid)
-    before = process.cpu_times()
-    command = [sys.executable, "-m", "benchmarks.load", "--port", str(port), "--connections", str(connections)]
-    command += ["--seconds", str(seconds), "--secret", _SECRET, "--core", str(core)]
-    done = subprocess.run(command, cwd=_ROOT, check=True, capture_output=True, text=True, timeout=seconds + 60)
-    after = process.cpu_times()
-    result = json.loads(done.stdout)
-    cpu = after.user - before.user + after.system - before.system
-    answered = max(1, result["accepted"])
-    return Run(
-        per_second=result["accepted"] / result["seconds"], cpu_per_thousand=1000 * cpu / answered, refused=int(result["refused"])
-    )
-
-
-@contextmanager
-def _kafka() -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="parley-bench-") as directory:
-        server = start_first("Kafka", kafka_providers(Path(directory)))
-        try:
-            yield server.bootstrap_servers
-        finally:
-            server.stop()
-
-
-@contextmanager
-def _process(module: str, env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", module],
-        cwd=_ROOT,
-        env={**inherited, **env},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE if module.startswith("services.") else None,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(15)
-
-
-def _stream(stream: IO[str] | None) -> IO[str]:
-    if stream is None:
-        raise RuntimeError("started without a pipe")
-    return stream
-
-
-@contextmanager
-def _noop() -> Iterator[tuple[subprocess.Popen[str], int]]:
-    with _process("benchmarks.noop", {}) as process:
-        yield process, int(_stream(process.stdout).readline())
-
-
-@contextmanager
-def _ingest(kafka: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    env = {
+def ingest_env(kafka: str) -> dict[str, str]:
+    """The variables of an ingest that takes the benchmarks' webhooks."""
+    return {
         "PARLEY_KAFKA_BOOTSTRAP_SERVERS": kafka,
-        "PARLEY_APP_SECRET": _SECRET,
+        "PARLEY_APP_SECRET": SECRET,
         "PARLEY_VERIFY_TOKEN": "benchmark-verify-token",
         "PARLEY_INGEST_PORT": "0",
-        "PARLEY_LOG_FORMAT": "json",
+        "PARLEY_INGEST_CONNECTIONS_PER_SOURCE": "512",
     }
-    with _process("services.ingest", env) as process:
-        port = 0
-        for line in _stream(process.stderr):
-            event = json.loads(line)
-            if event["event"] == "ingest.listening":
-                port = int(event["port"])
-            if event["event"] == "ingest.ready":
-                break
-        yield process, port
 
 
-if __name__ == "__main__":
-    main()
+def _warm_up(bench: Bench, process: Process, port: int) -> None:
+    """A broker that has just started refuses and compiles; measuring begins when a second passes without a refusal."""
+    for _ in range(_WARM_UPS):
+        if not _measure(bench, process, port, 16, 1).refused:
+            return
+    raise BenchmarkError("the broker does not keep up with 16 connections")
+
+
+def _measure(bench: Bench, process: Process, port: int, connections: int, seconds: int) -> Run:
+    arguments = ["--port", str(port), "--connections", str(connections), "--seconds", str(seconds), "--secret", SECRET]
+    before = cpu_seconds(process.pid)
+    result = run_json("benchmarks.load", [*arguments, "--core", str(bench.cores.other)], seconds=seconds + 60)
+    used = cpu_seconds(process.pid) - before
+    if not result["accepted"]:
+        raise BenchmarkError(f"{process.name} accepted nothing")
+    return Run(
+        per_second=result["accepted"] / result["seconds"],
+        cpu_per_thousand=1000 * used / result["accepted"],
+        refused=int(result["refused"]),
+    )
+
+
+def _row(connections: int, goal: float, bare: list[Run], ours: list[Run]) -> list[str]:
+    rates, bare_rates = [run.per_second for run in ours], [run.per_second for run in bare]
+    ratio = ratios(rates, bare_rates)
+    return [
+        str(connections),
+        Spread.of(rates).text(0),
+        Spread.of(bare_rates).text(0),
+        ratio.text(2),
+        against(goal, ratio),
+        Spread.of([run.cpu_per_thousand for run in ours]).text(3),
+        str(sum(run.refused for run in ours)),
+    ]
+
+
+def _data(goal: float, bare: list[Run], ours: list[Run]) -> dict[str, object]:
+    rates, bare_rates = [run.per_second for run in ours], [run.per_second for run in bare]
+    return {
+        "goal": goal,
+        "ratio": ratios(rates, bare_rates).data(),
+        "ingest_per_second": Spread.of(rates).data(),
+        "bare_per_second": Spread.of(bare_rates).data(),
+        "cpu_seconds_per_thousand": Spread.of([run.cpu_per_thousand for run in ours]).data(),
+        "bare_cpu_seconds_per_thousand": Spread.of([run.cpu_per_thousand for run in bare]).data(),
+        "refused": sum(run.refused for run in ours),
+    }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import json
+import signal
 
 import uvloop
 from aiohttp import web
@@ -19,13 +20,15 @@ async def _serve() -> None:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    print(runner.addresses[0][1], flush=True)
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    print(json.dumps({"event": "noop.listening", "port": runner.addresses[0][1]}), flush=True)
+    await stopping.wait()
     await runner.cleanup()
 
 
 def main() -> None:
-    """Print the port, serve until stdin is closed."""
+    """Print the port, serve until SIGTERM."""
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     asyncio.run(_serve())
 
