@@ -55,3 +55,7 @@ LIMIT 12;
 -- noted --
 -- Whether a piece of evidence is there.
 SELECT 1 FROM projector.consent_events WHERE consent_id = %s;
+
+-- decided --
+-- Whether a command is at its end.
+SELECT 1 FROM sender.send_commands WHERE command_id = %s AND state IN ('accepted', 'refused', 'rejected', 'unresolved');

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from services.sandbox.demo import traffic
 from services.sandbox.demo.business import NUMBERS, account
-from services.sandbox.demo.observe import Observer, is_noted
+from services.sandbox.demo.observe import Observer, is_decided, is_noted
 from services.sandbox.demo.play import Diary, Play
 from services.sandbox.demo.probe import Probe
 from services.sandbox.demo.show import Json, Plain, Show, Terminal
@@ -81,6 +81,8 @@ async def _main(demo: _Demo) -> int:
 
     def end(number: signal.Signals) -> None:
         if not received:
+            demo.show.close()
+            demo.show.say("stopping")
             task.cancel()
         received.append(number)
 
@@ -99,7 +101,7 @@ class _Demo:
     """One run."""
 
     def __init__(self, directory: Path, show: Show, seconds: float, seed: int) -> None:
-        self._show, self._seconds, self._seed = show, seconds, seed
+        self.show, self._seconds, self._seed = show, seconds, seed
         scratch = directory / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
         apart = {"TMPDIR": str(scratch)}  # Faust makes a folder there
@@ -115,12 +117,12 @@ class _Demo:
             await self._start()
             return await self._perform()
         finally:
-            self._show.close()
+            self.show.close()
             await asyncio.shield(asyncio.to_thread(self._stack.stop))
 
     async def _start(self) -> None:
         """Start the stack in a thread; when called off, wait until the thread has put everything down again."""
-        starting = asyncio.create_task(asyncio.to_thread(self._stack.start, self._show.say))
+        starting = asyncio.create_task(asyncio.to_thread(self._stack.start, self.show.say))
         try:
             await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -150,8 +152,8 @@ class _Demo:
                 late_seconds=self._probe.late_seconds(JITTER_SECONDS),
             )
         verdict = await asyncio.to_thread(judge, ledger)
-        self._show.close()
-        self._show.verdict(verdict, str(backlog))
+        self.show.close()
+        self.show.verdict(verdict, str(backlog))
         return EXIT_OK if verdict.is_clean else EXIT_BROKEN_PROMISE
 
     async def _play(self, simulator: SimulatorClient, lookout: Lookout) -> Backlog:
@@ -163,13 +165,14 @@ class _Demo:
             bootstrap_servers=env["PARLEY_KAFKA_BOOTSTRAP_SERVERS"],
             kill=lambda service: asyncio.to_thread(self._stack.kill, service),
             is_noted=lambda consent_id: asyncio.to_thread(is_noted, env["PARLEY_POSTGRES_DSN"], consent_id),
+            is_decided=lambda command_id: asyncio.to_thread(is_decided, env["PARLEY_POSTGRES_DSN"], command_id),
             diary=self._diary,
         )
-        self._show.say(f"customers, consents and templates (seed {self._seed})")
+        self.show.say(f"customers, consents and templates (seed {self._seed})")
         await play.prepare()
-        self._show.say(f"first traffic after {time.monotonic() - self._began:.0f} s")
+        self.show.say(f"first traffic after {time.monotonic() - self._began:.0f} s")
         observer = Observer(simulator, lookout, env["PARLEY_POSTGRES_DSN"], self._diary, self._seconds, "playing")
-        self._show.open(self._stack.describe())
+        self.show.open(self._stack.describe())
         watching = asyncio.create_task(self._watch(observer))
         try:
             await play.perform()
@@ -183,5 +186,5 @@ class _Demo:
         """A picture twice a second; what cannot be asked just now is asked again."""
         while True:
             with suppress(*_PASSING):
-                self._show.update(await observer.look())
+                self.show.update(await observer.look())
             await asyncio.sleep(LOOK_SECONDS)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import psycopg
 
@@ -21,7 +21,8 @@ from services.sandbox.simulator.records import Arrival, Summary
 
 _SQL: Final = queries("services.sandbox.demo", "demo.sql")
 _NOTED: Final = _SQL.pop("noted")
-_FUNNEL: Final = ("commands", "waiting", "accepted", "sent", "delivered", "read", "failed", "rejected", "unknown", "unresolved")
+_DECIDED: Final = _SQL.pop("decided")
+_FUNNEL: Final = ("taken in", "waiting", "accepted", "sent", "delivered", "read", "failed", "rejected", "unknown", "unresolved")
 
 
 @dataclass(slots=True)
@@ -99,8 +100,17 @@ class Observer:
 
 def is_noted(dsn: str, consent_id: str) -> bool:
     """Whether a piece of evidence of consent is in Postgres."""
+    return _has(dsn, _NOTED, consent_id)
+
+
+def is_decided(dsn: str, command_id: str) -> bool:
+    """Whether a command has come to its end."""
+    return _has(dsn, _DECIDED, command_id)
+
+
+def _has(dsn: str, statement: LiteralString, wanted: str) -> bool:
     with psycopg.connect(dsn, application_name="parley-demo", autocommit=True) as connection:
-        return connection.execute(_NOTED, (consent_id,)).fetchone() is not None
+        return connection.execute(statement, (wanted,)).fetchone() is not None
 
 
 def _last(rows: Sequence[tuple[Any, ...]]) -> list[LastEvent]:

@@ -51,7 +51,8 @@ BEHAVIOUR: Final[dict[str, object]] = {
 }
 _ARRIVALS_SECONDS: Final = 0.4
 _RECENT: Final = 50
-_NOTED_SECONDS: Final = 10.0
+_BURST: Final = 80
+_PATIENCE_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,7 @@ class Diary:
 class Play:
     """One performance. `kill` ends a service without warning; its supervisor starts it again.
 
-    `is_noted` says whether Postgres has a piece of evidence of consent.
+    `is_noted` says whether Postgres has a piece of evidence of consent, `is_decided` whether a command has come to its end.
     """
 
     def __init__(
@@ -113,14 +114,17 @@ class Play:
         bootstrap_servers: str,
         kill: Callable[[str], Awaitable[None]],
         is_noted: Callable[[str], Awaitable[bool]],
+        is_decided: Callable[[str], Awaitable[bool]],
         diary: Diary,
     ) -> None:
         self._script, self._simulator, self.diary = script, simulator, diary
-        self._kill, self._is_noted = kill, is_noted
+        self._kill, self._is_noted, self._is_decided = kill, is_noted, is_decided
         self._codec = Codec()
         self._bootstrap = bootstrap_servers
         self._producer: Any = None
-        self._replies = {step.wamid: step.reply for step in script.steps if isinstance(step, Say) and step.reply is not None}
+        said = [step for step in script.steps if isinstance(step, Say)]
+        said += [step.then for step in said if step.then is not None]
+        self._replies = {say.wamid: say.reply for say in said if say.reply is not None}
         self._attempts: dict[str, str] = {
             attempt_id(command_id, nth): command_id for command_id in script.answers for nth in range(1, MAX_ATTEMPTS + 1)
         }
@@ -159,10 +163,10 @@ class Play:
         if isinstance(step, Say):
             await self._say(step)
             if step.afterwards is not None:
-                await self._publish_once_noted(f"keyword:{step.wamid}", step.afterwards)
+                await self._go_on(step, step.afterwards)
         elif isinstance(step, Publish):
             await asyncio.gather(*(self._publish(planned) for planned in step.planned))
-            if len(step.planned) > 1:
+            if len(step.planned) >= _BURST:
                 self.diary.note(f"{len(step.planned)} commands at once to {name_of(step.planned[0].command.phone_number_id)}")
         elif isinstance(step, Kill):
             await self._kill(step.service)
@@ -191,13 +195,14 @@ class Play:
             wamid=say.wamid,
         )
 
-    async def _publish_once_noted(self, consent_id: str, planned: Planned) -> None:
-        deadline = time.monotonic() + _NOTED_SECONDS
-        while time.monotonic() < deadline:
-            if await self._is_noted(consent_id):
-                await self._publish(planned)
-                return
-            await asyncio.sleep(_ARRIVALS_SECONDS)
+    async def _go_on(self, say: Say, planned: Planned) -> None:
+        """What follows a STOP, each only when the one before it has come to its end; nothing where that takes too long."""
+        if not await _soon(lambda: self._is_noted(f"keyword:{say.wamid}")):
+            return
+        await self._publish(planned)
+        if say.then is not None and await _soon(lambda: self._is_decided(planned.command.command_id)):
+            await asyncio.sleep(max(0.0, say.then.at - self.diary.elapsed))
+            await self._say(say.then)
 
     async def _repeat(self, count: int) -> None:
         last = (await self._simulator.summary()).webhooks
@@ -296,6 +301,16 @@ class Play:
     async def _answer(self, say: Say) -> None:
         await asyncio.sleep(say.at)
         await self._say(say)
+
+
+async def _soon(question: Callable[[], Awaitable[bool]]) -> bool:
+    """Ask until the answer is yes; False when that takes too long."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not await question():
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(_ARRIVALS_SECONDS)
+    return True
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -47,6 +47,7 @@ class Say:
     """A customer writes. `reply` is published by a bot that reads the message from Kafka.
 
     `afterwards` is published by somebody else when Postgres shows the message as evidence of consent: a STOP counts from then on.
+    `then` is said at its own time, but not before `afterwards` has its outcome.
     """
 
     at: float
@@ -59,6 +60,7 @@ class Say:
     age_seconds: float = 0.0
     reply: Planned | None = None
     afterwards: Planned | None = None
+    then: Say | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,29 +239,12 @@ class _Writer:
             text = self._rng.choice(words.QUESTIONS[language])
             self._say(self._at(0.01, 0.9), person, number, text=text, reply=reply)
 
-    def _say(
-        self,
-        at: float,
-        person: Person,
-        number: BusinessNumber,
-        *,
-        text: str,
-        age_seconds: float = 0.0,
-        reply: Planned | None = None,
-        afterwards: Planned | None = None,
-    ) -> None:
-        self._steps.append(
-            Say(
-                at=at,
-                person=person,
-                phone_number_id=number.phone_number_id,
-                wamid=self._wamid(),
-                text=text,
-                age_seconds=age_seconds,
-                reply=reply,
-                afterwards=afterwards,
-            )
-        )
+    def _say(self, at: float, person: Person, number: BusinessNumber, *, text: str, reply: Planned | None = None) -> None:
+        self._steps.append(self._said(at, person, number, text=text, reply=reply))
+
+    def _said(self, at: float, person: Person, number: BusinessNumber, *, text: str, reply: Planned | None = None) -> Say:
+        wamid = self._wamid()
+        return Say(at=round(at, 3), person=person, phone_number_id=number.phone_number_id, wamid=wamid, text=text, reply=reply)
 
     def _notices(self, known: Sequence[Person]) -> None:
         """Order updates outside the window; some customers answer them, some tap the button."""
@@ -303,10 +288,11 @@ class _Writer:
         """People say STOP: marketing is refused, until they say START."""
         for person in fickle[: self._scaled(14, 3)]:
             at, language = self._at(0.12, 0.35), person.language
-            refused = self._offer(person, HELP, must_refuse="opted_out")
-            self._say(at, person, HELP, text=words.STOP[language], afterwards=refused)
-            again = at + self._seconds * 0.35
-            self._say(round(again, 3), person, HELP, text=words.START[language], reply=self._offer(person, HELP))
+            start = self._said(
+                at + self._seconds * 0.35, person, HELP, text=words.START[language], reply=self._offer(person, HELP)
+            )
+            stop = self._said(at, person, HELP, text=words.STOP[language])
+            self._steps.append(replace(stop, afterwards=self._offer(person, HELP, must_refuse="opted_out"), then=start))
 
     def _refusals(self, strangers: Sequence[Person]) -> None:
         """What the gate has to stop: no window, an old window, no consent, too late."""
@@ -317,7 +303,8 @@ class _Writer:
             person = strangers[5 + nth % 5]
             late = self._text(person, HELP, "Sorry for the delay!", must_refuse="window_closed")
             question = words.QUESTIONS[person.language][0]
-            self._say(self._at(0.1, 0.8), person, HELP, text=question, age_seconds=DAY_SECONDS + 3600, reply=late)
+            said = self._said(self._at(0.1, 0.8), person, HELP, text=question, reply=late)
+            self._steps.append(replace(said, age_seconds=DAY_SECONDS + 3600))
         for nth in range(self._scaled(8, 2)):
             person = strangers[10 + nth % 5]
             self._publish(self._at(0.1, 0.8), self._offer(person, SHOP, must_refuse="no_consent"))

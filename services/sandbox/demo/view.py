@@ -31,7 +31,7 @@ def screen(snapshot: Snapshot, describe: str, *, height: int = SMALLEST_HEIGHT) 
     table.add_row("pipeline", _pipeline(snapshot))
     for nth, number in enumerate(snapshot.numbers):
         table.add_row("numbers" if nth == 0 else "", _number(number))
-    table.add_row("commands", _figures(snapshot.funnel, ("commands", "waiting", "rejected", "unknown", "unresolved")))
+    table.add_row("commands", _figures(snapshot.funnel, ("taken in", "waiting", "rejected", "unknown", "unresolved")))
     table.add_row("messages", _figures(snapshot.funnel, ("accepted", "sent", "delivered", "read", "failed")))
     table.add_row("refused", _figures(snapshot.refused) if snapshot.refused else Text("none yet", style=_QUIET))
     people = {"windows open": snapshot.windows_open, "opted out": snapshot.opted_out, "dead letters": snapshot.dead_letters}
@@ -82,7 +82,7 @@ def report(verdict: Verdict, leftover: str) -> RenderableType:
     rows.append(Text("refused   ", style=_LABEL) + _figures(verdict.refused))
     rows.append(
         Text("besides   ", style=_LABEL)
-        + _figures({"dead letters": verdict.dead_letters, "refused without cause": verdict.surprises})
+        + _figures({"dead letters": verdict.dead_letters, "refused while read models lagged": verdict.surprises})
     )
     rows.extend(_findings(verdict))
     if leftover != "nothing":

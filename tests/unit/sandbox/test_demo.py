@@ -33,7 +33,14 @@ def planned(script: Script) -> Iterator[Planned]:
         if isinstance(step, Publish):
             yield from step.planned
         elif isinstance(step, Say):
-            yield from (one for one in (step.reply, step.afterwards) if one is not None)
+            later = None if step.then is None else step.then.reply
+            yield from (one for one in (step.reply, step.afterwards, later) if one is not None)
+
+
+def texts(script: Script) -> Iterator[str]:
+    for step in script.steps:
+        if isinstance(step, Say):
+            yield from (say.text for say in (step, step.then) if say is not None and say.text is not None)
 
 
 def test_the_same_seed_writes_the_same_script_and_another_seed_another() -> None:
@@ -81,7 +88,7 @@ def test_a_minute_has_everything_the_demo_promises() -> None:
     assert any(one.key is None for one in commands)
     assert any(one.copies > 1 for one in commands)
     assert any(one.raw is not None for one in commands)
-    words = Counter(keyword(step.text) for step in script.steps if isinstance(step, Say) and step.text is not None)
+    words = Counter(keyword(text) for text in texts(script))
     assert words["stop"] == words["start"] >= 3
     kills = [(step.at, step.service) for step in script.steps if isinstance(step, Kill)]
     assert [service for _, service in kills] == ["sender", "sender", "router", "projector"]
@@ -129,7 +136,7 @@ def snapshot(*, notes: int = 20) -> Snapshot:
         numbers=tuple(
             NumberNow(name=one.name, limit=one.limit, sends=one.limit // 2, worst_second=one.limit, waiting=40) for one in NUMBERS
         ),
-        funnel={"commands": 1038, "waiting": 212, "accepted": 952, "sent": 950, "delivered": 913, "read": 614, "failed": 12},
+        funnel={"taken in": 1038, "waiting": 212, "accepted": 952, "sent": 950, "delivered": 913, "read": 614, "failed": 12},
         refused={"window_closed": 14, "opted_out": 12, "no_consent": 8, "expired": 6},
         windows_open=180,
         opted_out=9,
@@ -160,7 +167,7 @@ def test_the_screen_fits_and_shows_every_figure(width: int, height: int) -> None
         "trouble 19",
     ):
         assert shown in text
-    assert "commands 1\N{NARROW NO-BREAK SPACE}038" in text
+    assert "taken in 1\N{NARROW NO-BREAK SPACE}038" in text
 
 
 def test_a_higher_screen_shows_more_of_the_past() -> None:
@@ -205,7 +212,7 @@ def test_the_report_names_numbers_reasons_and_every_broken_promise() -> None:
         "79",
         "window_closed 14",
         "unresolved 5",
-        "refused without cause 1",
+        "refused while read models lagged 1",
         "lost: command 1",
         "projector 4",
     ):
