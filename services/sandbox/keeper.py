@@ -19,8 +19,11 @@ from services.sandbox import stack_env
 from services.sandbox.keeper_files import Claim, KeeperFiles, TakenError
 from services.sandbox.stack import Stack, StackError
 from services.sandbox.stack_servers import CalledOffError
+from services.sandbox.stack_state import wait_for_release
 
 EXIT_FAILED = 1
+RELEASE_SECONDS = 20.0
+"""Longer than any server takes to end after its keeper was killed."""
 
 
 class Pipe:
@@ -81,6 +84,8 @@ def main(arguments: list[str]) -> int:
         pipe.tell(failed="another start is in progress.")
         return EXIT_FAILED
     with claim:
+        if claim.follows_a_crash:
+            wait_for_release(files.state_dir, RELEASE_SECONDS)
         return keep(files, pipe)
 
 

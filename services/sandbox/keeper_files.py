@@ -82,6 +82,9 @@ class Claim:
         if not _locked(self._file):
             self._file.close()
             raise TakenError
+        self._file.seek(0)
+        self.follows_a_crash = bool(self._file.read())
+        """Whether the keeper before this one did not end by itself: what it had started may still be ending."""
         self._file.truncate(0)
         self._file.write(str(os.getpid()))
         self._file.flush()

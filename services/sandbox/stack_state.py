@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from services.sandbox.stack_env import write_private
 
 SECRETS_FILE, PORTS_FILE = "secrets.json", "ports.json"
 TOKEN_KEY_BYTES = 32
+PAUSE_SECONDS = 0.1
 
 
 class Secrets(BaseModel):
@@ -45,6 +47,18 @@ def _new_secrets() -> Secrets:
         token_key=base64.b64encode(secrets.token_bytes(TOKEN_KEY_BYTES)).decode(),
         access_tokens={},
     )
+
+
+def wait_for_release(state_dir: Path, within_seconds: float) -> bool:
+    """Wait until nobody listens on the ports of the earlier life; False when somebody still does after that time."""
+    path = state_dir / PORTS_FILE
+    held = set(json.loads(path.read_text()).values()) if path.exists() else set()
+    deadline = time.monotonic() + within_seconds
+    while held := {port for port in held if not is_free(port)}:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(PAUSE_SECONDS)
+    return True
 
 
 def keep_ports(

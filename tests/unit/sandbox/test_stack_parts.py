@@ -88,6 +88,10 @@ def test_a_pid_left_behind_by_a_crash_is_no_keeper(tmp_path: Path) -> None:
     files = KeeperFiles(tmp_path)
     files.pid_path.write_text("1")
     assert files.keeper() is None
+    with Claim(files) as claim:
+        assert claim.follows_a_crash
+    with Claim(files) as claim:
+        assert not claim.follows_a_crash
 
 
 def test_addresses_are_read_back_until_they_are_forgotten(tmp_path: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import stat
 from itertools import count
 from pathlib import Path
 
 from services.common.platform.tokens import TokenBox
 from services.sandbox.account import read_account
-from services.sandbox.stack_state import PORTS_FILE, SECRETS_FILE, keep_ports, keep_secrets
+from services.sandbox.stack_state import PORTS_FILE, SECRETS_FILE, keep_ports, keep_secrets, wait_for_release
 
 
 def test_secrets_stay_the_same_and_a_new_number_gets_a_token(tmp_path: Path) -> None:
@@ -37,6 +39,16 @@ def test_ports_stay_the_same_while_nobody_else_has_them(tmp_path: Path) -> None:
     second = keep_ports(tmp_path, ["kafka", "ingest"], pick=lambda: next(numbers), usable=lambda port: port != first["kafka"])
     assert second == {"kafka": 20_002, "ingest": first["ingest"]}
     assert (tmp_path / PORTS_FILE).exists()
+
+
+def test_ports_that_are_still_held_are_waited_for(tmp_path: Path) -> None:
+    assert wait_for_release(tmp_path, 0.0)
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        (tmp_path / PORTS_FILE).write_text(json.dumps({"kafka": holder.getsockname()[1]}))
+        assert not wait_for_release(tmp_path, 0.2)
+    assert wait_for_release(tmp_path, 10.0)
 
 
 def test_no_two_names_share_a_port(tmp_path: Path) -> None:
