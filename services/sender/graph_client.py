@@ -47,6 +47,7 @@ class _Write:
     timeout: asyncio.Timeout
     answer_seconds: float
     written_at: float | None = None
+    charged_at: float | None = None
     has_turn: bool = False
 
     def end_turn(self) -> None:
@@ -56,7 +57,13 @@ class _Write:
             if self.written_at is None:
                 self.pacer.not_written()
             else:
-                self.pacer.written()
+                self.charged_at = self.pacer.written()
+
+    def end_exchange(self) -> None:
+        """Nothing of it is on its way any more."""
+        self.end_turn()
+        if self.charged_at is not None:
+            self.pacer.answered(self.charged_at)
 
 
 _write: ContextVar[_Write | None] = ContextVar("_write", default=None)
@@ -138,7 +145,7 @@ class GraphClient:
             # Armed by the write and by nothing else.
             result = response.no_answer("TimeoutError")
         finally:
-            write.end_turn()
+            write.end_exchange()
         metrics.GRAPH_REQUESTS.labels(result.proof).inc()
         if write.written_at is not None:
             metrics.GRAPH_REQUEST_SECONDS.observe(time.monotonic() - write.written_at)

@@ -66,14 +66,20 @@ class Pacer:
             metrics.LATE_WRITES.inc()
         return is_admitted
 
-    def written(self) -> None:
-        """Charge the token now, after the bytes went out.
+    def written(self) -> float:
+        """Charge the token now, after the bytes went out; the instant it is charged with, to be given to `answered`.
 
         A process that the machine stopped between the admission and the write would otherwise have charged an instant
         before the write, and the promise holds for charges that are not.
         """
-        self._log = limiter.debit(self._log, now=time.monotonic(), count=1)
+        now = time.monotonic()
+        self._log = limiter.expect(limiter.debit(self._log, now=now, count=1), sent_at=now)
         self.not_written()
+        return now
+
+    def answered(self, charged_at: float) -> None:
+        """The exchange of that write is over, well or badly."""
+        self._log = limiter.answered(self._log, sent_at=charged_at, now=time.monotonic())
 
     def not_written(self) -> None:
         """The turn is over; no byte left us, so no token was spent."""

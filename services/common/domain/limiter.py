@@ -10,6 +10,11 @@ comes at least W + J after one of the others. Network delays differ by at most J
 least W apart, and no half-open second holds L + 1 of them. Pacing and catch-up only choose *when* inside this
 bound; they cannot break it.
 
+That J bounds the delays is assumed only until something contradicts it. The answer to a write tells when it has
+arrived at the latest, so a write whose answer was slower than the fastest seen keeps its slot for the difference
+longer, and a write without an answer keeps it until the exchange is over (`expect`, `answered`). A stalled network
+or receiver thus costs pace, not the promise.
+
 Expected utilisation at saturation is W / (W + J + mean timer lateness): 98.5 % for J = 15 ms, 98.3 % with
 timers 2 ms late. An inherited hand-over costs the longer of the owner's absence and D (less the catch-up); a
 quiet start costs the absence plus W + J + D.
@@ -24,14 +29,16 @@ O(1).
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from math import inf
 
 START_TO_WRITE_SECONDS = 0.25
 """D: how old a STARTED attempt may be when its bytes go out; an older one is given up as not sent."""
+_SAMPLES = 500
+"""Answers after which the fastest one is taken for what a round trip costs without any delay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +82,14 @@ class AdmissionLog:
     policy: Throughput
     charges: deque[float]
     next_slot: float
+    unanswered: Counter[float] = field(default_factory=Counter)
+    """Instants of writes whose exchange is not over."""
+    held: list[tuple[float, float]] = field(default_factory=list)
+    """Slow writes: from when on the charge no longer counts them, and until when they still occupy a slot."""
+    fastest: float = 0.0
+    """The round trip without delay; 0 until known, which takes every round trip for a delay."""
+    samples: int = 0
+    fastest_of_samples: float = inf
 
 
 def inherit(
@@ -111,7 +126,11 @@ def quiet(policy: Throughput, *, now: float, start_to_write_seconds: float = STA
 
 def wait_seconds(log: AdmissionLog, *, now: float) -> float:
     """How long until `take` would admit, without spending: what says when to start the next attempt."""
-    return max(0.0, max(log.next_slot, log.charges[0] + log.policy.period_seconds) - now)
+    policy = log.policy
+    slow = _slow(log, now=now)
+    if slow >= policy.limit:
+        return policy.jitter_seconds
+    return max(0.0, max(log.next_slot, log.charges[slow] + policy.period_seconds) - now)
 
 
 def take(log: AdmissionLog, *, now: float) -> tuple[AdmissionLog, float]:
@@ -120,6 +139,27 @@ def take(log: AdmissionLog, *, now: float) -> tuple[AdmissionLog, float]:
     if wait == 0.0:
         _charge(log, now=now, count=1)
     return log, wait
+
+
+def expect(log: AdmissionLog, *, sent_at: float) -> AdmissionLog:
+    """The write admitted at `sent_at` goes out now: it occupies its slot until `answered` says that its exchange is over."""
+    log.unanswered[sent_at] += 1
+    return log
+
+
+def answered(log: AdmissionLog, *, sent_at: float, now: float) -> AdmissionLog:
+    """The exchange of the write at `sent_at` is over, well or badly: by now it has arrived, if it ever will."""
+    log.unanswered[sent_at] -= 1
+    if not log.unanswered[sent_at]:
+        del log.unanswered[sent_at]
+    round_trip = now - sent_at
+    slower = round_trip - log.fastest
+    if slower > log.policy.jitter_seconds / 2:
+        counted_until = sent_at + log.policy.period_seconds
+        log.held = [one for one in log.held if one[1] > now]
+        log.held.append((counted_until, counted_until + slower))
+    _sample(log, round_trip)
+    return log
 
 
 def debit(log: AdmissionLog, *, now: float, count: int) -> AdmissionLog:
@@ -144,7 +184,7 @@ def with_limit(log: AdmissionLog, limit: int, *, now: float) -> AdmissionLog:
     policy = replace(log.policy, limit=limit)
     spent_now = repeat(max(now, log.charges[-1]), max(0, limit - log.policy.limit))
     charges = deque((*log.charges, *spent_now), maxlen=limit)
-    return AdmissionLog(policy=policy, charges=charges, next_slot=log.next_slot)
+    return replace(log, policy=policy, charges=charges)
 
 
 def with_jitter(log: AdmissionLog, jitter_seconds: float) -> AdmissionLog:
@@ -159,6 +199,24 @@ def _charge(log: AdmissionLog, *, now: float, count: int) -> None:
     paced = max(log.next_slot, now - policy.credit_seconds) + count * policy.spacing_seconds
     # Debits beyond the limit must not push the pace further than the log itself would hold it.
     log.next_slot = min(paced, now + policy.period_seconds)
+
+
+def _slow(log: AdmissionLog, *, now: float) -> int:
+    """Writes that the charges have forgotten and that still occupy a slot."""
+    if not log.unanswered and not log.held:
+        return 0
+    period = log.policy.period_seconds
+    waiting = sum(count for sent_at, count in log.unanswered.items() if sent_at + period <= now)
+    return waiting + sum(1 for since, until in log.held if since <= now < until)
+
+
+def _sample(log: AdmissionLog, round_trip: float) -> None:
+    log.samples += 1
+    log.fastest_of_samples = min(log.fastest_of_samples, round_trip)
+    if log.samples == _SAMPLES:
+        log.fastest, log.fastest_of_samples, log.samples = log.fastest_of_samples, inf, 0
+    elif log.fastest:
+        log.fastest = min(log.fastest, round_trip)
 
 
 def _full(limit: int, charges: Iterable[float]) -> deque[float]:
