@@ -7,7 +7,7 @@ made of it: the log and Postgres. `judge` is pure; `ledger_reader.read` fills a 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -102,9 +102,6 @@ class Ledger:
     """Ids of consent records that the brokers acknowledged."""
     arrivals: Sequence[Arrival] = ()
     webhooks: Sequence[WebhookView] = ()
-    late_seconds: float = 0.0
-    """By how much something on the way to Meta was later than the sender assumes, measured from outside: no clock of the other
-    side can tell two sends a second apart from two that are closer by this."""
 
     logged: Sequence[LoggedWebhook] = ()
     outcomes: Sequence[SendOutcome] = ()
@@ -139,8 +136,6 @@ class NumberVerdict:
     arrivals: int
     accepted: int
     worst_second: int
-    certain: int
-    """As many of them were surely within one second, whatever the way took."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +152,6 @@ class Verdict:
     """Refused although no rule asked for it: read models that were more than the gate's patience behind."""
     dead_letters: int
     unresolved: int
-    late_seconds: float
     numbers: tuple[NumberVerdict, ...]
     findings: tuple[Finding, ...]
 
@@ -214,7 +208,6 @@ def judge(ledger: Ledger) -> Verdict:
         surprises=sends.surprises(),
         dead_letters=len(ledger.dead_letters),
         unresolved=sum(states[state] for state in PARKED),
-        late_seconds=ledger.late_seconds,
         numbers=numbers,
         findings=tuple(findings),
     )
@@ -381,19 +374,13 @@ def _numbers(ledger: Ledger) -> Iterator[NumberVerdict]:
             arrivals=len(arrivals),
             accepted=sum(one.is_accepted for one in arrivals),
             worst_second=worst_second(stamps),
-            certain=_worst_within(stamps, max(0.0, 1.0 - ledger.late_seconds)),
         )
-
-
-def _worst_within(stamps: Iterable[float], seconds: float) -> int:
-    """The largest number of stamps in any half-open time of this length; the same question as `worst_second` for its length."""
-    return worst_second(stamp / seconds for stamp in stamps) if seconds > 0 else 0
 
 
 def _over_limit(numbers: Sequence[NumberVerdict]) -> Iterator[Finding]:
     for number in numbers:
-        if number.certain > number.limit:
-            why = f"{number.certain} sends reached Meta within one second, the limit is {number.limit}"
+        if number.worst_second > number.limit:
+            why = f"{number.worst_second} sends reached Meta within one second, the limit is {number.limit}"
             yield Finding(kind=Kind.OVER_LIMIT, what=f"number {number.phone_number_id}", why=why)
 
 

@@ -36,7 +36,6 @@ async def read(
     published: Sequence[Publication],
     consents: Iterable[str],
     limits: Mapping[str, int],
-    late_seconds: float = 0.0,
 ) -> Ledger:
     """The ledger of everything since the stack was new. Call it when nothing moves any more, else it shows a moment."""
     log = await _read_log(bootstrap_servers)
@@ -47,7 +46,6 @@ async def read(
         consents=frozenset(consents),
         arrivals=await simulator.requests(),
         webhooks=await simulator.webhooks(),
-        late_seconds=late_seconds,
         logged=log.webhooks,
         outcomes=log.outcomes,
         dead_letters=log.dead_letters,

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final
 
+import aiohttp
 import psycopg
 from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
@@ -32,7 +33,7 @@ from services.common.platform.tokens import TokenBox
 from services.sender.catch_up import CatchUp
 from services.sender.config import SenderSettings
 from services.sender.dispatcher import Dispatcher
-from services.sender.graph_client import GraphClient
+from services.sender.graph_client import GraphClient, session_options
 from services.sender.intake import GROUP, Intake
 from services.sender.numbers import Numbers
 from services.sender.outbox import Outbox
@@ -73,7 +74,8 @@ class SenderApp:
             pool = postgres.pool(settings.postgres_dsn.get_secret_value(), service="sender", size=settings.postgres_pool)
             await pool.open()
             try:
-                await self._send(pool, producer, partitions, stopping)
+                async with aiohttp.ClientSession(**session_options(settings.sender_connect_seconds)) as session:
+                    await self._send(session, pool, producer, partitions, stopping)
             except Exception as problem:  # the process's boundary: whatever broke, nothing may go on
                 log.critical("sender.fatal", error=type(problem).__name__, exc_info=problem)
                 exit_now(EXIT_FATAL)
@@ -81,7 +83,14 @@ class SenderApp:
             await producer.stop(seconds=_STOP_CLIENT_SECONDS)
         await ops.stop()
 
-    async def _send(self, pool: postgres.Pool, producer: Producer, partitions: dict[str, int], stopping: asyncio.Event) -> None:
+    async def _send(
+        self,
+        session: aiohttp.ClientSession,
+        pool: postgres.Pool,
+        producer: Producer,
+        partitions: dict[str, int],
+        stopping: asyncio.Event,
+    ) -> None:
         settings = self._settings
         told, abandon = asyncio.Event(), asyncio.Event()
         fail: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -90,16 +99,19 @@ class SenderApp:
         tokens = TokenBox.from_base64(settings.token_key.get_secret_value())
         numbers = Numbers(pool, store, tokens, jitter_seconds=settings.sender_jitter_seconds)
         graph = GraphClient(
+            session,
             base_url=settings.graph_url,
             version=settings.graph_version,
-            connect_seconds=settings.sender_connect_seconds,
             answer_seconds=settings.sender_answer_seconds,
         )
         recorder = Recorder(store, abandon=abandon, told=told)
         catch_up = CatchUp(
             store,
-            bootstrap_servers=settings.kafka_bootstrap_servers,
-            client_id=f"{GROUP}-{settings.instance}-ends",
+            new_consumer=lambda: AIOKafkaConsumer(
+                bootstrap_servers=settings.kafka_bootstrap_servers,
+                client_id=f"{GROUP}-{settings.instance}-ends",
+                enable_auto_commit=False,
+            ),
             partitions=partitions,
         )
         dispatcher = Dispatcher(
@@ -143,7 +155,6 @@ class SenderApp:
         )
         outbox = Outbox(store, producer, partitions=partitions, shards=shards.owned, some=told, abandon=abandon)
         self._shards = shards
-        await graph.start()
         self._waiting_for = "waiting for Postgres and its tables"
         if not await _wait_for_tables(numbers, stopping):
             return
@@ -169,7 +180,6 @@ class SenderApp:
             task.cancel()
         await catch_up.stop()
         await _bounded(consumer.stop(), _STOP_CLIENT_SECONDS)
-        await _bounded(graph.stop(), _STOP_CLIENT_SECONDS)
 
     def _why_not_ready(self) -> str | None:
         if self._waiting_for is not None or self._shards is None:

@@ -8,7 +8,7 @@ these ends, every fact that was in the log at T is in the tables. A command that
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -29,9 +29,8 @@ _LONGEST_SECONDS: Final = 10.0
 class CatchUp:
     """`caught_up_at`: the read models know everything that was in the log at this instant (milliseconds)."""
 
-    def __init__(self, store: Store, *, bootstrap_servers: str, client_id: str, partitions: Mapping[str, int]) -> None:
-        self._store = store
-        self._bootstrap_servers, self._client_id = bootstrap_servers, client_id
+    def __init__(self, store: Store, *, new_consumer: Callable[[], AIOKafkaConsumer], partitions: Mapping[str, int]) -> None:
+        self._store, self._new_consumer = store, new_consumer
         self._partitions = [TopicPartition(topic, number) for topic in _TOPICS for number in range(partitions[topic])]
         self._consumer: AIOKafkaConsumer | None = None
         self._wanted = asyncio.Event()
@@ -77,9 +76,7 @@ class CatchUp:
 
     async def _connected(self) -> AIOKafkaConsumer:
         if self._consumer is None:
-            consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._bootstrap_servers, client_id=self._client_id, enable_auto_commit=False
-            )
+            consumer = self._new_consumer()
             await consumer.start()
             consumer.assign(self._partitions)
             consumer.pause(*self._partitions)

@@ -96,30 +96,27 @@ class _PacedRequest(ClientRequest):
         fault("sender.after_write")
 
 
+def session_options(connect_seconds: float) -> dict[str, Any]:
+    """How a session has to be for `GraphClient`: paced requests, our own time-outs, nothing followed or remembered."""
+    return {
+        "connector": aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS, ttl_dns_cache=600),
+        "cookie_jar": aiohttp.DummyCookieJar(),
+        "request_class": _PacedRequest,
+        "timeout": aiohttp.ClientTimeout(total=None, connect=connect_seconds, sock_connect=connect_seconds),
+        "headers": {"Content-Type": "application/json", "User-Agent": "parley"},
+        "auto_decompress": True,
+        "trust_env": False,
+    }
+
+
 class GraphClient:
     """Posts to `/{version}/{phone_number_id}/messages`."""
 
-    def __init__(self, *, base_url: str, version: str, connect_seconds: float, answer_seconds: float) -> None:
+    def __init__(self, session: aiohttp.ClientSession, *, base_url: str, version: str, answer_seconds: float) -> None:
+        """`session` is made with `session_options`."""
+        self._session = session
         self._url = f"{base_url}/{version}"
-        self._connect_seconds, self._answer_seconds = connect_seconds, answer_seconds
-        self._session: aiohttp.ClientSession | None = None
-
-    async def start(self) -> None:
-        """Open the session; no connection is made yet."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS, ttl_dns_cache=600),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            request_class=_PacedRequest,
-            timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_seconds, sock_connect=self._connect_seconds),
-            headers={"Content-Type": "application/json", "User-Agent": "parley"},
-            auto_decompress=True,
-            trust_env=False,
-        )
-
-    async def stop(self) -> None:
-        """Close every connection."""
-        if self._session is not None:
-            await self._session.close()
+        self._answer_seconds = answer_seconds
 
     async def post(
         self, phone_number_id: str, *, token: str, body: bytes, attempt_no: int, pacer: Pacer, started: float
@@ -128,8 +125,6 @@ class GraphClient:
 
         `started` is when its STARTED row was about to be written.
         """
-        if self._session is None:
-            raise RuntimeError("the client was not started")
         timeout = asyncio.timeout(None)
         write = _Write(pacer=pacer, started=started, timeout=timeout, answer_seconds=self._answer_seconds)
         try:

@@ -22,7 +22,6 @@ from services.sandbox.demo import traffic
 from services.sandbox.demo.business import NUMBERS, account
 from services.sandbox.demo.observe import Observer, is_decided, is_noted
 from services.sandbox.demo.play import Diary, Play
-from services.sandbox.demo.probe import Probe
 from services.sandbox.demo.show import Json, Plain, Show, Terminal
 from services.sandbox.ledger import judge
 from services.sandbox.ledger_reader import read
@@ -39,12 +38,7 @@ HORIZON_SECONDS: Final = 15.0
 LOG_COLUMNS: Final = 110
 EXIT_OK, EXIT_BROKEN_PROMISE, EXIT_NO_STACK = 0, 1, 2
 _PASSING: Final = (aiohttp.ClientError, psycopg.Error, KafkaError, OSError, TimeoutError)
-JITTER_SECONDS: Final = 0.05
-"""The sender's assumption about how much the way to Meta varies; here both ends and everything else share one machine."""
-_SENDER_ENV: Final = {
-    "PARLEY_SENDER_JITTER_SECONDS": str(JITTER_SECONDS),
-    **{f"PARLEY_SENDER_{lane}_HORIZON_SECONDS": str(HORIZON_SECONDS) for lane in ("OTP", "TRANSACTIONAL", "BULK")},
-}
+_SENDER_ENV: Final = {f"PARLEY_SENDER_{lane}_HORIZON_SECONDS": str(HORIZON_SECONDS) for lane in ("OTP", "TRANSACTIONAL", "BULK")}
 
 
 def run(
@@ -108,7 +102,6 @@ class _Demo:
         more = {"sender": _SENDER_ENV, "router": apart, "projector": apart}
         self._stack = Stack(directory, account=account(), service_env=more)
         self._diary = Diary()
-        self._probe = Probe()
         self._began = time.monotonic()
 
     async def run(self) -> int:
@@ -140,8 +133,7 @@ class _Demo:
                     raise StackError(
                         "the given Kafka holds records of an earlier run, which nobody could judge: give an empty one."
                     )
-                async with self._probe.running(simulator):
-                    backlog = await self._play(simulator, lookout)
+                backlog = await self._play(simulator, lookout)
             ledger = await read(
                 simulator=simulator,
                 bootstrap_servers=env["PARLEY_KAFKA_BOOTSTRAP_SERVERS"],
@@ -149,7 +141,6 @@ class _Demo:
                 published=list(self._diary.publications.values()),
                 consents=self._diary.consents,
                 limits={number.phone_number_id: number.limit for number in NUMBERS},
-                late_seconds=self._probe.late_seconds(JITTER_SECONDS),
             )
         verdict = await asyncio.to_thread(judge, ledger)
         self.show.close()

@@ -70,11 +70,6 @@ def report(verdict: Verdict, leftover: str) -> RenderableType:
     for number in verdict.numbers:
         numbers.add_row(*_judged(number))
     rows: list[RenderableType] = [numbers]
-    if verdict.late_seconds:
-        late = (
-            f"this machine was busy: sends may have come {verdict.late_seconds * 1000:.0f} ms later than a sender has to expect"
-        )
-        rows.append(Text(late, style=_QUIET))
     rows.append(Text())
     accounts = {"commands": verdict.commands, "accepted": verdict.accepted, "rejected by Meta": verdict.rejected}
     accounts |= {"refused": sum(verdict.refused.values()), "unresolved": verdict.unresolved}
@@ -143,10 +138,7 @@ def _note(note: Note) -> Text:
 
 
 def _judged(number: NumberVerdict) -> list[RenderableType]:
-    worst = Text(
-        str(number.worst_second),
-        style=_GOOD if number.worst_second <= number.limit else _BAD if number.certain > number.limit else "yellow",
-    )
+    worst = Text(str(number.worst_second), style=_GOOD if number.worst_second <= number.limit else _BAD)
     return [name_of(number.phone_number_id), str(number.limit), worst, grouped(number.arrivals), grouped(number.accepted)]
 
 

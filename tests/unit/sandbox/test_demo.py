@@ -16,7 +16,6 @@ from services.common.domain.lanes import Lane
 from services.sandbox.demo import people, view
 from services.sandbox.demo.business import HELP, NUMBERS, OFFERS, SHOP, account
 from services.sandbox.demo.play import Note
-from services.sandbox.demo.probe import Probe
 from services.sandbox.demo.show import as_json
 from services.sandbox.demo.snapshot import LastEvent, NumberNow, Snapshot, masked
 from services.sandbox.demo.traffic import Kill, Planned, Publish, Say, Script, write
@@ -194,12 +193,7 @@ def verdict(*findings: Finding) -> Verdict:
         surprises=1,
         dead_letters=3,
         unresolved=5,
-        late_seconds=0.12,
-        numbers=(
-            NumberVerdict(
-                phone_number_id=SHOP.phone_number_id, limit=80, arrivals=412, accepted=391, worst_second=79, certain=78
-            ),
-        ),
+        numbers=(NumberVerdict(phone_number_id=SHOP.phone_number_id, limit=80, arrivals=412, accepted=391, worst_second=79),),
         findings=findings,
     )
 
@@ -228,13 +222,6 @@ def test_the_verdict_as_json_has_every_kind_of_broken_promise() -> None:
     assert orjson.loads(orjson.dumps(told))["broken"]["double_send"] == 1
     assert set(told["broken"]) == {kind.value.replace(" ", "_") for kind in Kind}
     assert told["ok"] is False
-
-
-def test_only_delays_beyond_the_assumption_count_as_late() -> None:
-    probe = Probe(longest=0.2, shortest=0.01)
-    assert probe.late_seconds(0.05) == pytest.approx(0.14)
-    assert probe.late_seconds(0.5) == 0.0
-    assert Probe().late_seconds(0.05) == 0.0
 
 
 def test_a_masked_person_cannot_be_called() -> None:

@@ -284,15 +284,6 @@ def test_a_planted_violation_is_found_and_nothing_else(name: str) -> None:
     assert not verdict.is_clean
 
 
-def test_a_second_that_is_full_only_because_the_way_was_slow_is_no_finding_and_a_burst_is() -> None:
-    ledger = replace(clean(), limits={PHONE: 1})
-    apart = [replace(one, read_monotonic=at) for one, at in zip(ledger.arrivals, (0.0, 0.9, 2.0), strict=True)]
-    assert found(judge(replace(ledger, arrivals=apart))) == {Kind.OVER_LIMIT: 1}
-    assert judge(replace(ledger, arrivals=apart, late_seconds=0.15)).is_clean
-    assert judge(replace(ledger, arrivals=apart, late_seconds=0.15)).numbers[0].worst_second == 2
-    assert found(judge(replace(ledger, late_seconds=0.15))) == {Kind.OVER_LIMIT: 1}
-
-
 def test_what_was_never_acknowledged_is_not_lost() -> None:
     ledger = clean()
     assert judge(replace(ledger, published=[*ledger.published, replace(publication("never", 9), places=())])).is_clean
