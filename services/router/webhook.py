@@ -18,6 +18,7 @@ from services.common.domain.records import MessageReceived, MessageStatusChanged
 MAX_DEPTH: Final = 64
 MAX_INFLATED_BYTES: Final = 8 * 1024 * 1024
 _FUTURE_MS: Final = 2 * 24 * 3600 * 1000
+_TIMESTAMP: Final = re.compile(r"[0-9]{1,13}", re.ASCII)
 _BSUID: Final = re.compile(r"[A-Z]{2}\.[A-Za-z0-9.]{1,133}")
 _ENCODING_HINTS: Final = ("utf-8", "surrogate", "encoding")
 
@@ -238,9 +239,11 @@ def _raw(element: Any) -> bytes:
 
 
 def _text_of(element: Any, pointer: str) -> str:
-    if _too_deep(element):
+    text = _raw(element)
+    # Counted first: what opens fewer objects and arrays than the limit cannot be deeper, and that is nearly everything.
+    if not text or (text.count(b"{") + text.count(b"[") >= MAX_DEPTH and _too_deep(element)):
         raise Unprocessable(Reason.JSON_DEPTH, pointer=pointer, detail=f"more than {MAX_DEPTH} levels")
-    return orjson.dumps(element).decode()
+    return text.decode()
 
 
 def _too_deep(element: Any) -> bool:
@@ -280,7 +283,7 @@ def _timestamp(element: Mapping[str, Any], place: _Place, pointer: str) -> int:
     """Meta's seconds, as string or number, as milliseconds. Milliseconds are taken as such."""
     found = element.get("timestamp")
     text = str(found) if type(found) is int else found
-    if not isinstance(text, str) or not re.fullmatch(r"[0-9]{1,13}", text, re.ASCII) or int(text) == 0:
+    if not isinstance(text, str) or not _TIMESTAMP.fullmatch(text) or int(text) == 0:
         raise Unprocessable(Reason.TIMESTAMP, pointer=f"{pointer}/timestamp")
     at = int(text) if len(text) > 11 else int(text) * 1000
     if at > place.at.received_at + _FUTURE_MS:

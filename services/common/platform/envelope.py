@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from services.common.domain.failure import Unprocessable
@@ -14,6 +15,7 @@ JSON: Final = b"application/json"
 _PREFIX: Final = "parley-dead-letter-"
 
 
+@lru_cache(maxsize=1024)
 def rfc3339(at: int) -> bytes:
     """An instant in milliseconds as CloudEvents wants it; out-of-range instants as plain digits."""
     try:
