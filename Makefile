@@ -28,10 +28,10 @@ check: .venv/.setup ## Format, lint, types, import rules, unit and contract test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/unit tests/contract
+	$(BIN)/python -m pytest -q -n 2 tests/unit tests/contract
 
 test: .venv/.setup ## Every tier of tests, on real Kafka and Postgres
-	$(BIN)/python -m pytest tests $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests $(ARGS)
 
 unit: .venv/.setup ## The tests without I/O
 	$(BIN)/python -m pytest tests/unit $(ARGS)

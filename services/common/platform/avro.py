@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import struct
-from collections.abc import Callable
 from importlib.resources import files
 from io import BytesIO
 from typing import Any, Final
@@ -15,7 +14,6 @@ import orjson
 from services.common.domain.failure import Unprocessable
 from services.common.domain.reasons import Reason
 from services.common.domain.records import FULL_NAMES, Record
-from services.common.platform.flat_avro import flat_encoder
 
 _FRAME: Final = struct.Struct(">bI")
 # What fastavro raises on bytes that are not what the schema says.
@@ -44,8 +42,7 @@ class Codec:
     def __init__(self) -> None:
         lock: dict[str, dict[str, Any]] = orjson.loads(schema_text("ids.lock.json"))
         by_name = {name: cls for cls, name in FULL_NAMES.items()}
-        self._writers: dict[type[Record], tuple[Any, tuple[str, ...]]] = {}
-        self._encoders: dict[type[Record], Callable[[Record], bytes]] = {}
+        self._writers: dict[type[Record], tuple[bytes, Any, tuple[str, ...]]] = {}
         self._readers: dict[int, tuple[type[Record], Any, Any]] = {}
         newest: dict[str, int] = {}
         parsed: dict[int, Any] = {}
@@ -60,12 +57,15 @@ class Codec:
         for name, schema_id in newest.items():
             cls = by_name[name]
             names = tuple(field.name for field in dataclasses.fields(cls))
-            self._writers[cls] = (parsed[schema_id], names)
-            self._encoders[cls] = flat_encoder(parsed[schema_id], prefix=_FRAME.pack(0, schema_id))
+            self._writers[cls] = (_FRAME.pack(0, schema_id), parsed[schema_id], names)
 
     def encode(self, record: Record) -> bytes:
-        """Framed bytes of a record; a value the schema does not allow is a bug and raises what `flat_encoder` says."""
-        return self._encoders[type(record)](record)
+        """Framed bytes of a record; a value the schema does not allow is a bug and raises what fastavro raises."""
+        frame, schema, names = self._writers[type(record)]
+        out = BytesIO()
+        out.write(frame)
+        fastavro.schemaless_writer(out, schema, {name: getattr(record, name) for name in names})
+        return out.getvalue()
 
     def decode(self, data: bytes) -> Record:
         """The record in framed bytes; Unprocessable when they are anything else, trailing bytes included."""
@@ -91,7 +91,7 @@ class Codec:
 
         Unknown names are ignored: a producer may be newer than we are.
         """
-        schema, names = self._writers[cls]
+        _, schema, names = self._writers[cls]
         try:
             record = cls(**{name: fields[name] for name in names if name in fields})
             fastavro.validation.validate({name: getattr(record, name) for name in names}, schema)

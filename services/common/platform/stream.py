@@ -244,6 +244,8 @@ class Stream:
         self._app.next_offsets = {}
         self._progress_at = time.monotonic()
         self._busy = False
+        self._joined = False
+        self._stopping: asyncio.Event | None = None
         self._define_agent()
 
     def _new_app(self, bootstrap_servers: str, instance: str) -> _App:
@@ -341,17 +343,19 @@ class Stream:
         app = self._app
         if app.crashed:
             return "crashed"
-        if not app.started or app.rebalancing:
+        if not self._joined or app.rebalancing:
             return "joining the group"
         return None
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Read until asked to stop; finish the batch in hand, commit, leave. A crash ends the process."""
         self._app.finalize()
+        self._stopping = stopping
         try:
             await self._app.start()
         except (KafkaError, OSError, LogRangeError) as problem:
             self._die(problem)
+        self._joined = True
         log.info("stream.started", group=self.group)
         watchdog = asyncio.create_task(self._watch(stopping))
         stopped = asyncio.create_task(stopping.wait())
@@ -386,5 +390,9 @@ class Stream:
         return lag
 
     def _die(self, problem: BaseException) -> None:
+        if self._stopping is not None and self._stopping.is_set():
+            # Asked to stop while Kafka is away: what was not made durable is read again, so ending hard is a clean end.
+            log.warning("stream.stopped_hard", group=self.group, error=type(problem).__name__)
+            exit_now(0)
         log.critical("stream.fatal", group=self.group, error=type(problem).__name__, exc_info=problem)
         exit_now(EXIT_FATAL)
