@@ -22,7 +22,7 @@ from services.common.platform.postgres import pool
 from services.common.platform.stream import Stream
 from services.projector.config import ProjectorSettings
 from services.projector.decode import GROUP, Decoder
-from services.projector.store import Store
+from services.projector.store import Folded, Store
 from services.projector.worker import Worker
 
 log = logging.get(__name__)
@@ -38,7 +38,7 @@ class ProjectorApp:
         self._waiting_for: str | None = "waiting for Kafka and its topics"
         self._partitions: dict[str, int] = {}
         self._producer = Producer(bootstrap_servers=settings.kafka_bootstrap_servers, client_id=f"{GROUP}-{settings.instance}")
-        self._stream: Stream | None = None
+        self._stream: Stream[Folded] | None = None
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Serve until asked to stop."""
@@ -68,8 +68,10 @@ class ProjectorApp:
                 topics=PROJECTOR_SOURCES,
                 bootstrap_servers=settings.kafka_bootstrap_servers,
                 instance=settings.instance,
-                handle=worker.handle,
-                before_commit="projector.after_pg_commit_before_offset",
+                buffer_bytes=settings.stream_buffer_bytes,
+                prepare=worker.prepare,
+                commit=worker.commit,
+                before_ack="projector.after_pg_commit_before_offset",
                 positions=worker,
             )
             self._waiting_for = None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from services.common.platform.config import Secret, ServiceSettings
+from services.common.platform.config import Secret, StreamSettings
 
 
-class ProjectorSettings(ServiceSettings):
+class ProjectorSettings(StreamSettings):
     """`PARLEY_*` of the projector."""
 
     postgres_dsn: Secret = Field(description="Postgres of the read models, as role parley_projector or the operator")

@@ -194,7 +194,7 @@ class Replay:
                 self._consumer.pause(tp)
 
     async def _apply(self, due: Sequence[LogRecord]) -> None:
-        await self._worker.handle(due)
+        await self._worker.commit(await self._worker.prepare(due))
         self.records += len(due)
         for record in due:
             self._reached[record.topic, record.partition] = record.offset + 1

@@ -7,8 +7,8 @@ same records read again are dropped. The locked position rows keep a process tha
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import psycopg
 
@@ -16,7 +16,7 @@ from services.common.platform.faults import fault
 from services.common.platform.postgres import Pool, queries
 from services.projector.arrays import Array
 from services.projector.batch import Partition, Progress, Read, advance, first_offsets
-from services.projector.fold import TABLES, Rows, fold
+from services.projector.fold import TABLES, fold
 from services.projector.projections.table import Kind, Table
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -26,6 +26,18 @@ BeforeCommit = Callable[[Sequence[Read]], Awaitable[None]]
 SQL: Final = queries("services.projector")
 _PLACE: Final = re.compile(r"%\((\w+)\)s")
 _DATA_CLASSES: Final = ("22", "23", "54")
+
+
+class Folded(NamedTuple):
+    """A batch, and the upserts that it comes to if all of it is new: it nearly always is."""
+
+    batch: Sequence[Read]
+    upserts: Sequence[tuple[bytes, Sequence[Array]]]
+
+
+def folded(batch: Sequence[Read]) -> Folded:
+    """All that can be done about a batch before its transaction begins."""
+    return Folded(batch, _upserts(batch))
 
 
 class Store:
@@ -46,16 +58,17 @@ class Store:
             answer = await (await connection.execute(SQL["schema_is_there"])).fetchone()
             return bool(answer and answer[0])
 
-    async def apply(self, batch: Sequence[Read], before_commit: BeforeCommit) -> Progress:
+    async def apply(self, batch: Folded, before_commit: BeforeCommit) -> Progress:
         """Make the rows and positions of a batch durable together; records that the tables have are dropped.
 
         Raises what Postgres raises, with nothing changed, and HoleError when a record is missing.
         """
-        first = first_offsets(batch)
+        first = first_offsets(batch.batch)
         async with self._pool.connection() as connection, connection.pipeline() as pipeline, connection.transaction():
-            progress = advance(batch, await self._hold(connection, first))
+            progress = advance(batch.batch, await self._hold(connection, first))
             if progress.fresh:
-                await _write(connection, fold(read.event for read in progress.fresh))
+                all_new = len(progress.fresh) == len(batch.batch)
+                await _write(connection, batch.upserts if all_new else _upserts(progress.fresh))
                 await self._save(connection, progress.reached)
                 await before_commit(progress.fresh)
                 await pipeline.sync()
@@ -67,7 +80,7 @@ class Store:
         async with self._pool.connection() as connection:
             try:
                 async with connection.pipeline() as pipeline, connection.transaction(force_rollback=True):
-                    await _write(connection, fold(read.event for read in batch))
+                    await _write(connection, _upserts(batch))
                     await pipeline.sync()
             except psycopg.Error as problem:
                 if not is_about_data(problem):
@@ -105,12 +118,19 @@ def _numbered(table: Table) -> str:
 _UPSERTS: Final = tuple((table.name, _numbered(table).encode(), tuple(table.columns.values())) for table in TABLES)
 
 
-async def _write(connection: Connection, rows: Rows) -> None:
+def _upserts(reads: Iterable[Read]) -> list[tuple[bytes, Sequence[Array]]]:
+    rows = fold(read.event for read in reads)
+    return [
+        (statement, [Array(kind, column) for kind, column in zip(kinds, zip(*rows[name], strict=True), strict=True)])
+        for name, statement, kinds in _UPSERTS
+        if name in rows
+    ]
+
+
+async def _write(connection: Connection, upserts: Iterable[tuple[bytes, Sequence[Array]]]) -> None:
     async with psycopg.AsyncRawCursor(connection) as cursor:
-        for name, statement, kinds in _UPSERTS:
-            if name in rows:
-                columns = zip(*rows[name], strict=True)
-                await cursor.execute(statement, [Array(kind, column) for kind, column in zip(kinds, columns, strict=True)])
+        for statement, columns in upserts:
+            await cursor.execute(statement, columns)
 
 
 def _places(offsets: Mapping[Partition, int]) -> dict[str, Array]:

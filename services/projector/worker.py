@@ -20,12 +20,12 @@ from services.common.domain.topics import PROJECTOR_DEAD_LETTERS
 from services.common.platform import logging, metrics
 from services.common.platform.envelope import dead_letter_headers
 from services.common.platform.faults import fault
-from services.common.platform.kafka import LogRecord, NewRecord
+from services.common.platform.kafka import LogRecord, NewRecord, in_turns
 from services.common.platform.lifecycle import exit_now, sleep_unless
 from services.common.platform.postgres import is_transient
 from services.projector.batch import Partition, Progress, Read
 from services.projector.decode import GROUP, Decoder, set_aside
-from services.projector.store import Store, is_about_data
+from services.projector.store import Folded, Store, folded, is_about_data
 
 log = logging.get(__name__)
 
@@ -43,12 +43,15 @@ class Worker:
     def __init__(self, *, store: Store, decoder: Decoder, stopping: asyncio.Event, publish: Publish | None = None) -> None:
         self._store, self._decoder, self._stopping, self._publish = store, decoder, stopping, publish
 
-    async def handle(self, records: Sequence[LogRecord]) -> None:
-        """Return when the batch is durable; see `Stream`."""
+    async def prepare(self, records: Sequence[LogRecord]) -> Folded:
+        """What the records mean and which rows they make; those that mean nothing are dead letters."""
         fault("projector.after_fetch")
-        batch = self.read(records)
+        return folded([self._read(record) async for record in in_turns(records)])
+
+    async def commit(self, batch: Folded) -> None:
+        """Return when the batch is durable; see `Stream`."""
         progress = await self._insist(lambda: self.apply(batch))
-        metrics.RECORDS_SKIPPED.labels(GROUP).inc(len(batch) - len(progress.fresh))
+        metrics.RECORDS_SKIPPED.labels(GROUP).inc(len(batch.batch) - len(progress.fresh))
         for read in progress.fresh:
             if read.problem is not None:
                 metrics.DEAD_LETTERS.labels(GROUP, read.problem.reason).inc()
@@ -59,17 +62,13 @@ class Worker:
         stored = await self._insist(self._store.next_offsets)
         return {place: stored[place] for place in partitions if place in stored}
 
-    def read(self, records: Sequence[LogRecord]) -> list[Read]:
-        """What the records mean; those that mean nothing as dead letters."""
-        return [self._read(record) for record in records]
-
     def _read(self, record: LogRecord) -> Read:
         try:
             return Read(record, self._decoder.decode(record))
         except Unprocessable as problem:
             return Read(record, set_aside(record, problem), problem)
 
-    async def apply(self, batch: Sequence[Read]) -> Progress:
+    async def apply(self, batch: Folded) -> Progress:
         """Apply a batch. If Postgres refuses a value, find the records that carry one and set them aside."""
         try:
             return await self._store.apply(batch, self._publish_dead_letters)
@@ -77,11 +76,11 @@ class Worker:
             if not is_about_data(problem):
                 raise
             log.warning("batch.refused", error=type(problem).__name__, sqlstate=problem.sqlstate)
-            refused = {read.record[:3] for read in await self._refused(batch)}
+            refused = {read.record[:3] for read in await self._refused(batch.batch)}
             if not refused:
                 raise
-        without = [_refuse(read) if read.record[:3] in refused else read for read in batch]
-        return await self._store.apply(without, self._publish_dead_letters)
+        without = [_refuse(read) if read.record[:3] in refused else read for read in batch.batch]
+        return await self._store.apply(folded(without), self._publish_dead_letters)
 
     async def _refused(self, batch: Sequence[Read]) -> list[Read]:
         """The records that Postgres does not take even alone, by halving."""

@@ -15,7 +15,7 @@ from services.common.domain.records import UnrecognizedChange
 from services.common.platform import logging, metrics
 from services.common.platform.avro import Codec
 from services.common.platform.faults import fault
-from services.common.platform.kafka import LogRecord, NewRecord, Producer, wait_for_topics
+from services.common.platform.kafka import LogRecord, NewRecord, Producer, in_turns, wait_for_topics
 from services.common.platform.ops import Ops
 from services.common.platform.stream import Stream
 from services.router.config import RouterSettings
@@ -36,8 +36,10 @@ class RouterApp:
             topics=topics.ROUTER_SOURCES,
             bootstrap_servers=settings.kafka_bootstrap_servers,
             instance=settings.instance,
-            handle=self._handle,
-            before_commit="router.after_emit_before_commit",
+            buffer_bytes=settings.stream_buffer_bytes,
+            prepare=self._prepare,
+            commit=self._commit,
+            before_ack="router.after_emit_before_commit",
         )
         self._partitions: dict[str, int] = {}
 
@@ -55,11 +57,11 @@ class RouterApp:
     def _why_not_ready(self) -> str | None:
         return self._stream.why_not_ready() if self._partitions else "waiting for Kafka and its topics"
 
-    async def _handle(self, records: Sequence[LogRecord]) -> None:
+    async def _prepare(self, records: Sequence[LogRecord]) -> list[NewRecord]:
         fault("router.after_fetch")
-        out: list[NewRecord] = []
-        for record in records:
-            out.extend(self._router.route(record))
+        return [out async for record in in_turns(records) for out in self._router.route(record)]
+
+    async def _commit(self, out: Sequence[NewRecord]) -> None:
         await self._producer.append_all(out, self._partitions, midway=lambda: fault("router.mid_batch_emit"))
 
 

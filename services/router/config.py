@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.common.platform.config import ServiceSettings
+from services.common.platform.config import StreamSettings
 
 
-class RouterSettings(ServiceSettings):
+class RouterSettings(StreamSettings):
     """Kafka is all the router needs."""

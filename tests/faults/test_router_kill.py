@@ -22,6 +22,7 @@ from tests.support.webhooks import body, message, raw_record, status
 
 CYCLES = 3
 POSTS = 60
+BACKLOG = 20_000
 EVENTS = (topics.INBOUND_MESSAGES, topics.MESSAGE_STATUSES, topics.ACCOUNT_EVENTS)
 CODEC = Codec()
 
@@ -34,8 +35,8 @@ def post(cycle: str, number: int) -> bytes:
     return body(messages=[message(name, sender=f"55119999{number:05d}")], statuses=[status(f"{name}.status")])
 
 
-def append_posts(kafka: Kafka, cycle: str) -> None:
-    log.append(kafka.bootstrap_servers, [raw_record(post(cycle, n), key=str(n % 11).encode()) for n in range(POSTS)])
+def append_posts(kafka: Kafka, cycle: str, count: int = POSTS) -> None:
+    log.append(kafka.bootstrap_servers, [raw_record(post(cycle, n), key=str(n % 11).encode()) for n in range(count)])
 
 
 def expected(raw: list[LogRecord]) -> tuple[dict[str, Event], Counter[str]]:
@@ -110,6 +111,23 @@ def test_two_workers_share_the_work_and_one_takes_over_from_the_other(cluster: K
         router.kill()
         append_posts(cluster, "alone")
         second.wait_until(lambda: all_events_there(cluster), 40, "route everything alone")
+    assert_nothing_lost_or_distorted(cluster)
+
+
+def test_a_rebalance_while_the_buffer_is_full_loses_nothing(cluster: Kafka) -> None:
+    env = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_STREAM_BUFFER_BYTES": "65536"}
+    before = log.end_offsets(cluster.bootstrap_servers, *EVENTS)
+    append_posts(cluster, "full", BACKLOG)
+
+    def routed() -> int:
+        return log.end_offsets(cluster.bootstrap_servers, *EVENTS) - before
+
+    with ServiceProcess("router", {**env, "PARLEY_INSTANCE": "1"}) as first:
+        first.wait_until(lambda: routed() > 0, 30, "begin")
+        with ServiceProcess("router", {**env, "PARLEY_INSTANCE": "2"}) as second:
+            second.wait_until(lambda: second.metric("parley_records_processed_total") > 0, 30, "get its part")
+            assert routed() < BACKLOG, "the rebalance came too late to matter"  # two events a post
+            second.wait_until(lambda: all_events_there(cluster), 60, "route everything together")
     assert_nothing_lost_or_distorted(cluster)
 
 

@@ -18,7 +18,7 @@ from services.common.platform.kafka import LogRecord
 from services.common.platform.postgres import pool
 from services.projector.batch import Read
 from services.projector.fold import Event, fold
-from services.projector.store import Store
+from services.projector.store import Store, folded
 from services.sandbox.providers import Kafka, Postgres
 from tests.support.events import regrouped
 from tests.support.log import append, end_offsets, read
@@ -182,7 +182,7 @@ async def _apply_to_empty_tables(dsn: str, batches: list[list[Event]]) -> None:
         offset = 0
         for batch in batches:
             reads = [Read(LogRecord("t", 0, offset + place, 0, None, None, ()), event) for place, event in enumerate(batch)]
-            await store.apply(reads, nothing)
+            await store.apply(folded(reads), nothing)
             offset += len(batch)
 
 

@@ -49,6 +49,16 @@ class ServiceSettings(Settings):
     ops_port: int = Field(0, ge=0, le=65535, description="Port of /live, /ready and /metrics; 0 picks one")
 
 
+class StreamSettings(ServiceSettings):
+    """What a service has that reads the log by `Stream`."""
+
+    stream_buffer_bytes: int = Field(
+        64 * 1024 * 1024,
+        ge=64 * 1024,
+        description="Records read ahead of their processing, with what the objects around them take",
+    )
+
+
 def load(settings: type[S], **overrides: Any) -> S:
     """Read the environment or end the process with exit code 78 and one line for each bad value.
 

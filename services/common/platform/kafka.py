@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
@@ -22,6 +22,8 @@ MAX_RECORD_BYTES: Final = 5 * 1024 * 1024
 FETCH_BYTES: Final = 8 * 1024 * 1024
 SESSION_SECONDS: Final = 10.0
 HEARTBEAT_SECONDS: Final = 1.0
+TURN: Final = 50
+"""Records between two turns of the event loop."""
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -52,6 +54,14 @@ class NewRecord(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+
+async def in_turns(records: Sequence[LogRecord]) -> AsyncIterator[LogRecord]:
+    """The records, with a turn for the rest of the process after every few: what waits for an answer meanwhile gets on."""
+    for number, record in enumerate(records, start=1):
+        yield record
+        if number % TURN == 0:
+            await asyncio.sleep(0)
 
 
 def partition_of(key: bytes | None, partitions: int) -> int:

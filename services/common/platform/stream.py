@@ -7,14 +7,16 @@ decode error and never comes back from a long pause. What holds instead, and why
 * one agent, concurrency 1, that takes batches from its channel itself and acknowledges in order after the effect: the committed
   offset never runs ahead. Faust's own iteration goes once around the event loop for each record, and `noack_take` has a timer
   that makes a lone record wait and cuts a backlog into small batches;
+* the next batch is prepared while the one before is being made durable, and waits for it: one effect at a time, in order;
 * any exception ends the process at once (`os._exit`), so nothing else can acknowledge; the supervisor starts it again;
 * positions may come from the reader's own store (`Positions`), by overriding `seek_to_committed`: the only hook Faust does not
   overwrite;
 * static membership: a killed worker's partitions move again as soon as its slot is restarted;
 * `broker_max_poll_interval` practically infinite with a watchdog of our own: Faust's idle workers otherwise leave for ever;
-* `wait_first` overridden: Faust makes four tasks a record to wait for two things of which one is never pending in normal flow.
+* a pump of our own from fetch to channel: Faust makes four tasks a record to wait for two things of which one is never pending in
+  normal flow, and that was half of all the work.
 
-Crash thinking: the effect is done when `handle` returns; the acknowledgement comes after; dying between repeats the batch.
+Crash thinking: the effect is done when `commit` returns; the acknowledgement comes after; dying between repeats the batch.
 """
 
 from __future__ import annotations
@@ -24,31 +26,27 @@ import contextlib
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import faust
 from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
-from mode.services import WaitResults
 from mode.supervisors import CrashingSupervisor
 
 from services.common.platform import logging, metrics
 from services.common.platform.faults import fault
-from services.common.platform.kafka import FETCH_BYTES, HEARTBEAT_SECONDS, SESSION_SECONDS, LogRecord, watch_membership
+from services.common.platform.kafka import FETCH_BYTES, HEARTBEAT_SECONDS, SESSION_SECONDS, TURN, LogRecord, watch_membership
 from services.common.platform.lifecycle import EXIT_FATAL, EXIT_STALLED, exit_now
 
 log = logging.get(__name__)
 
-Handle = Callable[[Sequence[LogRecord]], Awaitable[None]]
-"""Makes the effect of a batch durable before it returns. Records of a partition are in order; partitions are mixed."""
+Prepared = TypeVar("Prepared")
+"""What a batch comes to, before anything has happened."""
 
 BATCH: Final = 500
-BUFFERED_BYTES: Final = 64 * 1024 * 1024
-BUFFERED_RECORDS: Final = 131_072
-"""More than the bytes allow. At its own bound Faust pauses partitions and fetches anew afterwards, a third of its speed is lost;
-ours just keeps the fetcher waiting."""
 _RECORD_OVERHEAD: Final = 1_024
 """What Faust's objects around a record take."""
 STALLED_SECONDS: Final = 120.0
@@ -107,52 +105,66 @@ class _Thread(driver.AIOKafkaConsumerThread):
         """Faust's own watchdog only logs, and wants the monitor that we leave out."""
 
 
-class _Untouched(faust.Schema):
-    """Bytes in, bytes out. Headers are read from the message, where repeated names are kept."""
-
-    def compile(self, app: Any, **_: Any) -> Any:
-        async def decode(message: Any, *, propagate: bool = False) -> Any:  # noqa: ARG001 - the signature Faust calls
-            return faust.Event(app, message.key, message.value, None, message)
-
-        return decode
-
-
 class _Consumer(driver.Consumer):
     logger = driver.logger
 
-    def __init__(self, *args: Any, callback: Any, **kwargs: Any) -> None:
-        app: _App = args[0].app
-        self._parley = app
-        self._highwaters: dict[TP, int] = {}
-        inflight = app.inflight
-
-        async def bounded(message: Any) -> None:
-            while inflight.is_full:
-                await inflight.room()
-            inflight.take(len(message.value or b""))
-            await callback(message)
-
-        super().__init__(*args, callback=bounded, **kwargs)
+    app: _App
 
     def _new_consumer_thread(self) -> _Thread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 
-    async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109 - the parent's signature
-        self._highwaters.clear()
-        return await super()._wait_next_records(timeout)
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """From fetch to queue, in place of Faust's way through four tasks, two locks and a sensor for each record.
 
-    def highwater(self, tp: TP) -> int:
-        """Faust asks for each record; once for each fetch says the same."""
-        if tp not in self._highwaters:
-            self._highwaters[tp] = super().highwater(tp)
-        return self._highwaters[tp]
+        What keeps a rebalance safe: whenever this has waited it asks whether flow and generation are still those of the fetch. If
+        not, the rest is left out and no read offset is set, for the seek that belongs to the new assignment has set it.
+        """
+        queue = await self.app.queue
+        while not (self.should_stop or fetcher.should_stop):
+            records, active = await self._wait_next_records(timeout=1.0)
+            await asyncio.sleep(0)
+            if not records or self.should_stop:
+                continue
+            if not self.flow_active:
+                await self.perform_seek()
+                continue
+            generation = self.app.consumer_generation_id
+            for tp, fetched in records.items():
+                if active is None or tp in active:
+                    await self._hand_over(queue, tp, fetched, generation)
+
+    async def _hand_over(self, queue: Any, tp: TP, fetched: Sequence[Any], generation: int) -> None:
+        inflight = self.app.inflight
+        for start in range(0, len(fetched), TURN):
+            expected = self._read_offset[tp]  # the next one, as a seek sets it
+            fresh = [record for record in fetched[start : start + TURN] if expected is None or record.offset >= expected]
+            if not fresh:
+                continue
+            if expected is not None and fresh[-1].offset - expected >= len(fresh):
+                await self._note_gaps(tp, [expected - 1, *(record.offset for record in fresh)])
+            while inflight.is_full:
+                await inflight.room()
+            await asyncio.sleep(0)
+            if not self.flow_active or self.app.consumer_generation_id != generation:
+                return
+            for record in fresh:
+                inflight.take(len(record.value or b""))
+                queue.put_nowait(self._to_message(tp, record))
+            self._read_offset[tp] = fresh[-1].offset + 1
+
+    async def _note_gaps(self, tp: TP, offsets: Sequence[int]) -> None:
+        """Where a transaction's marker stands there is no record: the committed offset may pass it."""
+        if self.app.topics.acks_enabled_for(tp.topic):
+            for before, offset in pairwise(offsets):
+                if offset - before > 1:
+                    await self._add_gap(tp, before + 1, offset - 1)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         committed = dict(await super().seek_to_committed())
-        self._parley.inflight.clear()
-        positions = self._parley.positions
-        assigned = [tp for tp in self.assignment() if tp.topic in self._parley.sources]
-        self._parley.next_offsets = {tp: offset for tp, offset in committed.items() if tp in assigned and offset is not None}
+        self.app.inflight.clear()
+        positions = self.app.positions
+        assigned = [tp for tp in self.assignment() if tp.topic in self.app.sources]
+        self.app.next_offsets = {tp: offset for tp, offset in committed.items() if tp in assigned and offset is not None}
         if positions is None or not assigned:
             return committed
         stored = await positions.next_offsets([(tp.topic, tp.partition) for tp in assigned])
@@ -162,17 +174,8 @@ class _Consumer(driver.Consumer):
         for tp, offset in want.items():
             check_log_range(tp.topic, tp.partition, offset, start=starts[tp], end=ends[tp])
         await self.seek_wait(want)
-        self._parley.next_offsets = dict(want)
+        self.app.next_offsets = dict(want)
         return {**committed, **want}
-
-    async def wait_first(self, *coros: Any, timeout: Any = None) -> WaitResults:  # noqa: ASYNC109 - the parent's signature
-        flowing = self.flow_active and not self.suspend_flow.is_set() and self.app.flow_control.is_active()
-        if len(coros) != 2 or timeout is not None or not flowing:
-            return await super().wait_first(*coros, timeout=timeout)
-        deliver, suspended = coros
-        suspended.close()
-        await deliver
-        return WaitResults([], [], False)
 
 
 def check_log_range(topic: str, partition: int, offset: int, *, start: int, end: int) -> None:
@@ -207,6 +210,7 @@ class _App(faust.App):
     sources: frozenset[str]
     inflight: _Inflight
     instance: str
+    queue: asyncio.Future[Any]
     next_offsets: dict[TP, int]
 
     def on_init_dependencies(self) -> Any:
@@ -218,10 +222,12 @@ class _App(faust.App):
         return _Transport(self.conf.broker_consumer, self)
 
 
-class Stream:
-    """One consumer group of one service, reading `topics` and calling `handle` for every batch.
+class Stream(Generic[Prepared]):
+    """One consumer group of one service, reading `topics` in batches.
 
-    `before_commit` names the fault point between the effect and its acknowledgement.
+    `prepare` says what a batch comes to and changes nothing; `commit` makes that durable before it returns, one batch at a time
+    and in the order of `prepare`. Records of a partition are in order; partitions are mixed. `before_ack` names the fault point
+    between the effect and its acknowledgement.
     """
 
     def __init__(
@@ -231,24 +237,26 @@ class Stream:
         topics: Sequence[str],
         bootstrap_servers: str,
         instance: str,
-        handle: Handle,
-        before_commit: str,
+        prepare: Callable[[Sequence[LogRecord]], Awaitable[Prepared]],
+        commit: Callable[[Prepared], Awaitable[None]],
+        before_ack: str,
+        buffer_bytes: int,
         positions: Positions | None = None,
     ) -> None:
-        self.group, self._before_commit = group, before_commit
-        self._topics, self._handle = tuple(topics), handle
-        self._app = self._new_app(bootstrap_servers, instance)
+        self.group, self._before_ack = group, before_ack
+        self._topics, self._prepare, self._commit = tuple(topics), prepare, commit
+        self._app = self._new_app(bootstrap_servers, instance, buffer_bytes)
         self._app.positions, self._app.sources = positions, frozenset(topics)
         self._app.instance = instance
-        self._app.inflight = _Inflight(BUFFERED_BYTES)
+        self._app.inflight = _Inflight(buffer_bytes)
         self._app.next_offsets = {}
         self._progress_at = time.monotonic()
-        self._busy = False
+        self._committing: asyncio.Task[None] | None = None
         self._joined = False
         self._stopping: asyncio.Event | None = None
         self._define_agent()
 
-    def _new_app(self, bootstrap_servers: str, instance: str) -> _App:
+    def _new_app(self, bootstrap_servers: str, instance: str, buffer_bytes: int) -> _App:
         return _App(
             self.group,
             broker=[f"kafka://{server}" for server in bootstrap_servers.split(",")],
@@ -257,7 +265,8 @@ class Stream:
             processing_guarantee="at_least_once",
             agent_supervisor=CrashingSupervisor,
             stream_wait_empty=True,
-            stream_buffer_maxsize=BUFFERED_RECORDS,
+            # More than the bytes allow: at its own bound Faust pauses partitions and fetches anew, ours lets the fetcher wait.
+            stream_buffer_maxsize=2 * (buffer_bytes // _RECORD_OVERHEAD),
             broker_max_poll_interval=1e8,
             broker_max_poll_records=2_000,
             broker_session_timeout=SESSION_SECONDS,
@@ -280,52 +289,59 @@ class Stream:
         )
 
     def _define_agent(self) -> None:
-        source = self._app.topic(*self._topics, schema=_Untouched())
-
         async def read(stream: Any) -> None:
+            self._app.queue.set_result(stream.channel.queue)
             try:
                 while True:
-                    await self._process(await self._take(stream.channel.queue))
+                    batch = await self._take(stream.channel.queue)
+                    records = [_log_record(message) for message in batch]
+                    prepared = await self._prepare(records)
+                    await self._committed()
+                    self._committing = asyncio.create_task(self._process(batch, records, prepared))
             except StopAsyncIteration as end:  # how Faust ends a channel when the app stops, after all that was taken is done
                 if not self._app.should_stop:
                     self._die(end)
             except Exception as problem:  # noqa: BLE001 - the loop's boundary: nothing may acknowledge after a failed effect
                 self._die(problem)
 
-        self._app.agent(source, name=f"{self.group}.read", concurrency=1)(read)
+        self._app.agent(self._app.topic(*self._topics), name=f"{self.group}.read", concurrency=1)(read)
 
     async def _take(self, queue: Any) -> list[Any]:
-        """The events that are at hand, at least one: a lone record goes at once, a backlog in full batches.
+        """The messages that are at hand, at least one: a lone record goes at once, a backlog in full batches.
 
+        Less than a full batch waits until the one before is durable, and grows meanwhile.
         As in Faust's own iteration, what an earlier assignment brought is left out (it is fetched again by whoever has the
         partition now), and what is taken is tracked: a rebalance and a stop wait until it is acknowledged.
         """
         app = self._app
         taken: list[Any] = []
         while not taken:
-            events = [await queue.get()]
-            while len(events) < BATCH:
-                if queue.empty():
-                    await asyncio.sleep(0)  # the fetcher pauses after every hundred
-                    if queue.empty():
-                        break
-                events.append(queue.get_nowait())
+            if queue.qsize() < BATCH:
+                await self._committed()
+            found = [await queue.get()]
+            while len(found) < BATCH and not queue.empty():
+                found.append(queue.get_nowait())
             if app.flow_control.is_active():
-                taken = [event for event in events if event.message.generation_id == app.consumer_generation_id]
-        for event in taken:
-            event.message.tracked = True
-            app.consumer.track_message(event.message)
+                taken = [message for message in found if message.generation_id == app.consumer_generation_id]
+        for message in taken:
+            message.tracked = True
+            app.consumer.track_message(message)
         return taken
 
-    async def _process(self, batch: Sequence[Any]) -> None:
-        self._busy = True
-        records = [_log_record(event.message) for event in batch]
-        await self._handle(records)
-        fault(self._before_commit)
-        for event in batch:
-            event.ack()
+    async def _committed(self) -> None:
+        """Return when the batch before is durable and acknowledged."""
+        if self._committing is not None:
+            await self._committing
+
+    async def _process(self, batch: Sequence[Any], records: Sequence[LogRecord], prepared: Prepared) -> None:
+        try:
+            await self._commit(prepared)
+            fault(self._before_ack)
+            for message in batch:
+                message.ack(self._app.consumer)
+        except Exception as problem:  # noqa: BLE001 - as above; a task's exception would wait until somebody asks
+            self._die(problem)
         self._app.inflight.release(len(record.value or b"") for record in records)
-        self._busy = False
         self._count(records)
 
     def _count(self, records: Sequence[LogRecord]) -> None:
@@ -350,6 +366,7 @@ class Stream:
     async def run(self, stopping: asyncio.Event) -> None:
         """Read until asked to stop; finish the batch in hand, commit, leave. A crash ends the process."""
         self._app.finalize()
+        self._app.queue = asyncio.get_running_loop().create_future()
         self._stopping = stopping
         try:
             await self._app.start()
@@ -365,6 +382,7 @@ class Stream:
             self._die(self._app.crash_reason or RuntimeError("the stream ended by itself"))
         watchdog.cancel()
         await self._app.stop()
+        await self._committed()
         ended.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await ended
@@ -374,7 +392,7 @@ class Stream:
             await asyncio.sleep(1.0)
             lag = self._lag()
             metrics.CONSUMER_LAG.labels(self.group).set(lag)
-            if lag == 0 or self._busy:
+            if lag == 0 or (self._committing is not None and not self._committing.done()):
                 # A batch in hand is either at work or in a retry that logs by itself.
                 self._progress_at = time.monotonic()
             elif time.monotonic() - self._progress_at > STALLED_SECONDS:
