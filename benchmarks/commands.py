@@ -1,4 +1,7 @@
-"""What do producers do at a steady rate, and when does each command reach Meta? Paced send-commands beside Meta's arrival log."""
+"""What do producers do at a steady rate, and when does each command reach Meta? Paced send-commands beside Meta's arrival log.
+
+At rate 0 all are appended at once.
+"""
 
 from __future__ import annotations
 
@@ -51,8 +54,9 @@ async def _run(args: argparse.Namespace) -> dict[str, Any]:
         appended: dict[str, float] = {}
         sends: list[asyncio.Future[Any]] = []
         began = time.perf_counter() + 0.2
+        between = 1 / args.rate if args.rate else 0.0
         for n in range(args.count):
-            await asyncio.sleep(max(0.0, began + n / args.rate - time.perf_counter()))
+            await asyncio.sleep(max(0.0, began + n * between - time.perf_counter()))
             command_id, key, value = command(n, args.customers)
             appended[command_id] = time.time() * 1000
             headers = [("content-type", b"application/json")]

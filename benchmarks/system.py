@@ -46,13 +46,13 @@ class System:
         return {name: pid for name in order if (pid := {**own, **servers}.get(name)) is not None}
 
     def post(self, kind: Kind, count: int, rate: float, *, watch: bool = False) -> dict[str, Any]:
-        """Webhooks at a steady rate; returns when all are rows."""
+        """Webhooks at a steady rate, or at rate 0 as fast as they are taken; returns when all are rows."""
         self._runs += 1
         port = int(self.processes["ingest"].wait_for_event("ingest.listening")["port"])
         arguments = ["--port", str(port), "--kind", kind, "--count", str(count), "--rate", str(rate)]
         arguments += ["--tag", f"{self._runs:04d}", "--core", str(self._bench.cores.other)]
         arguments += ["--dsn", self.dsn] if watch else []
-        result = run_json("benchmarks.traffic", arguments, seconds=count / rate + 120)
+        result = run_json("benchmarks.traffic", arguments, seconds=(count / rate if rate else 0) + 120)
         if result["accepted"] != count:
             raise BenchmarkError(f"ingest refused {result['refused']} of {count} webhooks")
         self._webhooks += count
@@ -61,12 +61,12 @@ class System:
         return result
 
     def send(self, count: int, rate: float) -> dict[str, Any]:
-        """Send-commands at a steady rate; returns when every outcome is in the log."""
+        """Send-commands at a steady rate, or at rate 0 at once; returns when every outcome is in the log."""
         sender = self.processes["sender"]
         before = sender.metric("parley_send_outcomes_total")
         arguments = ["--kafka", self._bench.servers.kafka, "--simulator", self.simulator_url, "--count", str(count)]
         arguments += ["--rate", str(rate), "--customers", str(CUSTOMERS), "--core", str(self._bench.cores.other)]
-        result = run_json("benchmarks.commands", arguments, seconds=count / rate + 120)
+        result = run_json("benchmarks.commands", arguments, seconds=(count / rate if rate else 0) + 120)
         if result["refused_by_meta"]:
             raise BenchmarkError(f"the simulated Meta refused {result['refused_by_meta']} of {count} messages")
         done = before + count

@@ -1,6 +1,7 @@
 """What does Meta do at a steady rate, and when is each message a row? Paced webhooks, and looks at Postgres.
 
 Requests are due at fixed instants whatever the answers do: a slow answer delays no later request as long as a connection is free.
+At rate 0 all are due at once: each connection sends the next one when it has its answer.
 """
 
 from __future__ import annotations
@@ -99,7 +100,8 @@ async def _run(args: argparse.Namespace) -> dict[str, Any]:
     looking = asyncio.create_task(watch.run(args.dsn, args.kind)) if watch is not None else None
     meta = Meta(args.port, watch)
     began = time.perf_counter() + 0.2
-    await meta.post(iter([(began + n / args.rate, *one) for n, one in enumerate(made)]), args.connections)
+    between = 1 / args.rate if args.rate else 0.0
+    await meta.post(iter([(began + n * between, *one) for n, one in enumerate(made)]), args.connections)
     seconds = time.perf_counter() - began
     if watch is not None and looking is not None:
         watch.sending = False
