@@ -31,6 +31,7 @@ from services.common.platform.lifecycle import EXIT_FATAL, exit_now, sleep_unles
 from services.common.platform.ops import Ops
 from services.common.platform.tokens import TokenBox
 from services.sender.catch_up import CatchUp
+from services.sender.closing import bounded
 from services.sender.config import SenderSettings
 from services.sender.dispatcher import Dispatcher
 from services.sender.graph_client import GraphClient, session_options
@@ -80,7 +81,7 @@ class SenderApp:
                 log.critical("sender.fatal", error=type(problem).__name__, exc_info=problem)
                 exit_now(EXIT_FATAL)
             await pool.close(timeout=_STOP_CLIENT_SECONDS)
-            await producer.stop(seconds=_STOP_CLIENT_SECONDS)
+            await bounded(producer.stop(seconds=_STOP_CLIENT_SECONDS), 2 * _STOP_CLIENT_SECONDS)
         await ops.stop()
 
     async def _send(
@@ -174,12 +175,12 @@ class SenderApp:
         await _until_stopped(stopping, [reading, *background], fail)
         await asyncio.wait({reading}, timeout=_STOP_INTAKE_SECONDS)
         await dispatcher.drain(_STOP_CALLS_SECONDS)
-        await _bounded(outbox.flushed(), _STOP_OUTBOX_SECONDS)
+        await bounded(outbox.flushed(), _STOP_OUTBOX_SECONDS)
         abandon.set()
         for task in (reading, *background):
             task.cancel()
         await catch_up.stop()
-        await _bounded(consumer.stop(), _STOP_CLIENT_SECONDS)
+        await bounded(consumer.stop(), _STOP_CLIENT_SECONDS)
 
     def _why_not_ready(self) -> str | None:
         if self._waiting_for is not None or self._shards is None:
@@ -213,7 +214,7 @@ async def _joined(settings: SenderSettings, shards: Shards, stopping: asyncio.Ev
             await consumer.start()
         except (KafkaError, OSError) as problem:
             log.warning("kafka.unreachable", error=type(problem).__name__)
-            await _bounded(consumer.stop(), _STOP_CLIENT_SECONDS)
+            await bounded(consumer.stop(), _STOP_CLIENT_SECONDS)
             await sleep_unless(stopping, 0.5)
         else:
             watch_membership(consumer, group=GROUP, instance=settings.instance)
@@ -255,12 +256,3 @@ async def _until_stopped(stopping: asyncio.Event, tasks: list[asyncio.Task[None]
 
 async def _set(event: asyncio.Event) -> None:
     await event.wait()
-
-
-async def _bounded(work: Coroutine[Any, Any, None], seconds: float) -> None:
-    """Close something, but do not hang for it."""
-    try:
-        async with asyncio.timeout(seconds):
-            await work
-    except (KafkaError, OSError) as problem:
-        log.warning("sender.client_abandoned", error=type(problem).__name__)

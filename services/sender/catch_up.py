@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 from services.common.domain.topics import CONSENT_RECORDS, INBOUND_MESSAGES
 from services.common.platform import logging, postgres
 from services.common.platform.lifecycle import sleep_unless
+from services.sender.closing import bounded
 from services.sender.store import Store, now_ms
 
 log = logging.get(__name__)
@@ -24,6 +25,7 @@ log = logging.get(__name__)
 _TOPICS: Final = (INBOUND_MESSAGES, CONSENT_RECORDS)
 _POLL_SECONDS: Final = 0.1
 _LONGEST_SECONDS: Final = 10.0
+_CLOSE_SECONDS: Final = 1.0
 
 
 class CatchUp:
@@ -56,11 +58,7 @@ class CatchUp:
         """Close the connection; never hangs."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            try:
-                async with asyncio.timeout(1.0):
-                    await consumer.stop()
-            except (KafkaError, OSError) as problem:
-                log.warning("catch_up.abandoned", error=type(problem).__name__)
+            await bounded(consumer.stop(), _CLOSE_SECONDS)
 
     async def _pass(self, stopping: asyncio.Event) -> None:
         asked_at = now_ms()

@@ -163,25 +163,20 @@ class Scene:
             decision,
         )
 
-    def status_of(self, arrival: Arrival, status: str = "sent") -> None:
-        """Meta's status webhook has come and was projected."""
-        self.sql(
-            "INSERT INTO projector.message_statuses (wamid, status, occurred_at, contact, type, event_id, recorded_at,"
-            " phone_number_id, waba_id, biz_opaque_callback_data, raw)"
-            " VALUES (%s, %s, now(), '', 'message', %s, now(), %s, %s, %s, '{}')"
-            " ON CONFLICT DO NOTHING",
-            arrival.wamid,
-            status,
-            str(uuid.uuid4()),
-            arrival.phone_number_id,
-            WABA,
-            arrival.opaque,
-        )
+    def status_of(self, *arrivals: Arrival) -> None:
+        """Meta's status webhooks have come and were projected."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection, connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO projector.message_statuses (wamid, status, occurred_at, contact, type, event_id, recorded_at,"
+                " phone_number_id, waba_id, biz_opaque_callback_data, raw)"
+                " VALUES (%s, 'sent', now(), '', 'message', %s, now(), %s, %s, %s, '{}')"
+                " ON CONFLICT DO NOTHING",
+                [(one.wamid, str(uuid.uuid4()), one.phone_number_id, WABA, one.opaque) for one in arrivals],
+            )
 
     def settle_everything(self) -> None:
         """Every acceptance has had its status webhook by now."""
-        for arrival in self.accepted():
-            self.status_of(arrival)
+        self.status_of(*self.accepted())
 
     def put(self, *commands: SendMessage) -> None:
         """Into their lanes, as the router does."""
