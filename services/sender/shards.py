@@ -7,7 +7,8 @@ the epoch is bumped: after that commit an earlier owner, alive or not, starts no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from aiokafka import ConsumerRebalanceListener
@@ -72,30 +73,41 @@ class Shards(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
         """Start nothing more, let the calls under way end, and forget what another owner will know better."""
-        fault("sender.on_revoke")
-        self.is_assigned = False
-        if self._taking is not None:
-            self._taking.cancel()
-            await asyncio.wait({self._taking})
-            self._taking = None
-        if self._epochs:
-            await self._dispatcher.drain(DRAIN_SECONDS)
-        await self._commit()
-        self._epochs.clear()
-        self._numbers.forget()
-        metrics.SHARDS_OWNED.set(0)
-        log.info("shards.revoked", partitions=len(list(revoked)))
+        with self._failing():
+            fault("sender.on_revoke")
+            self.is_assigned = False
+            if self._taking is not None:
+                self._taking.cancel()
+                await asyncio.wait({self._taking})
+                self._taking = None
+            if self._epochs:
+                await self._dispatcher.drain(DRAIN_SECONDS)
+            await self._commit()
+            self._epochs.clear()
+            self._numbers.forget()
+            metrics.SHARDS_OWNED.set(0)
+            log.info("shards.revoked", partitions=len(list(revoked)))
 
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         """Take over beside the group's own work: Postgres may be away, and the group must not wait for it."""
-        fault("sender.on_assign")
-        partitions = list(assigned)
-        shards = whole_shards(partitions)
-        if len(shards) * len(SENDER_SOURCES) != len(partitions):
-            log.error("shards.split", partitions=len(partitions), shards=len(shards))
-        self.is_assigned = True
-        self._taking = asyncio.create_task(self._take_over(shards))
-        self._taking.add_done_callback(self._taken)
+        with self._failing():
+            fault("sender.on_assign")
+            partitions = list(assigned)
+            shards = whole_shards(partitions)
+            if len(shards) * len(SENDER_SOURCES) != len(partitions):
+                log.error("shards.split", partitions=len(partitions), shards=len(shards))
+            self.is_assigned = True
+            self._taking = asyncio.create_task(self._take_over(shards))
+            self._taking.add_done_callback(self._taken)
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """aiokafka logs what a listener raises and goes on, with shards half given back or never taken: here it ends us."""
+        try:
+            yield
+        except Exception as problem:
+            self._failed(problem)
+            raise
 
     async def _take_over(self, shards: Sequence[int]) -> None:
         if shards:
@@ -120,7 +132,11 @@ class Shards(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     def _taken(self, task: asyncio.Task[None]) -> None:
         problem = None if task.cancelled() else task.exception()
-        if problem is not None and not self._fail.done():
+        if problem is not None:
+            self._failed(problem)
+
+    def _failed(self, problem: BaseException) -> None:
+        if not self._fail.done():
             self._fail.set_exception(problem)
 
 

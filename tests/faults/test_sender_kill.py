@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import signal
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import pairwise
 
 import pytest
 
 from services.common.domain.records import SendMessage
 from services.sandbox.providers import Kafka
 from services.sandbox.simulator.policy import worst_second
+from services.sandbox.simulator.rules import Delay
 from tests.support.processes import ServiceProcess
-from tests.support.sending import NUMBER, Scene, scene, text
+from tests.support.sending import NUMBER, Scene, scene
+from tests.support.sent_once import QUICK, acceptances, assert_each_once_and_told, people, wait_until_ended
 from tests.support.waiting import wait_for
 
 CYCLES = 3
 COMMANDS = 8
-QUICK = {
-    "PARLEY_SENDER_TRANSACTIONAL_HORIZON_SECONDS": "4",
-    "PARLEY_SENDER_BULK_HORIZON_SECONDS": "4",
-    "PARLEY_SENDER_SETTLE_SECONDS": "0.1",
-}
-ENDED = {"accepted", "unresolved"}
 POINTS = (
     "sender.on_assign",
     "sender.after_intake_before_commit",
@@ -36,6 +34,8 @@ POINTS = (
     "sender.after_outcome_commit",
     "sender.after_emit_before_commit",
 )
+ON_REVOKE = "sender.on_revoke:2"
+"""The first pass is before a process ever had a shard."""
 NEVER_WRITTEN = ("sender.on_assign", "sender.after_intake_before_commit", "sender.after_gate", "sender.before_started")
 
 
@@ -45,44 +45,6 @@ def stage(cluster: Kafka, postgres: str) -> Iterator[Scene]:
     with scene(cluster, postgres, pair_limit="false") as made:
         made.register(limit=80)
         yield made
-
-
-def people(stage: Scene, count: int, prefix: str) -> list[SendMessage]:
-    """A command for each of so many people who wrote lately."""
-    found = [f"49170{prefix}{number:05d}" for number in range(count)]
-    for person in found:
-        stage.open_window(person)
-    return [text(to=f"+{person}") for person in found]
-
-
-def acceptances(stage: Scene) -> Counter[str]:
-    """How often Meta took each command."""
-    command_of = dict(stage.sql("SELECT attempt_id, command_id FROM sender.send_attempts"))
-    return Counter(command_of[arrival.opaque] for arrival in stage.accepted())
-
-
-def wait_until_ended(stage: Scene, commands: Sequence[SendMessage], seconds: float) -> None:
-    """Return when the ledger has ended all of them; status webhooks arrive meanwhile."""
-
-    def have_ended() -> bool:
-        stage.settle_everything()
-        states = stage.states()
-        return all(states.get(command.command_id) in ENDED for command in commands)
-
-    wait_for(have_ended, seconds, "every command to end")
-
-
-def assert_each_once_and_told(stage: Scene, commands: Sequence[SendMessage]) -> None:
-    taken, states = acceptances(stage), stage.states()
-    assert set(states) == {command.command_id for command in commands}
-    assert all(count == 1 for count in taken.values()), "a command was accepted twice"
-    assert {one for one, state in states.items() if state == "accepted"} == set(taken)
-    wait_for(lambda: stage.sql("SELECT count(*) FROM sender.outbox") == [(0,)], 20.0, "the outbox to be told")
-    told: dict[str, set[str]] = {}
-    for outcome in stage.outcomes():
-        told.setdefault(outcome.command_id, set()).add(outcome.kind)
-    assert all(states[one] in kinds for one, kinds in told.items())
-    assert set(told) == set(states)
 
 
 @pytest.mark.timeout(240)
@@ -106,6 +68,99 @@ def test_a_sender_killed_at_any_moment_loses_nothing_and_sends_nothing_twice(sta
         assert set(stage.states().values()) == {"accepted"}
 
 
+@pytest.mark.timeout(240)
+def test_a_sender_killed_in_the_middle_of_a_write_never_writes_that_message_again(stage: Scene) -> None:
+    commands: list[SendMessage] = []
+    with stage.sender(**QUICK) as sender:
+        sender.kill()
+        for cycle in range(CYCLES):
+            before = stage.sql("SELECT count(*) FROM sender.send_attempts")[0][0]
+            batch = people(stage, COMMANDS, f"{cycle}")
+            commands += batch
+            stage.put(*batch)
+            assert sender.start(PARLEY_FAULT=f"sender.mid_write:{cycle + 1}:kill").wait_exit(40.0) == -signal.SIGKILL
+            started = stage.sql("SELECT count(*) FROM sender.send_attempts")[0][0] - before
+            sender.start()
+            wait_until_ended(stage, commands, 40.0)
+            states = stage.states()
+            cut = [one.command_id for one in batch if states[one.command_id] == "unresolved"]
+            assert stage.sql("SELECT max(attempt_no) FROM sender.send_attempts WHERE command_id = ANY(%s)", cut) == [(1,)]
+            assert len(cut) == started - cycle > 0, "what was cut short is held, what was written before it was accepted"
+            assert not set(cut) & set(acceptances(stage)), "half a message was accepted"
+            sender.kill()
+        sender.start()
+        assert_each_once_and_told(stage, commands)
+
+
+def test_half_of_the_request_is_on_the_wire_in_the_middle_of_the_write(stage: Scene) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as meta:
+        meta.settimeout(30.0)
+        url = f"http://127.0.0.1:{meta.getsockname()[1]}"
+        with stage.sender(**QUICK, PARLEY_GRAPH_URL=url, PARLEY_FAULT="sender.mid_write:1:kill") as sender:
+            stage.put(*people(stage, 1, "7"))
+            connection, _ = meta.accept()
+            with connection:
+                connection.settimeout(30.0)
+                arrived = b"".join(iter(lambda: connection.recv(65536), b""))
+            assert sender.wait_exit() == -signal.SIGKILL
+    head, _, body = arrived.partition(b"\r\n\r\n")
+    [length] = [int(line.split(b":")[1]) for line in head.splitlines() if line.lower().startswith(b"content-length:")]
+    assert b"chunked" not in head.lower()
+    assert len(body) == length // 2 > 0
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(("action", "code"), [("kill", -signal.SIGKILL), ("raise", 70)])
+def test_a_sender_that_dies_when_it_gives_its_shards_back_loses_and_doubles_nothing(stage: Scene, action: str, code: int) -> None:
+    """Each is joined by the next one, and dies of it with calls under way: the shards move with every death."""
+    stage.register(limit=10, throughput=1000)
+    stage.misbehave(Delay(seconds=1.0), seconds=600.0)
+    commands: list[SendMessage] = []
+    with ExitStack() as alive:
+        senders = [alive.enter_context(stage.sender(**QUICK, PARLEY_INSTANCE=f"{life}")) for life in range(CYCLES + 1)]
+        for sender in senders:
+            sender.kill()
+        senders[0].start(PARLEY_FAULT=f"{ON_REVOKE}:{action}").wait_ready()
+        for cycle, (owner, joiner) in enumerate(pairwise(senders)):
+            before = len(stage.arrivals())
+            batch = people(stage, 10 * COMMANDS, f"{cycle}")
+            commands += batch
+            stage.put(*batch)
+            wait_for_more_than(stage, before)
+            joiner.start(**({} if joiner is senders[-1] else {"PARLEY_FAULT": f"{ON_REVOKE}:{action}"}))
+            assert owner.wait_exit(40.0) == code
+            assert len(acceptances(stage)) < len(commands), "nothing was left to lose"
+            wait_until_ended(stage, commands, 60.0)
+            joiner.wait_ready()
+        assert_each_once_and_told(stage, commands)
+    assert list(stage.states().values()).count("unresolved") <= 2 * CYCLES, "two stand between row and write"
+
+
+@pytest.mark.timeout(240)
+def test_a_sender_that_stands_still_when_it_gives_its_shards_back_goes_on_without_sending_again(stage: Scene) -> None:
+    stage.register(limit=10, throughput=1000)
+    stage.misbehave(Delay(seconds=1.0), seconds=600.0)
+    commands: list[SendMessage] = []
+    for cycle in range(CYCLES):
+        names = {name: {**QUICK, "PARLEY_INSTANCE": f"{name}{cycle}"} for name in ("owner", "joiner")}
+        batch = people(stage, 10 * COMMANDS, f"{cycle}")
+        commands += batch
+        with stage.sender(**names["owner"], PARLEY_FAULT=f"{ON_REVOKE}:stop") as owner:
+            owner.wait_ready()
+            before = len(stage.arrivals())
+            stage.put(*batch)
+            wait_for_more_than(stage, before)
+            with stage.sender(**names["joiner"]) as joiner:
+                joiner.wait_ready(60.0)
+                assert len(acceptances(stage)) < len(commands), "nothing was left to double"
+                assert owners(stage) == {names["joiner"]["PARLEY_INSTANCE"]}
+                owner.signal(signal.SIGCONT)
+                wait_until_ended(stage, commands, 60.0)
+                wait_for(lambda: len(owners(stage)) == 2, 30.0, "both to share the shards")
+                assert_each_once_and_told(stage, commands)
+    assert list(stage.states().values()).count("unresolved") <= 2 * CYCLES, "two stand between row and write"
+
+
 @pytest.mark.timeout(180)
 def test_the_limit_holds_in_every_sliding_second_while_the_owner_is_killed(stage: Scene) -> None:
     limit, count = 20, 150
@@ -125,6 +180,16 @@ def test_the_limit_holds_in_every_sliding_second_while_the_owner_is_killed(stage
     stamps = [arrival.read_monotonic for arrival in stage.arrivals()]
     assert worst_second(stamps) <= limit
     assert len(stamps) >= count - limit
+
+
+def wait_for_more_than(stage: Scene, before: int) -> None:
+    """Return when another message has reached Meta."""
+    wait_for(lambda: len(stage.arrivals()) > before, 30.0, "the first to arrive")
+
+
+def owners(stage: Scene) -> set[str]:
+    """Who sends for at least one shard."""
+    return {row[0] for row in stage.sql("SELECT instance FROM sender.shards")}
 
 
 def _owner(stage: Scene, one: ServiceProcess, two: ServiceProcess) -> tuple[ServiceProcess, ServiceProcess]:

@@ -94,6 +94,11 @@ def fault(point: str) -> None:
         _pass(_armed)
 
 
+def is_armed(point: str) -> bool:
+    """Will this point still fire? For what has a middle only when it is done in two steps."""
+    return _armed is not None and _armed.point == point and _armed.passes < _armed.nth
+
+
 def _pass(armed: Fault) -> None:
     armed.passes += 1
     if armed.passes != armed.nth:

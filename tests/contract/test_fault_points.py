@@ -1,0 +1,44 @@
+"""Is every declared fault point passed somewhere in the code, and shot at by some test?"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from services.common.platform.faults import POINTS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def texts(node: ast.AST) -> set[str]:
+    """Every literal text below a node."""
+    return {one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+
+
+def passed(source: str) -> set[str]:
+    """The points a module passes: arguments of `fault(...)`, or given to a part as its `before_ack`."""
+    found: set[str] = set()
+    for call in ast.walk(ast.parse(source)):
+        if isinstance(call, ast.Call):
+            if isinstance(call.func, ast.Name) and call.func.id == "fault":
+                found |= texts(call)
+            found |= {text for keyword in call.keywords if keyword.arg == "before_ack" for text in texts(keyword.value)}
+    return found
+
+
+def test_every_declared_point_is_passed_by_its_service_and_no_other_is() -> None:
+    found = {
+        (path.relative_to(ROOT / "services").parts[0], point)
+        for path in (ROOT / "services").rglob("*.py")
+        for point in passed(path.read_text("utf-8"))
+    }
+    assert found == {(point.partition(".")[0], point) for point in POINTS}
+
+
+@pytest.mark.parametrize("point", sorted(POINTS))
+def test_every_declared_point_is_shot_at_by_a_test(point: str) -> None:
+    sources = [path.read_text("utf-8") for tier in ("faults", "integration") for path in (ROOT / "tests" / tier).rglob("*.py")]
+    shots = {text.partition(":")[0] for source in sources for text in texts(ast.parse(source))}
+    assert point in shots
