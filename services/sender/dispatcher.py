@@ -22,6 +22,7 @@ from services.sender import outcomes, request
 from services.sender.catch_up import CatchUp
 from services.sender.commands import LANES
 from services.sender.graph_client import GraphClient
+from services.sender.headway import Headway, Turn
 from services.sender.numbers import Number, Numbers
 from services.sender.outcomes import Attempt
 from services.sender.recorder import Recorder, finding_of
@@ -71,6 +72,7 @@ class Dispatcher:
         self._told, self._abandon, self._fail = told, abandon, fail
         self._loops: dict[str, asyncio.Task[None]] = {}
         self._calls: set[asyncio.Task[None]] = set()
+        self._headway = Headway()
         self._draining = asyncio.Event()
 
     def serve(self, number: Number) -> None:
@@ -106,6 +108,9 @@ class Dispatcher:
     async def _dispatch(self, number: Number) -> None:
         try:
             while not self._draining.is_set():
+                if self._headway.room <= 0:
+                    await self._headway.wait()
+                    continue
                 number.wake.clear()
                 pause = await self._round(number)
                 if pause > 0.0 and not self._draining.is_set():
@@ -123,7 +128,9 @@ class Dispatcher:
             ready = number.pacer.ready_in()
             if ready > LEAD_SECONDS:
                 return ready - LEAD_SECONDS
-        limit = min(room, _BATCH_ROWS, number.pacer.batch(_BATCH_SECONDS)) if held == 0.0 else _BATCH_ROWS
+        limit = _BATCH_ROWS
+        if held == 0.0:
+            limit = min(limit, room, self._headway.room, number.pacer.batch(_BATCH_SECONDS))
         picked = await self._start(number, limit=limit, sending=held == 0.0)
         if picked is None:
             return _IDLE_SECONDS
@@ -177,7 +184,7 @@ class Dispatcher:
             fault("sender.after_started")
         for call in calls:
             number.inflight += 1
-            self._calls.add(self._watched(self._call(number, call, begun)))
+            self._calls.add(self._watched(self._call(number, call, begun, Turn(number.pacer, self._headway))))
         return picked
 
     def _judge(self, number: Number, candidates: Sequence[Candidate], calls: list[_Call]) -> Batch:
@@ -202,7 +209,7 @@ class Dispatcher:
                 calls.append(_prepared(candidate, content, recipient))
         return Batch(start=[call.attempt for call in calls], refuse=refuse, park=park)
 
-    async def _call(self, number: Number, call: _Call, begun: float) -> None:
+    async def _call(self, number: Number, call: _Call, begun: float, turn: Turn) -> None:
         """One attempt from its STARTED row to its recorded outcome."""
         attempt = call.attempt
         try:
@@ -211,9 +218,10 @@ class Dispatcher:
                 token=self._numbers.token(number.phone_number_id) or "",
                 body=call.body,
                 attempt_no=attempt.attempt_no,
-                pacer=number.pacer,
+                pacer=turn,
                 started=begun,
             )
+            turn.close()
             if written_at is not None:
                 waited = now_ms() / 1000 - (time.monotonic() - written_at) - call.appended_at / 1000
                 metrics.SEND_LATENCY_SECONDS.observe(max(0.0, waited))
@@ -228,6 +236,7 @@ class Dispatcher:
             if result.proof in (Proof.RETRY, Proof.NOT_SENT):
                 number.waiting += 1
         finally:
+            turn.close()
             number.inflight -= 1
             if number.waiting > 0:
                 number.wake.set()

@@ -22,7 +22,7 @@ from services.common.platform import logging, metrics
 from services.common.platform.faults import fault, is_armed
 from services.common.platform.lifecycle import EXIT_FATAL, exit_now
 from services.sender import response
-from services.sender.pacer import Pacer
+from services.sender.headway import Turn
 from services.sender.response import Result
 
 log = logging.get(__name__)
@@ -43,7 +43,7 @@ class _NotWritten(Exception):  # noqa: N818 - what happened
 class _Write:
     """The permission to write one attempt, and whether it was used. Only a committed STARTED row leads to one."""
 
-    pacer: Pacer
+    pacer: Turn
     started: float
     timeout: asyncio.Timeout
     answer_seconds: float
@@ -137,7 +137,7 @@ class GraphClient:
         self._answer_seconds = answer_seconds
 
     async def post(
-        self, phone_number_id: str, *, token: str, body: bytes, attempt_no: int, pacer: Pacer, started: float
+        self, phone_number_id: str, *, token: str, body: bytes, attempt_no: int, pacer: Turn, started: float
     ) -> tuple[Result, float | None]:
         """Send one attempt; what the exchange proved, and the monotonic instant of the write, if there was one.
 
