@@ -23,11 +23,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import faust
@@ -218,6 +216,9 @@ class _App(faust.App):
         self.sensors.remove(self.monitor)  # statistics of each record that nobody reads; ours are in `metrics`
         return dependencies
 
+    def _create_directories(self) -> None:
+        """None: they are for tables and the web, which we do not have."""
+
     def _new_transport(self) -> _Transport:
         return _Transport(self.conf.broker_consumer, self)
 
@@ -284,7 +285,6 @@ class Stream(Generic[Prepared]):
             web_enabled=False,
             key_serializer="raw",
             value_serializer="raw",
-            datadir=Path(tempfile.gettempdir()) / f"parley-faust-{self.group}-{instance}",
             cython_optimizations=False,
         )
 
