@@ -29,8 +29,9 @@ def people(stage: Scene, count: int, prefix: str) -> list[SendMessage]:
 
 def acceptances(stage: Scene) -> Counter[str]:
     """How often Meta took each command."""
+    arrivals = stage.accepted()  # first: the row of what has arrived is there already
     command_of = dict(stage.sql("SELECT attempt_id, command_id FROM sender.send_attempts"))
-    return Counter(command_of[arrival.opaque] for arrival in stage.accepted())
+    return Counter(command_of[arrival.opaque] for arrival in arrivals)
 
 
 def wait_until_ended(stage: Scene, commands: Sequence[SendMessage], seconds: float) -> None:
