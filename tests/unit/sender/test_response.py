@@ -49,7 +49,7 @@ def test_an_answer_without_an_error_of_graph_proves_nothing(status: int, body: b
     assert classify(status, body, attempt_no=1).proof is Proof.UNKNOWN
 
 
-@pytest.mark.parametrize(("scope", "code"), [(scope, code) for scope, codes in WAITS.items() for code in codes])
+@pytest.mark.parametrize(("scope", "code"), [(scope, code) for scope, codes in WAITS.items() for code in sorted(codes)])
 def test_a_refusal_for_now_is_tried_again_in_its_scope_whatever_the_status(scope: Scope, code: int) -> None:
     for status in (400, 401, 403, 429, 500, 503):
         result = classify(status, error(code), attempt_no=1)
@@ -57,14 +57,14 @@ def test_a_refusal_for_now_is_tried_again_in_its_scope_whatever_the_status(scope
         assert result.wait_seconds > 0
 
 
-@pytest.mark.parametrize("code", FINAL)
+@pytest.mark.parametrize("code", sorted(FINAL))
 def test_a_refusal_for_ever_is_a_rejection_whatever_the_status(code: int) -> None:
     for status in (400, 403, 404, 500):
         result = classify(status, error(code), attempt_no=1)
         assert (result.proof, result.error_code) == (Proof.REJECTED, code)
 
 
-@pytest.mark.parametrize("code", [*UNDECIDED, 999_999, -1, 131_999])
+@pytest.mark.parametrize("code", [*sorted(UNDECIDED), 999_999, -1, 131_999])
 def test_a_code_that_proves_nothing_is_unknown(code: int) -> None:
     assert classify(500, error(code), attempt_no=1).proof is Proof.UNKNOWN
     assert classify(400, error(code), attempt_no=1).proof is Proof.UNKNOWN
