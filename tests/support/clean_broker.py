@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError
 from aiokafka.protocol.admin import DeleteGroupsRequest
 from aiokafka.protocol.group import LeaveGroupRequest
 
@@ -59,7 +60,11 @@ async def _all_led(admin: AIOKafkaAdminClient, expected: int) -> bool:
 
 
 async def _no_groups(admin: AIOKafkaAdminClient) -> bool:
-    for group in sorted(name for name, *_ in await admin.list_consumer_groups()):
+    try:
+        groups = sorted(name for name, *_ in await admin.list_consumer_groups())
+    except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError):  # a broker that has just been started again
+        return False
+    for group in groups:
         coordinator = await admin.find_coordinator(group)
         for answer in await admin.describe_consumer_groups([group], group_coordinator_id=coordinator):
             for member_id in [member[0] for described in answer.groups for member in described[5]]:
