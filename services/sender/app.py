@@ -26,12 +26,11 @@ from services.common.domain.topics import (
 )
 from services.common.platform import logging, postgres
 from services.common.platform.avro import Codec
-from services.common.platform.kafka import FETCH_BYTES, SESSION_SECONDS, Producer, wait_for_topics, watch_membership
+from services.common.platform.kafka import FETCH_BYTES, SESSION_SECONDS, Producer, bounded, wait_for_topics, watch_membership
 from services.common.platform.lifecycle import EXIT_FATAL, exit_now, sleep_unless
 from services.common.platform.ops import Ops
 from services.common.platform.tokens import TokenBox
 from services.sender.catch_up import CatchUp
-from services.sender.closing import bounded
 from services.sender.config import SenderSettings
 from services.sender.dispatcher import Dispatcher
 from services.sender.graph_client import GraphClient, session_options
@@ -81,7 +80,7 @@ class SenderApp:
                 log.critical("sender.fatal", error=type(problem).__name__, exc_info=problem)
                 exit_now(EXIT_FATAL)
             await pool.close(timeout=_STOP_CLIENT_SECONDS)
-            await bounded(producer.stop(seconds=_STOP_CLIENT_SECONDS), 2 * _STOP_CLIENT_SECONDS)
+            await producer.stop(seconds=_STOP_CLIENT_SECONDS)
         await ops.stop()
 
     async def _send(

@@ -16,8 +16,8 @@ from aiokafka.errors import KafkaError
 
 from services.common.domain.topics import CONSENT_RECORDS, INBOUND_MESSAGES
 from services.common.platform import logging, postgres
+from services.common.platform.kafka import bounded
 from services.common.platform.lifecycle import sleep_unless
-from services.sender.closing import bounded
 from services.sender.store import Store, now_ms
 
 log = logging.get(__name__)

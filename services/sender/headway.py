@@ -40,11 +40,11 @@ class Headway:
         """How many may be started now."""
         return int(self._size) - self._ahead
 
-    async def wait(self) -> None:
-        """Return when there may be room, in the order of asking."""
+    def wait(self) -> asyncio.Future[None]:
+        """Done when there may be room, in the order of asking."""
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
-        await turn
+        return turn
 
     def start(self) -> None:
         """One more is ahead."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
@@ -171,11 +171,26 @@ class Producer:
 
     async def stop(self, *, seconds: float = 3.0) -> None:
         """Flush what can be flushed within the time; never hangs."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._producer.stop()
-        except TimeoutError:
-            log.warning("kafka.producer_abandoned")
+        await bounded(self._producer.stop(), seconds)
+
+
+async def bounded(closing: Coroutine[Any, Any, None], seconds: float) -> None:
+    """Wait as long as that for a client's last work. What is left of it then, or fails with its server, is given up and logged.
+
+    It runs in a task of its own: with Kafka away aiokafka's `stop` may end in the cancellation of one of its own parts, and
+    here that would look like a cancellation of ours.
+    """
+    task = asyncio.create_task(closing)
+    done, _ = await asyncio.wait({task}, timeout=seconds)
+    if not done:
+        task.cancel()
+        log.warning("kafka.client_abandoned", error="TimeoutError")
+    elif task.cancelled():
+        log.warning("kafka.client_abandoned", error="CancelledError")
+    elif (problem := task.exception()) is not None:
+        if not isinstance(problem, KafkaError | OSError):
+            raise problem
+        log.warning("kafka.client_abandoned", error=type(problem).__name__)
 
 
 async def wait_for_topics(bootstrap_servers: str, topics: Iterable[str], stopping: asyncio.Event) -> dict[str, int]:

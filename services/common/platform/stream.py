@@ -298,6 +298,7 @@ class Stream(Generic[Prepared]):
                     prepared = await self._prepare(records)
                     await self._committed()
                     self._committing = asyncio.create_task(self._process(batch, records, prepared))
+                    self._committing.add_done_callback(self._processed)
             except StopAsyncIteration as end:  # how Faust ends a channel when the app stops, after all that was taken is done
                 if not self._app.should_stop:
                     self._die(end)
@@ -334,15 +335,16 @@ class Stream(Generic[Prepared]):
             await self._committing
 
     async def _process(self, batch: Sequence[Any], records: Sequence[LogRecord], prepared: Prepared) -> None:
-        try:
-            await self._commit(prepared)
-            fault(self._before_ack)
-            for message in batch:
-                message.ack(self._app.consumer)
-        except Exception as problem:  # noqa: BLE001 - as above; a task's exception would wait until somebody asks
-            self._die(problem)
+        await self._commit(prepared)
+        fault(self._before_ack)
+        for message in batch:
+            self._app.consumer.ack(message)
         self._app.inflight.release(len(record.value or b"") for record in records)
         self._count(records)
+
+    def _processed(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            self._die(problem)
 
     def _count(self, records: Sequence[LogRecord]) -> None:
         self._progress_at = time.monotonic()
