@@ -147,18 +147,21 @@ def _check(cls: type[Record]) -> Callable[[Any], None]:
     instant_names = [field.name for field in fields if field.name.endswith("_at")]
     id_names = _IDS[cls]
     texts, ids = attrgetter(*text_names), attrgetter(*id_names, id_names[0])
+    short = ID_BYTES // 4
 
     def check(event: Any) -> None:
         for name in instant_names:
             at = getattr(event, name)
             if at is not None and not 0 <= at <= LAST_INSTANT:
                 raise Unprocessable(Reason.VALUE_RANGE, pointer=f"/{name}")
-        for index, text in enumerate(texts(event)):
-            if text is not None and "\0" in text:
-                raise Unprocessable(Reason.TEXT_NUL, pointer=f"/{text_names[index]}")
-        for index, text in enumerate(ids(event)):
-            if text is not None and len(text) > ID_BYTES // 4 and len(text.encode()) > ID_BYTES:
-                raise Unprocessable(Reason.VALUE_RANGE, pointer=f"/{id_names[index]}", detail="identifier too long")
+        # First all at once, for nearly every event is in order.
+        if "\0" in "".join(filter(None, texts(event))):
+            name = next(name for name in text_names if "\0" in (getattr(event, name) or ""))
+            raise Unprocessable(Reason.TEXT_NUL, pointer=f"/{name}")
+        if max(map(len, filter(None, ids(event))), default=0) > short:
+            for name in id_names:
+                if len((getattr(event, name) or "").encode()) > ID_BYTES:
+                    raise Unprocessable(Reason.VALUE_RANGE, pointer=f"/{name}", detail="identifier too long")
 
     return check
 

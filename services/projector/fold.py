@@ -84,15 +84,12 @@ def fold(events: Iterable[Event]) -> Rows:
     folded: dict[str, dict[Row, Any]] = {table.name: {} for table in TABLES}
     for event in events:
         for table, rows_of in _RULES[type(event)]:
+            rows, width, merge = folded[table.name], table.key, table.merge
             for row in rows_of(event):
-                _add(folded[table.name], table, row)
+                key = row[:width]
+                known = rows.get(key)
+                rows[key] = row if known is None else merge(known, row)
     return {table.name: _sorted(table, folded[table.name]) for table in TABLES if folded[table.name]}
-
-
-def _add(rows: dict[Row, Any], table: Table, row: Any) -> None:
-    key = row[: table.key]
-    known = rows.get(key)
-    rows[key] = row if known is None else table.merge(known, row)
 
 
 def _sorted(table: Table, rows: Mapping[Row, Any]) -> list[Row]:

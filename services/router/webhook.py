@@ -293,10 +293,11 @@ def _timestamp(element: Mapping[str, Any], place: _Place, pointer: str) -> int:
 
 def _person(element: Mapping[str, Any], number: str, user: str, pointer: str) -> tuple[str | None, str | None]:
     """wa_id and BSUID of an element; a BSUID has been seen where the number stands."""
-    wa_id, bsuid = _optional(element, number), _optional(element, user)
-    for name in (number, user):
-        if element.get(name) is not None and not isinstance(element[name], str):
+    found = element.get(number), element.get(user)
+    for name, value in zip((number, user), found, strict=True):
+        if value is not None and not isinstance(value, str):
             raise Unprocessable(Reason.ID_TYPE, pointer=f"{pointer}/{name}")
+    wa_id, bsuid = _clean(found[0]), _clean(found[1])
     if wa_id and _BSUID.fullmatch(wa_id):
         return None, bsuid or wa_id
     return wa_id, bsuid

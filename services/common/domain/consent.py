@@ -83,6 +83,8 @@ def keyword(text: str) -> Literal["stop", "start"] | None:
 
 def _normalised(text: str) -> str:
     """Composed, case-folded, single spaces, and no punctuation, spaces or invisible characters around it."""
+    if text.isascii():  # is composed already
+        return " ".join(text.lower().strip(_ASCII_AROUND).split())
     composed = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     first, last = 0, len(composed)
     while first < last and _is_around(composed[first]):
@@ -94,6 +96,9 @@ def _normalised(text: str) -> str:
 
 def _is_around(character: str) -> bool:
     return unicodedata.category(character)[0] in "PZC"
+
+
+_ASCII_AROUND = "".join(filter(_is_around, map(chr, range(128))))
 
 
 def _last(known: int | None, reported: int | None) -> int | None:

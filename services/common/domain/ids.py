@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NewType
-from uuid import UUID, uuid5
+from hashlib import sha1
+from typing import Final, NewType
+from uuid import UUID
 
 WabaId = NewType("WabaId", str)
 PhoneNumberId = NewType("PhoneNumberId", str)
@@ -21,21 +22,29 @@ EventId = NewType("EventId", str)
 
 NAMESPACE = UUID("6f1c8b0e-4a55-5d0f-9d0e-5b8f3f3a7c11")
 """Namespace of every uuid5 of Parley. Changing it changes every id: never."""
+_PREFIX: Final = NAMESPACE.bytes
+_VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
+def named(name: str) -> str:
+    """`str(uuid5(NAMESPACE, name))` at a quarter of the cost: every event has one."""
+    h = sha1(_PREFIX + name.encode(), usedforsecurity=False).hexdigest()
+    return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:32]}"
 
 
 def event_id_of_element(topic: str, partition: int, offset: int, pointer: str) -> EventId:
     """The same element of the same raw record gets the same id on every redelivery by Kafka."""
-    return EventId(str(uuid5(NAMESPACE, f"{topic}/{partition}/{offset}#{pointer}")))
+    return EventId(named(f"{topic}/{partition}/{offset}#{pointer}"))
 
 
 def attempt_id(command_id: str, attempt_no: int) -> AttemptId:
     """What `biz_opaque_callback_data` carries: known before the send, echoed in every status webhook."""
-    return AttemptId(str(uuid5(NAMESPACE, f"{command_id}/{attempt_no}")))
+    return AttemptId(named(f"{command_id}/{attempt_no}"))
 
 
 def outcome_event_id(command_id: str, attempt_no: int, kind: str) -> EventId:
     """Re-emitting an outcome after a crash gives the same id, so consumers see one event."""
-    return EventId(str(uuid5(NAMESPACE, f"{command_id}/{attempt_no}/{kind}")))
+    return EventId(named(f"{command_id}/{attempt_no}/{kind}"))
 
 
 def contact_key(*, bsuid: str | None, wa_id: str | None) -> ContactKey | None:

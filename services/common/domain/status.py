@@ -7,9 +7,8 @@ without `delivered`). Payment and call statuses are about something else and mus
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 
 class DeliveryStatus(StrEnum):
@@ -23,8 +22,7 @@ class DeliveryStatus(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(NamedTuple):
     """When each status was first true, by Meta's timestamp. Empty: accepted by Graph, or not even known of
     yet."""
 
@@ -56,7 +54,7 @@ def report(status: DeliveryStatus, *, at: int, code: int | None = None) -> Deliv
 
 def merge(known: Delivery, reported: Delivery) -> Delivery:
     """The first instant of every status either knows; a replay or a late report regresses nothing."""
-    failure = min(known, reported, key=_failure_order)
+    failure = known if reported.failed_at is None else min(known, reported, key=_failure_order)
     return Delivery(
         sent_at=_first(known.sent_at, reported.sent_at),
         delivered_at=_first(known.delivered_at, reported.delivered_at),

@@ -45,11 +45,7 @@ def cloud_event(
 
 def header(record: LogRecord, name: str) -> bytes | None:
     """The last value of a header, as later ones win in Kafka's own clients."""
-    found = None
-    for key, value in record.headers:
-        if key == name:
-            found = value
-    return found
+    return dict(record.headers).get(name)
 
 
 def dead_letter_headers(record: LogRecord, problem: Unprocessable, *, group: str) -> list[tuple[str, bytes]]:

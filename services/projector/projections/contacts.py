@@ -101,7 +101,7 @@ _SEPARATORS: Final = str.maketrans("", "", "+ -./()\u00a0\u2010\u2011")
 
 
 def _aliases(contact: str, at: int, *names: str | None) -> tuple[AliasRow, ...]:
-    return tuple(AliasRow(name, contact, at) for name in dict.fromkeys((contact, *names)) if name)
+    return tuple([AliasRow(name, contact, at) for name in dict.fromkeys((contact, *names)) if name])
 
 
 def merge_contacts(known: ContactRow, reported: ContactRow) -> ContactRow:
@@ -118,7 +118,7 @@ def merge_contacts(known: ContactRow, reported: ContactRow) -> ContactRow:
 
 def merge_aliases(known: AliasRow, reported: AliasRow) -> AliasRow:
     """The earliest sight."""
-    return AliasRow(known.alias, known.contact, min(known.first_seen_at, reported.first_seen_at))
+    return known if known.first_seen_at <= reported.first_seen_at else reported
 
 
 def _flat(row: ContactRow) -> Row:

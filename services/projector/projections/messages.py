@@ -181,6 +181,8 @@ def _last(known: Pricing | None, reported: Pricing | None) -> Pricing | None:
 
 def _title(delivery: Delivery, *rows: MessageRow) -> str | None:
     """Of the failure that stays; in a tie the smaller."""
+    if delivery.failed_at is None:
+        return None
     failure = (delivery.failed_at, delivery.failed_code)
     titles = [row.error_title for row in rows if (row.delivery.failed_at, row.delivery.failed_code) == failure]
     return min((title for title in titles if title is not None), default=None)

@@ -5,6 +5,8 @@ from functools import reduce
 from itertools import chain, permutations, product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.common.domain.consent import (
     ConsentCategory,
@@ -141,6 +143,14 @@ def test_a_start_word_alone_is_a_start_however_it_is_typed(word: str) -> None:
 )
 def test_conversation_is_not_a_keyword(text: str) -> None:
     assert keyword(text) is None
+
+
+@given(st.sampled_from(sorted({"", "bus", *chain(*STOP_WORDS.values(), *START_WORDS.values())})), st.data())
+def test_plain_text_is_read_like_any_other(word: str, data: st.DataObject) -> None:
+    """An invisible character at the end takes the text off the short way for ASCII, and means nothing."""
+    plain = st.text(st.characters(max_codepoint=127), max_size=3)
+    text = data.draw(plain) + word.replace(" ", data.draw(plain)) + data.draw(plain)
+    assert keyword(text) == keyword(f"{text}\u200b")
 
 
 def test_full_width_letters_are_letters() -> None:
