@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import tempfile
@@ -36,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="fewer records: less precise, under three minutes")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of tables")
     options = parser.parse_args(given)
+    # Of topics just made it tells that they have no leader yet; what fails is raised.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     cores = Cores.here()
     with tempfile.TemporaryDirectory(prefix="parley-bench-") as name:
         folder = Path(name)
