@@ -46,7 +46,7 @@ class Worker:
     async def prepare(self, records: Sequence[LogRecord]) -> Folded:
         """What the records mean and which rows they make; those that mean nothing are dead letters."""
         fault("projector.after_fetch")
-        return folded([self._read(record) async for record in in_turns(records)])
+        return folded([self._read(record) async for few in in_turns(records) for record in few])
 
     async def commit(self, batch: Folded) -> None:
         """Return when the batch is durable; see `Stream`."""

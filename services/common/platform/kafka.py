@@ -56,12 +56,11 @@ class NewRecord(NamedTuple):
     headers: Headers
 
 
-async def in_turns(records: Sequence[LogRecord]) -> AsyncIterator[LogRecord]:
-    """The records, with a turn for the rest of the process after every few: what waits for an answer meanwhile gets on."""
-    for number, record in enumerate(records, start=1):
-        yield record
-        if number % TURN == 0:
-            await asyncio.sleep(0)
+async def in_turns(records: Sequence[LogRecord]) -> AsyncIterator[Sequence[LogRecord]]:
+    """The records, a few at a time, with a turn for the rest of the process in between: what waits for an answer gets on."""
+    for start in range(0, len(records), TURN):
+        yield records[start : start + TURN]
+        await asyncio.sleep(0)
 
 
 def partition_of(key: bytes | None, partitions: int) -> int:

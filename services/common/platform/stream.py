@@ -7,7 +7,7 @@ decode error and never comes back from a long pause. What holds instead, and why
 * one agent, concurrency 1, that takes batches from its channel itself and acknowledges in order after the effect: the committed
   offset never runs ahead. Faust's own iteration goes once around the event loop for each record, and `noack_take` has a timer
   that makes a lone record wait and cuts a backlog into small batches;
-* the next batch is prepared while the one before is being made durable, and waits for it: one effect at a time, in order;
+* the next batches are prepared while one is being made durable, and wait for it: one effect at a time, in order;
 * any exception ends the process at once (`os._exit`), so nothing else can acknowledge; the supervisor starts it again;
 * positions may come from the reader's own store (`Positions`), by overriding `seek_to_committed`: the only hook Faust does not
   overwrite;
@@ -45,6 +45,8 @@ Prepared = TypeVar("Prepared")
 """What a batch comes to, before anything has happened."""
 
 BATCH: Final = 500
+_READY: Final = 1
+"""Prepared batches that may wait for their turn, besides the one being prepared: an effect has its own pauses."""
 _RECORD_OVERHEAD: Final = 1_024
 """What Faust's objects around a record take."""
 STALLED_SECONDS: Final = 120.0
@@ -89,6 +91,21 @@ class _Inflight:
         """After a rebalance: what Faust dropped unprocessed will never be acknowledged."""
         self._bytes = 0
         self._room.set()
+
+
+class _Message:
+    """A record on its way: what Faust's consumer asks of its own `Message` while it is not acknowledged, and the record."""
+
+    __slots__ = ("__weakref__", "acked", "generation_id", "offset", "record", "topic", "tp")
+    refcount = 1  # shown in the log of a stop or rebalance that waits
+
+    def __init__(self, tp: TP, record: LogRecord, generation_id: int) -> None:
+        self.tp, self.record, self.generation_id = tp, record, generation_id
+        self.topic, self.offset = record.topic, record.offset
+        self.acked = False
+
+    def __repr__(self) -> str:
+        return f"{self.topic}/{self.tp.partition}/{self.offset}"
 
 
 class _Thread(driver.AIOKafkaConsumerThread):
@@ -147,7 +164,7 @@ class _Consumer(driver.Consumer):
                 return
             for record in fresh:
                 inflight.take(len(record.value or b""))
-                queue.put_nowait(self._to_message(tp, record))
+                queue.put_nowait(_Message(tp, LogRecord.of(record), generation))
             self._read_offset[tp] = fresh[-1].offset + 1
 
     async def _note_gaps(self, tp: TP, offsets: Sequence[int]) -> None:
@@ -182,21 +199,6 @@ def check_log_range(topic: str, partition: int, offset: int, *, start: int, end:
         raise LogRangeError(f"{topic}/{partition}: records {offset} to {start - 1} were deleted before they were read")
     if offset > end:
         raise LogRangeError(f"{topic}/{partition}: position {offset} is beyond the log's end {end}; was the topic created anew?")
-
-
-def _log_record(message: Any) -> LogRecord:
-    headers = message.headers
-    if isinstance(headers, Mapping):
-        headers = list(headers.items())
-    return LogRecord(
-        message.topic,
-        message.partition,
-        message.offset,
-        round(message.timestamp * 1000),
-        message.key,
-        message.value,
-        headers or (),
-    )
 
 
 class _Transport(driver.Transport):
@@ -252,7 +254,8 @@ class Stream(Generic[Prepared]):
         self._app.inflight = _Inflight(buffer_bytes)
         self._app.next_offsets = {}
         self._progress_at = time.monotonic()
-        self._committing: asyncio.Task[None] | None = None
+        self._ready: asyncio.Queue[tuple[Sequence[_Message], Prepared]] = asyncio.Queue(_READY)
+        self._is_committing = False
         self._joined = False
         self._stopping: asyncio.Event | None = None
         self._define_agent()
@@ -294,11 +297,7 @@ class Stream(Generic[Prepared]):
             try:
                 while True:
                     batch = await self._take(stream.channel.queue)
-                    records = [_log_record(message) for message in batch]
-                    prepared = await self._prepare(records)
-                    await self._committed()
-                    self._committing = asyncio.create_task(self._process(batch, records, prepared))
-                    self._committing.add_done_callback(self._processed)
+                    await self._ready.put((batch, await self._prepare([message.record for message in batch])))
             except StopAsyncIteration as end:  # how Faust ends a channel when the app stops, after all that was taken is done
                 if not self._app.should_stop:
                     self._die(end)
@@ -307,42 +306,43 @@ class Stream(Generic[Prepared]):
 
         self._app.agent(self._app.topic(*self._topics), name=f"{self.group}.read", concurrency=1)(read)
 
-    async def _take(self, queue: Any) -> list[Any]:
+    async def _take(self, queue: Any) -> list[_Message]:
         """The messages that are at hand, at least one: a lone record goes at once, a backlog in full batches.
 
-        Less than a full batch waits until the one before is durable, and grows meanwhile.
+        Less than a full batch waits until those before are durable, and grows meanwhile.
         As in Faust's own iteration, what an earlier assignment brought is left out (it is fetched again by whoever has the
         partition now), and what is taken is tracked: a rebalance and a stop wait until it is acknowledged.
         """
         app = self._app
-        taken: list[Any] = []
+        taken: list[_Message] = []
         while not taken:
             if queue.qsize() < BATCH:
-                await self._committed()
+                await self._ready.join()
             found = [await queue.get()]
             while len(found) < BATCH and not queue.empty():
                 found.append(queue.get_nowait())
             if app.flow_control.is_active():
                 taken = [message for message in found if message.generation_id == app.consumer_generation_id]
         for message in taken:
-            message.tracked = True
             app.consumer.track_message(message)
         return taken
 
-    async def _committed(self) -> None:
-        """Return when the batch before is durable and acknowledged."""
-        if self._committing is not None:
-            await self._committing
+    async def _make_durable(self) -> None:
+        """The one place where effects happen: batch after batch, each acknowledged before the next begins."""
+        while True:
+            batch, prepared = await self._ready.get()
+            self._is_committing = True
+            await self._commit(prepared)
+            fault(self._before_ack)
+            for message in batch:
+                self._app.consumer.ack(message)
+            self._is_committing = False
+            self._app.inflight.release(len(message.record.value or b"") for message in batch)
+            self._count([message.record for message in batch])
+            self._ready.task_done()
 
-    async def _process(self, batch: Sequence[Any], records: Sequence[LogRecord], prepared: Prepared) -> None:
-        await self._commit(prepared)
-        fault(self._before_ack)
-        for message in batch:
-            self._app.consumer.ack(message)
-        self._app.inflight.release(len(record.value or b"") for record in records)
-        self._count(records)
-
-    def _processed(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A task's exception would wait until somebody asks."""
         if not task.cancelled() and (problem := task.exception()) is not None:
             self._die(problem)
 
@@ -370,6 +370,8 @@ class Stream(Generic[Prepared]):
         self._app.finalize()
         self._app.queue = asyncio.get_running_loop().create_future()
         self._stopping = stopping
+        committing = asyncio.create_task(self._make_durable())
+        committing.add_done_callback(self._ended)
         try:
             await self._app.start()
         except (KafkaError, OSError, LogRangeError) as problem:
@@ -384,7 +386,8 @@ class Stream(Generic[Prepared]):
             self._die(self._app.crash_reason or RuntimeError("the stream ended by itself"))
         watchdog.cancel()
         await self._app.stop()
-        await self._committed()
+        await self._ready.join()
+        committing.cancel()
         ended.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await ended
@@ -394,7 +397,7 @@ class Stream(Generic[Prepared]):
             await asyncio.sleep(1.0)
             lag = self._lag()
             metrics.CONSUMER_LAG.labels(self.group).set(lag)
-            if lag == 0 or (self._committing is not None and not self._committing.done()):
+            if lag == 0 or self._is_committing:
                 # A batch in hand is either at work or in a retry that logs by itself.
                 self._progress_at = time.monotonic()
             elif time.monotonic() - self._progress_at > STALLED_SECONDS:
