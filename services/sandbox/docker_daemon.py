@@ -70,8 +70,8 @@ class Container:
         container = (
             _library("testcontainers.core.container").DockerContainer(image).with_envs(**environment).with_command(command)
         )
-        on_this_host = container.get_docker_client().host() in LOCAL
-        container.ports[f"{inner_port}/tcp"] = (LOOPBACK, host_port) if on_this_host else host_port
+        address = published_on(container.get_docker_client())
+        container.ports[f"{inner_port}/tcp"] = (address, host_port) if address else host_port
         self._container = container
         self._inner_port = inner_port
 
@@ -125,6 +125,17 @@ class Container:
 
     def last_lines(self) -> str:
         return str(self._container.get_wrapped_container().logs(tail=40).decode(errors="replace")).strip()
+
+
+def published_on(client: Any) -> str | None:
+    """The one address of the daemon's host that we reach it by, so that nobody else does; None: all, it is another machine.
+
+    In a container that is not the loopback interface but the bridge, whose address is ours or the host's.
+    """
+    if client.get_connection_mode().value == "gateway_ip":
+        pools = client.client.networks.get("bridge").attrs["IPAM"]["Config"]
+        return next((pool["Gateway"] for pool in pools if "Gateway" in pool), None)
+    return LOOPBACK if client.host() in LOCAL else None
 
 
 def _first_line(problem: BaseException) -> str:

@@ -166,7 +166,8 @@ def test_a_keeper_killed_with_9_takes_everything_along_and_is_no_obstacle_to_the
     if sys.platform == "linux":
         wait_for(lambda: _all_gone(before), STOP_SECONDS, "every process of the stack to end")
     assert shell.files.keeper() is None
-    assert shell.parley("listen", "webhooks", "--until-end").returncode == 1
+    # Containers go some seconds later: testcontainers' reaper waits whether anybody comes back.
+    wait_for(lambda: shell.parley("listen", "webhooks", "--until-end").returncode == 1, STOP_SECONDS, "the broker to be gone")
     shell.up()
     assert shell.parley(*SEND).returncode == 0
 
