@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,12 @@ pytest_plugins = ["tests.support.infrastructure"]
 
 HERE = Path(__file__).parent
 TIERS = ("unit", "contract", "integration", "faults")
+
+
+def pytest_configure() -> None:
+    """A run that a shell put into its background ignores Ctrl-C, and what it starts would ignore it too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -49,6 +49,7 @@ class Shards(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._instance, self._told, self._stopping = instance, told, stopping
         self._commit, self._fail = commit, fail
         self._epochs: dict[int, int] = {}
+        self._early: set[tuple[str, int]] = set()
         self._taking: asyncio.Task[None] | None = None
         self.is_assigned = False
 
@@ -64,7 +65,8 @@ class Shards(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     def notify(self, phone_number_id: str, shard: int, count: int) -> None:
         """`count` new commands of the number are in Postgres."""
         epoch = self._epochs.get(shard)
-        if epoch is None:
+        if epoch is None:  # not taken over yet: these rows may be younger than the backlog that was read for it
+            self._early.add((phone_number_id, shard))
             return
         number = self._numbers.serve(phone_number_id, shard=shard, epoch=epoch)
         number.waiting += count
@@ -84,6 +86,7 @@ class Shards(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 await self._dispatcher.drain(DRAIN_SECONDS)
             await self._commit()
             self._epochs.clear()
+            self._early.clear()
             self._numbers.forget()
             metrics.SHARDS_OWNED.set(0)
             log.info("shards.revoked", partitions=len(list(revoked)))
@@ -126,6 +129,9 @@ class Shards(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._dispatcher.resume()
         for (phone_number_id, shard), count in backlog.items():
             self.notify(phone_number_id, shard, count)
+        early, self._early = self._early, set()
+        for phone_number_id, shard in early:
+            self.notify(phone_number_id, shard, 0)
         self._told.set()
         metrics.SHARDS_OWNED.set(len(epochs))
         log.info("shards.taken_over", shards=len(epochs), numbers=len(backlog))
