@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from services.cli import numbers, show, sim
+from services.cli import numbers, routes, show, sim
 from services.cli.listen import listen
 from services.cli.problem import CommandError
 from services.cli.rebuild import rebuild
@@ -25,6 +25,7 @@ app = typer.Typer(
 for command in (demo, up, down, migrate, send, listen, rebuild):
     app.command()(command)
 app.add_typer(numbers.app, name="number")
+app.add_typer(routes.app, name="routes")
 app.add_typer(sim.app, name="sim")
 
 

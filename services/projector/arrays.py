@@ -14,6 +14,8 @@ from services.projector.projections.table import Kind
 
 _HEAD: Final = struct.Struct(">iiIii")
 _NULL: Final = b"\xff\xff\xff\xff"
+_TRUE: Final = b"\x00\x00\x00\x01\x01"
+_FALSE: Final = b"\x00\x00\x00\x01\x00"
 _LENGTH: Final = struct.Struct(">i")
 _INT4: Final = struct.Struct(">ii")
 _INT8: Final = struct.Struct(">iq")
@@ -53,12 +55,17 @@ def _int8s(values: Sequence[int]) -> list[bytes]:
     return [_NULL if value is None else _INT8.pack(8, value) for value in values]
 
 
+def _bools(values: Sequence[bool]) -> list[bytes]:
+    return [_NULL if value is None else _TRUE if value else _FALSE for value in values]
+
+
 _ENCODERS: Final[Mapping[Kind, tuple[int, Callable[[Sequence[Any]], list[bytes]]]]] = {
     Kind.TEXT: (25, _texts),
     Kind.INSTANT: (1184, _instants),
     Kind.INT4: (23, _int4s),
     Kind.INT8: (20, _int8s),
     Kind.BYTES: (17, _bytes),
+    Kind.BOOL: (16, _bools),
 }
 
 

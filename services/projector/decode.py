@@ -14,23 +14,31 @@ from typing import Any, Final
 import orjson
 
 from services.common.domain import topics
-from services.common.domain.consent import ConsentCategory
-from services.common.domain.failure import Unprocessable
-from services.common.domain.reasons import Reason
-from services.common.domain.records import (
+from services.common.domain.consent import ConsentCategory, Decision
+from services.common.domain.events import (
+    AccountChanged,
+    CallChanged,
+    ContactChanged,
+    ErrorReported,
+    FlowChanged,
+    GroupChanged,
+    MessageCopied,
     MessageReceived,
     MessageStatusChanged,
-    Record,
-    RecordConsent,
-    SendMessage,
-    SendOutcome,
+    PhoneNumberChanged,
+    TemplateChanged,
+    ThreadHandedOver,
     UnrecognizedChange,
+    UserActionReported,
+    UserPreferenceChanged,
 )
+from services.common.domain.failure import Unprocessable
+from services.common.domain.reasons import Reason
+from services.common.domain.records import Record, RecordConsent, SendMessage, SendOutcome
 from services.common.platform.avro import Codec
 from services.common.platform.envelope import JSON, dead_letter_origin, header
 from services.common.platform.kafka import LogRecord
 from services.projector.fold import Event
-from services.projector.projections.consents import GRANTED, WITHDRAWN
 from services.projector.projections.contacts import digits
 from services.projector.projections.dead_letters import DeadLetterRow, bounded_pointer, headers_json, without_nul
 
@@ -40,20 +48,36 @@ ID_BYTES: Final = 512
 LAST_INSTANT: Final = 253_402_300_799_999
 """End of the year 9999: what Postgres can hold and every client can read."""
 
-_EXPECTED: Final[dict[str, type[Record]]] = {
-    topics.INBOUND_MESSAGES: MessageReceived,
-    topics.MESSAGE_STATUSES: MessageStatusChanged,
-    topics.ACCOUNT_EVENTS: UnrecognizedChange,
-    topics.CONSENT_RECORDS: RecordConsent,
-    topics.SEND_OUTCOMES: SendOutcome,
+_EXPECTED: Final[dict[str, tuple[type[Record], ...]]] = {
+    topics.INBOUND_MESSAGES: (MessageReceived,),
+    topics.MESSAGE_COPIES: (MessageCopied,),
+    topics.MESSAGE_STATUSES: (MessageStatusChanged,),
+    topics.CONTACT_EVENTS: (CallChanged, ContactChanged, ThreadHandedOver, UserActionReported, UserPreferenceChanged),
+    topics.ACCOUNT_EVENTS: (
+        AccountChanged,
+        ErrorReported,
+        FlowChanged,
+        GroupChanged,
+        PhoneNumberChanged,
+        TemplateChanged,
+        UnrecognizedChange,
+    ),
+    topics.CONSENT_RECORDS: (RecordConsent,),
+    topics.SEND_OUTCOMES: (SendOutcome,),
 }
+_PERSON: Final = ("event_id", "phone_number_id", "contact", "wa_id", "bsuid")
 _IDS: Final[dict[type[Record], tuple[str, ...]]] = {
-    MessageReceived: ("event_id", "phone_number_id", "contact", "wamid", "wa_id", "bsuid"),
-    MessageStatusChanged: ("event_id", "wamid", "status", "type", "contact", "phone_number_id", "wa_id", "bsuid"),
-    UnrecognizedChange: ("event_id",),
+    MessageReceived: (*_PERSON, "wamid", "parent_bsuid"),
+    MessageCopied: (*_PERSON, "wamid", "parent_bsuid", "direction"),
+    MessageStatusChanged: (*_PERSON, "wamid", "status", "type", "parent_bsuid"),
+    CallChanged: (*_PERSON, "parent_bsuid"),
+    ContactChanged: (*_PERSON, "parent_bsuid", "previous_wa_id", "previous_bsuid", "previous_parent_bsuid"),
+    UserPreferenceChanged: (*_PERSON, "parent_bsuid", "value"),
+    ThreadHandedOver: _PERSON,
     RecordConsent: ("consent_id", "phone_number_id", "contact"),
-    SendOutcome: ("event_id", "command_id", "phone_number_id", "contact", "to", "wa_id", "bsuid", "wamid"),
+    SendOutcome: (*_PERSON, "command_id", "to", "wamid"),
 }
+"""What becomes part of a key. Records that are not here have no key but their digest."""
 _BSUID: Final = re.compile(r"[A-Z]{2}\.[\w.-]{1,128}", re.ASCII)
 
 
@@ -62,7 +86,7 @@ class Decoder:
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
-        self._checks = {cls: _check(cls) for cls in _EXPECTED.values()}
+        self._checks = {cls: _check(cls) for classes in _EXPECTED.values() for cls in classes}
 
     def decode(self, record: LogRecord) -> Event:
         """The event in a record of one of the projector's sources."""
@@ -70,14 +94,13 @@ class Decoder:
             return dead_letter(record)
         if record.value is None:
             raise Unprocessable(Reason.TOMBSTONE)
-        cls = _EXPECTED[record.topic]
-        if cls is RecordConsent and (header(record, "content-type") or b"").startswith(JSON):
+        if record.topic == topics.CONSENT_RECORDS and (header(record, "content-type") or b"").startswith(JSON):
             event = self._codec.validated(RecordConsent, _json_object(record.value))
         else:
             event = self._codec.decode(record.value)
-        if isinstance(event, SendMessage) or type(event) is not cls:
+        if isinstance(event, SendMessage) or type(event) not in _EXPECTED[record.topic]:
             raise Unprocessable(Reason.RECORD_TYPE, detail=type(event).__name__)
-        self._checks[cls](event)
+        self._checks[type(event)](event)
         return _consent(event) if isinstance(event, RecordConsent) else event
 
 
@@ -143,9 +166,9 @@ def _json_object(value: bytes) -> dict[str, Any]:
 def _check(cls: type[Record]) -> Callable[[Any], None]:
     """A check of one record type, with its fields looked up once."""
     fields = dataclasses.fields(cls)
-    text_names = [field.name for field in fields if "str" in str(field.type)]
+    text_names = [field.name for field in fields if field.type in ("str", "str | None")]
     instant_names = [field.name for field in fields if field.name.endswith("_at")]
-    id_names = _IDS[cls]
+    id_names = _IDS.get(cls, ("event_id",))
     texts, ids = attrgetter(*text_names), attrgetter(*id_names, id_names[0])
     short = ID_BYTES // 4
 
@@ -174,7 +197,7 @@ def _consent(event: RecordConsent) -> RecordConsent:
         raise Unprocessable(Reason.PHONE_MISSING, pointer="/phone_number_id")
     if event.category not in tuple(ConsentCategory):
         raise Unprocessable(Reason.COMMAND_SCHEMA, pointer="/category")
-    if event.decision not in (GRANTED, WITHDRAWN):
+    if event.decision not in tuple(Decision):
         raise Unprocessable(Reason.COMMAND_SCHEMA, pointer="/decision")
     contact = event.contact if _BSUID.fullmatch(event.contact) else digits(event.contact)
     if not contact:

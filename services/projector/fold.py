@@ -5,13 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from services.common.domain.records import (
+from services.common.domain.events import (
+    AccountChanged,
+    CallChanged,
+    ContactChanged,
+    ErrorReported,
+    FlowChanged,
+    GroupChanged,
+    MessageCopied,
     MessageReceived,
     MessageStatusChanged,
-    RecordConsent,
-    SendOutcome,
+    PhoneNumberChanged,
+    TemplateChanged,
+    ThreadHandedOver,
     UnrecognizedChange,
+    UserActionReported,
+    UserPreferenceChanged,
+    WebhookEvent,
 )
+from services.common.domain.records import RecordConsent, SendOutcome
 from services.projector.projections import (
     account_events,
     consents,
@@ -25,7 +37,7 @@ from services.projector.projections import (
 from services.projector.projections.dead_letters import DeadLetterRow
 from services.projector.projections.table import Row, Table
 
-Event = MessageReceived | MessageStatusChanged | UnrecognizedChange | SendOutcome | RecordConsent | DeadLetterRow
+Event = WebhookEvent | SendOutcome | RecordConsent | DeadLetterRow
 """What a record means. A dead letter, read from a topic or made here, is its own row."""
 
 Rows = Mapping[str, list[Row]]
@@ -34,6 +46,7 @@ Rows = Mapping[str, list[Row]]
 TABLES: Final = (
     contacts.CONTACTS,
     contacts.ALIASES,
+    contacts.MOVES,
     conversations.TABLE,
     consents.CONSENTS,
     consents.CONSENT_EVENTS,
@@ -46,6 +59,12 @@ TABLES: Final = (
 """In the order in which they are written."""
 
 _Rule = tuple[Table, Callable[[Any], Iterable[Any]]]
+
+_WHOLE: Final[_Rule] = (account_events.TABLE, account_events.of_event)
+_PERSON: Final[tuple[_Rule, ...]] = (
+    (contacts.CONTACTS, contacts.contact_of_person),
+    (contacts.ALIASES, contacts.aliases_of_person),
+)
 
 _RULES: Final[Mapping[type[Event], tuple[_Rule, ...]]] = {
     MessageReceived: (
@@ -62,15 +81,45 @@ _RULES: Final[Mapping[type[Event], tuple[_Rule, ...]]] = {
         (contacts.CONTACTS, contacts.contact_of_status),
         (contacts.ALIASES, contacts.aliases_of_status),
         (conversations.TABLE, conversations.of_status),
+        (consents.CONSENTS, consents.of_status),
+        (consents.CONSENT_EVENTS, consents.events_of_status),
     ),
+    MessageCopied: (
+        (messages.TABLE, messages.of_copied),
+        (contacts.CONTACTS, contacts.contact_of_copied),
+        (contacts.ALIASES, contacts.aliases_of_person),
+    ),
+    ContactChanged: (
+        _WHOLE,
+        (contacts.CONTACTS, contacts.contacts_of_changed),
+        (contacts.ALIASES, contacts.aliases_of_changed),
+        (contacts.MOVES, contacts.moves_of_changed),
+    ),
+    UserPreferenceChanged: (
+        _WHOLE,
+        *_PERSON,
+        (consents.CONSENTS, consents.of_preference),
+        (consents.CONSENT_EVENTS, consents.events_of_preference),
+    ),
+    CallChanged: (_WHOLE, *_PERSON),
+    ThreadHandedOver: (_WHOLE, *_PERSON),
+    UserActionReported: (_WHOLE,),
+    AccountChanged: (_WHOLE,),
+    PhoneNumberChanged: (_WHOLE,),
+    TemplateChanged: (_WHOLE,),
+    FlowChanged: (_WHOLE,),
+    GroupChanged: (_WHOLE,),
+    ErrorReported: (_WHOLE,),
+    UnrecognizedChange: (_WHOLE,),
     SendOutcome: (
         (send_outcomes.TABLE, send_outcomes.of_outcome),
         (messages.TABLE, messages.of_outcome),
         (contacts.CONTACTS, contacts.contact_of_outcome),
         (contacts.ALIASES, contacts.aliases_of_outcome),
         (conversations.TABLE, conversations.of_outcome),
+        (consents.CONSENTS, consents.of_outcome),
+        (consents.CONSENT_EVENTS, consents.events_of_outcome),
     ),
-    UnrecognizedChange: ((account_events.TABLE, account_events.of_change),),
     RecordConsent: (
         (consents.CONSENTS, consents.of_record),
         (consents.CONSENT_EVENTS, consents.events_of_record),

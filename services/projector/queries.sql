@@ -44,7 +44,9 @@ INSERT INTO contacts AS known (
     profile_name,
     profile_name_at,
     first_seen_at,
-    last_seen_at
+    last_seen_at,
+    superseded_by,
+    superseded_at
 )
 SELECT
     reported.contact,
@@ -54,7 +56,9 @@ SELECT
     reported.profile_name,
     reported.profile_name_at,
     reported.first_seen_at,
-    reported.last_seen_at
+    reported.last_seen_at,
+    reported.superseded_by,
+    reported.superseded_at
 FROM unnest(
     %(contact)s::text[],
     %(bsuid)s::text[],
@@ -63,7 +67,9 @@ FROM unnest(
     %(profile_name)s::text[],
     %(profile_name_at)s::timestamptz[],
     %(first_seen_at)s::timestamptz[],
-    %(last_seen_at)s::timestamptz[]
+    %(last_seen_at)s::timestamptz[],
+    %(superseded_by)s::text[],
+    %(superseded_at)s::timestamptz[]
 ) AS reported (
     contact,
     bsuid,
@@ -72,9 +78,14 @@ FROM unnest(
     profile_name,
     profile_name_at,
     first_seen_at,
-    last_seen_at
+    last_seen_at,
+    superseded_by,
+    superseded_at
 )
 WHERE reported.last_seen_at IS NOT NULL
+    OR reported.superseded_at IS NOT NULL
+    OR reported.wa_id_at IS NOT NULL
+    OR reported.profile_name_at IS NOT NULL
     OR NOT EXISTS (
         SELECT FROM contacts AS stored
         WHERE stored.contact = reported.contact
@@ -88,7 +99,9 @@ ON CONFLICT (contact) DO UPDATE SET
     profile_name = CASE WHEN known.profile_name_at IS NULL OR (excluded.profile_name_at, excluded.profile_name) > (known.profile_name_at, known.profile_name) THEN excluded.profile_name ELSE known.profile_name END,
     profile_name_at = CASE WHEN known.profile_name_at IS NULL OR (excluded.profile_name_at, excluded.profile_name) > (known.profile_name_at, known.profile_name) THEN excluded.profile_name_at ELSE known.profile_name_at END,
     first_seen_at = least(known.first_seen_at, excluded.first_seen_at),
-    last_seen_at = greatest(known.last_seen_at, excluded.last_seen_at)
+    last_seen_at = greatest(known.last_seen_at, excluded.last_seen_at),
+    superseded_by = CASE WHEN known.superseded_at IS NULL OR (excluded.superseded_at, excluded.superseded_by) > (known.superseded_at, known.superseded_by) THEN excluded.superseded_by ELSE known.superseded_by END,
+    superseded_at = CASE WHEN known.superseded_at IS NULL OR (excluded.superseded_at, excluded.superseded_by) > (known.superseded_at, known.superseded_by) THEN excluded.superseded_at ELSE known.superseded_at END
 
 -- upsert_contact_aliases --
 -- First sight of each name of a contact; what tells nothing new writes nothing.
@@ -118,6 +131,28 @@ WHERE NOT EXISTS (
 )
 ON CONFLICT (alias, contact) DO UPDATE SET
     first_seen_at = least(known.first_seen_at, excluded.first_seen_at)
+
+-- upsert_contact_moves --
+-- Each change of number once.
+INSERT INTO contact_moves (
+    alias,
+    contact,
+    moved_at
+)
+SELECT
+    reported.alias,
+    reported.contact,
+    reported.moved_at
+FROM unnest(
+    %(alias)s::text[],
+    %(contact)s::text[],
+    %(moved_at)s::timestamptz[]
+) AS reported (
+    alias,
+    contact,
+    moved_at
+)
+ON CONFLICT DO NOTHING
 
 -- upsert_conversations --
 -- First and last word in each direction.
@@ -248,6 +283,7 @@ INSERT INTO messages AS known (
     phone_number_id,
     waba_id,
     contact,
+    is_copy,
     recorded_at,
     event_id,
     occurred_at,
@@ -263,6 +299,7 @@ INSERT INTO messages AS known (
     lane,
     template_name,
     accepted_at,
+    field,
     sent_at,
     delivered_at,
     read_at,
@@ -281,6 +318,7 @@ SELECT
     reported.phone_number_id,
     reported.waba_id,
     reported.contact,
+    reported.is_copy,
     reported.recorded_at,
     reported.event_id,
     reported.occurred_at,
@@ -296,6 +334,7 @@ SELECT
     reported.lane,
     reported.template_name,
     reported.accepted_at,
+    reported.field,
     reported.sent_at,
     reported.delivered_at,
     reported.read_at,
@@ -313,6 +352,7 @@ FROM unnest(
     %(phone_number_id)s::text[],
     %(waba_id)s::text[],
     %(contact)s::text[],
+    %(is_copy)s::bool[],
     %(recorded_at)s::timestamptz[],
     %(event_id)s::text[],
     %(occurred_at)s::timestamptz[],
@@ -328,6 +368,7 @@ FROM unnest(
     %(lane)s::text[],
     %(template_name)s::text[],
     %(accepted_at)s::timestamptz[],
+    %(field)s::text[],
     %(sent_at)s::timestamptz[],
     %(delivered_at)s::timestamptz[],
     %(read_at)s::timestamptz[],
@@ -345,6 +386,7 @@ FROM unnest(
     phone_number_id,
     waba_id,
     contact,
+    is_copy,
     recorded_at,
     event_id,
     occurred_at,
@@ -360,6 +402,7 @@ FROM unnest(
     lane,
     template_name,
     accepted_at,
+    field,
     sent_at,
     delivered_at,
     read_at,
@@ -374,24 +417,26 @@ FROM unnest(
 )
 ON CONFLICT (wamid) DO UPDATE SET
     direction = least(known.direction, excluded.direction),
-    phone_number_id = least(known.phone_number_id, excluded.phone_number_id),
+    phone_number_id = greatest(known.phone_number_id, excluded.phone_number_id),
     waba_id = least(known.waba_id, excluded.waba_id),
     contact = greatest(known.contact, excluded.contact),
-    recorded_at = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.recorded_at ELSE known.recorded_at END,
-    event_id = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.event_id ELSE known.event_id END,
-    occurred_at = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.occurred_at ELSE known.occurred_at END,
-    type = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.type ELSE known.type END,
-    text = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.text ELSE known.text END,
-    payload = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.payload ELSE known.payload END,
-    context_wamid = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.context_wamid ELSE known.context_wamid END,
-    group_id = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.group_id ELSE known.group_id END,
-    raw = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.raw ELSE known.raw END,
-    command_id = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.command_id ELSE known.command_id END,
-    attempt_id = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.attempt_id ELSE known.attempt_id END,
-    attempt_no = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.attempt_no ELSE known.attempt_no END,
-    lane = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.lane ELSE known.lane END,
-    template_name = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.template_name ELSE known.template_name END,
-    accepted_at = CASE WHEN known.event_id IS NULL OR (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id) THEN excluded.accepted_at ELSE known.accepted_at END,
+    is_copy = CASE WHEN known.event_id IS NULL OR (excluded.is_copy, excluded.recorded_at, excluded.event_id) < (known.is_copy, known.recorded_at, known.event_id) THEN excluded.is_copy ELSE known.is_copy END,
+    recorded_at = CASE WHEN known.event_id IS NULL OR (excluded.is_copy, excluded.recorded_at, excluded.event_id) < (known.is_copy, known.recorded_at, known.event_id) THEN excluded.recorded_at ELSE known.recorded_at END,
+    event_id = CASE WHEN known.event_id IS NULL OR (excluded.is_copy, excluded.recorded_at, excluded.event_id) < (known.is_copy, known.recorded_at, known.event_id) THEN excluded.event_id ELSE known.event_id END,
+    occurred_at = CASE WHEN known.event_id IS NULL OR (excluded.is_copy, excluded.recorded_at, excluded.event_id) < (known.is_copy, known.recorded_at, known.event_id) THEN excluded.occurred_at ELSE known.occurred_at END,
+    type = CASE WHEN known.event_id IS NULL OR (excluded.is_copy, excluded.recorded_at, excluded.event_id) < (known.is_copy, known.recorded_at, known.event_id) THEN excluded.type ELSE known.type END,
+    text = CASE WHEN known.event_id IS NULL OR (excluded.is_copy, excluded.recorded_at, excluded.event_id) < (known.is_copy, known.recorded_at, known.event_id) THEN excluded.text ELSE known.text END,
+    payload = CASE WHEN known.event_id IS NULL OR (excluded.is_copy, excluded.recorded_at, excluded.event_id) < (known.is_copy, known.recorded_at, known.event_id) THEN excluded.payload ELSE known.payload END,
+    context_wamid = CASE WHEN known.event_id IS NULL OR (excluded.is_copy, excluded.recorded_at, excluded.event_id) < (known.is_copy, known.recorded_at, known.event_id) THEN excluded.context_wamid ELSE known.context_wamid END,
+    group_id = CASE WHEN known.event_id IS NULL OR (excluded.is_copy, excluded.recorded_at, excluded.event_id) < (known.is_copy, known.recorded_at, known.event_id) THEN excluded.group_id ELSE known.group_id END,
+    raw = CASE WHEN known.event_id IS NULL OR (excluded.is_copy, excluded.recorded_at, excluded.event_id) < (known.is_copy, known.recorded_at, known.event_id) THEN excluded.raw ELSE known.raw END,
+    command_id = CASE WHEN known.event_id IS NULL OR (excluded.is_copy, excluded.recorded_at, excluded.event_id) < (known.is_copy, known.recorded_at, known.event_id) THEN excluded.command_id ELSE known.command_id END,
+    attempt_id = CASE WHEN known.event_id IS NULL OR (excluded.is_copy, excluded.recorded_at, excluded.event_id) < (known.is_copy, known.recorded_at, known.event_id) THEN excluded.attempt_id ELSE known.attempt_id END,
+    attempt_no = CASE WHEN known.event_id IS NULL OR (excluded.is_copy, excluded.recorded_at, excluded.event_id) < (known.is_copy, known.recorded_at, known.event_id) THEN excluded.attempt_no ELSE known.attempt_no END,
+    lane = CASE WHEN known.event_id IS NULL OR (excluded.is_copy, excluded.recorded_at, excluded.event_id) < (known.is_copy, known.recorded_at, known.event_id) THEN excluded.lane ELSE known.lane END,
+    template_name = CASE WHEN known.event_id IS NULL OR (excluded.is_copy, excluded.recorded_at, excluded.event_id) < (known.is_copy, known.recorded_at, known.event_id) THEN excluded.template_name ELSE known.template_name END,
+    accepted_at = CASE WHEN known.event_id IS NULL OR (excluded.is_copy, excluded.recorded_at, excluded.event_id) < (known.is_copy, known.recorded_at, known.event_id) THEN excluded.accepted_at ELSE known.accepted_at END,
+    field = CASE WHEN known.event_id IS NULL OR (excluded.is_copy, excluded.recorded_at, excluded.event_id) < (known.is_copy, known.recorded_at, known.event_id) THEN excluded.field ELSE known.field END,
     sent_at = least(known.sent_at, excluded.sent_at),
     delivered_at = least(known.delivered_at, excluded.delivered_at),
     read_at = least(known.read_at, excluded.read_at),
@@ -628,7 +673,10 @@ INSERT INTO account_events AS known (
     phone_number_id,
     field,
     pointer,
-    raw
+    raw,
+    record,
+    event,
+    contact
 )
 SELECT
     reported.content_sha256,
@@ -639,7 +687,10 @@ SELECT
     reported.phone_number_id,
     reported.field,
     reported.pointer,
-    reported.raw
+    reported.raw,
+    reported.record,
+    reported.event,
+    reported.contact
 FROM unnest(
     %(content_sha256)s::bytea[],
     %(event_id)s::text[],
@@ -649,7 +700,10 @@ FROM unnest(
     %(phone_number_id)s::text[],
     %(field)s::text[],
     %(pointer)s::text[],
-    %(raw)s::text[]
+    %(raw)s::text[],
+    %(record)s::text[],
+    %(event)s::text[],
+    %(contact)s::text[]
 ) AS reported (
     content_sha256,
     event_id,
@@ -659,7 +713,10 @@ FROM unnest(
     phone_number_id,
     field,
     pointer,
-    raw
+    raw,
+    record,
+    event,
+    contact
 )
 ON CONFLICT (content_sha256) DO UPDATE SET
     event_id = excluded.event_id,
@@ -669,7 +726,10 @@ ON CONFLICT (content_sha256) DO UPDATE SET
     phone_number_id = excluded.phone_number_id,
     field = excluded.field,
     pointer = excluded.pointer,
-    raw = excluded.raw
+    raw = excluded.raw,
+    record = excluded.record,
+    event = excluded.event,
+    contact = excluded.contact
 WHERE (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id)
 
 -- upsert_dead_letters --

@@ -2,38 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
 
 from services.common.domain import topics
+from services.common.domain.events import (
+    AccountChanged,
+    CallChanged,
+    ContactChanged,
+    ErrorReported,
+    FlowChanged,
+    GroupChanged,
+    MessageCopied,
+    MessageReceived,
+    MessageStatusChanged,
+    PhoneNumberChanged,
+    TemplateChanged,
+    ThreadHandedOver,
+    UnrecognizedChange,
+    UserActionReported,
+    UserPreferenceChanged,
+    WebhookEvent,
+)
 from services.common.domain.failure import Unprocessable
 from services.common.domain.ids import record_key
 from services.common.domain.lanes import Lane
-from services.common.domain.records import FULL_NAMES, MessageReceived, MessageStatusChanged, UnrecognizedChange
+from services.common.domain.records import FULL_NAMES
 from services.common.platform.avro import Codec
 from services.common.platform.envelope import cloud_event, dead_letter_headers, header
 from services.common.platform.kafka import LogRecord, NewRecord
 from services.router import commands, webhook
+from services.router.body import inflated
+from services.router.reading import Position
+from services.router.routes import HEADER, Routes
 
 GROUP: Final = "parley.router"
 RECEIVED_AT: Final = "parley-received-at"
 
-_TOPIC: Final = {
+_TOPIC: Final[Mapping[type[WebhookEvent], str]] = {
     MessageReceived: topics.INBOUND_MESSAGES,
+    MessageCopied: topics.MESSAGE_COPIES,
     MessageStatusChanged: topics.MESSAGE_STATUSES,
+    CallChanged: topics.CONTACT_EVENTS,
+    ContactChanged: topics.CONTACT_EVENTS,
+    UserPreferenceChanged: topics.CONTACT_EVENTS,
+    UserActionReported: topics.CONTACT_EVENTS,
+    ThreadHandedOver: topics.CONTACT_EVENTS,
+    AccountChanged: topics.ACCOUNT_EVENTS,
+    PhoneNumberChanged: topics.ACCOUNT_EVENTS,
+    TemplateChanged: topics.ACCOUNT_EVENTS,
+    FlowChanged: topics.ACCOUNT_EVENTS,
+    GroupChanged: topics.ACCOUNT_EVENTS,
+    ErrorReported: topics.ACCOUNT_EVENTS,
     UnrecognizedChange: topics.ACCOUNT_EVENTS,
 }
 
 OnDeadLetter = Callable[[Unprocessable], None]
 OnUnrecognized = Callable[[UnrecognizedChange], None]
+OnCopied = Callable[[str], None]
+"""Takes the name of the rule."""
 
 
 class Router:
     """The routing table. `on_*` are told what an operator wants to count."""
 
-    def __init__(self, codec: Codec, *, on_dead_letter: OnDeadLetter, on_unrecognized: OnUnrecognized) -> None:
-        self._codec = codec
-        self._on_dead_letter, self._on_unrecognized = on_dead_letter, on_unrecognized
+    def __init__(
+        self,
+        codec: Codec,
+        *,
+        on_dead_letter: OnDeadLetter,
+        on_unrecognized: OnUnrecognized,
+        routes: Routes | None = None,
+        on_copied: OnCopied = lambda _: None,
+    ) -> None:
+        self._codec, self._routes = codec, routes
+        self._on_dead_letter, self._on_unrecognized, self._on_copied = on_dead_letter, on_unrecognized, on_copied
         self._route = {topics.WEBHOOKS: self._webhook, topics.SEND_COMMANDS: self._command}
 
     def route(self, record: LogRecord) -> list[NewRecord]:
@@ -44,24 +87,27 @@ class Router:
             return [self._dead_letter(record, problem, record.value)]
 
     def _webhook(self, record: LogRecord) -> Iterator[NewRecord]:
-        position = webhook.Position(
+        position = Position(
             topic=record.topic, partition=record.partition, offset=record.offset, received_at=_received_at(record)
         )
         source = f"/{record.topic}/{record.partition}/{record.offset}"
         traceparent = header(record, "traceparent")
-        body = webhook.inflated(record.value or b"", header(record, "content-encoding"))
+        body = inflated(record.value or b"", header(record, "content-encoding"))
         for element in webhook.split(body, position):
             if isinstance(element, webhook.SetAside):
                 yield self._dead_letter(record, element.problem, element.value)
             else:
-                yield self._event(element, source, traceparent)
+                own = self._event(element, source, traceparent)
+                yield own
+                if self._routes is not None:
+                    yield from self._copies(element, own, self._routes)
 
-    def _event(self, event: webhook.Event, source: str, traceparent: bytes | None) -> NewRecord:
+    def _event(self, event: WebhookEvent, source: str, traceparent: bytes | None) -> NewRecord:
+        topic = _TOPIC[type(event)]
         if isinstance(event, UnrecognizedChange):
             self._on_unrecognized(event)
-            key = event.waba_id or ""
-        else:
-            key = record_key(event.phone_number_id, event.contact)
+        # One conversation is one partition; what is about an account is in order by account.
+        key = (event.waba_id or "") if topic is topics.ACCOUNT_EVENTS else record_key(*_conversation(event))
         headers = cloud_event(
             event_id=event.event_id,
             event_type=FULL_NAMES[type(event)],
@@ -69,7 +115,13 @@ class Router:
             at=event.occurred_at if event.occurred_at is not None else event.recorded_at,
             traceparent=traceparent,
         )
-        return NewRecord(_TOPIC[type(event)], key.encode(), self._codec.encode(event), headers)
+        return NewRecord(topic, key.encode(), self._codec.encode(event), headers)
+
+    def _copies(self, event: WebhookEvent, own: NewRecord, routes: Routes) -> Iterator[NewRecord]:
+        """One for each rule that the event fulfils: same key, same value, and so the same id."""
+        for route in routes.matching(event):
+            self._on_copied(route.name)
+            yield own._replace(topic=route.topic, headers=[*own.headers, (HEADER, route.name.encode())])
 
     def _command(self, record: LogRecord) -> Iterator[NewRecord]:
         command = commands.decode(record.value, header(record, "content-type"), self._codec)
@@ -87,6 +139,10 @@ class Router:
         self._on_dead_letter(problem)
         headers = dead_letter_headers(record, problem, group=GROUP)
         return NewRecord(topics.ROUTER_DEAD_LETTERS, record.key, value or b"", headers)
+
+
+def _conversation(event: Any) -> tuple[str, str | None]:
+    return event.phone_number_id or "", getattr(event, "contact", None)
 
 
 def _received_at(record: LogRecord) -> int:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from services.common.domain import topics
-from services.common.domain.consent import keyword
+from services.common.domain.consent import said
 from services.common.domain.ids import attempt_id
 from services.common.domain.reasons import Reason
 from services.common.domain.records import SendOutcome
@@ -262,11 +262,14 @@ def _invented_rows(ledger: Ledger) -> Iterator[Finding]:
 
 
 def _consents(ledger: Ledger) -> Iterator[Finding]:
-    """Every consent record and every STOP or START that was heard is evidence in Postgres."""
-    heard = [element for record in ledger.logged for element in record.elements if element.wamid is not None]
-    said = {f"keyword:{one.wamid}" for one in heard if one.text is not None and keyword(one.text) is not None}
-    possible = ledger.consents | {f"keyword:{one.wamid}" for one in heard}
-    for consent_id in sorted((ledger.consents | said) - ledger.consent_rows):
+    """Every consent record, every word that stops or starts, every switch and every 131050 is evidence in Postgres."""
+    told = [element for record in ledger.logged for element in record.elements]
+    heard = [element for element in told if element.wamid is not None]
+    given = ledger.consents | {one.consent_id for one in told if one.consent_id is not None}
+    given |= {f"keyword:{one.wamid}" for one in heard if one.text is not None and said(one.text) is not None}
+    given |= {f"131050:{one.command_id}" for one in ledger.outcomes if one.kind == "rejected" and one.error_code == 131050}
+    possible = given | {f"keyword:{one.wamid}" for one in heard}
+    for consent_id in sorted(given - ledger.consent_rows):
         yield Finding(kind=Kind.LOST, what=f"consent {consent_id[:48]}", why="no evidence of it in Postgres")
     for consent_id in sorted(ledger.consent_rows - possible):
         yield Finding(kind=Kind.PHANTOM, what=f"consent {consent_id[:48]}", why="evidence that nobody gave")

@@ -1,8 +1,8 @@
 -- What the judge reads. As the operator: it must see what the services wrote, not what they say about it.
 
 -- inbound_messages --
--- Every message of a customer.
-SELECT phone_number_id, wamid FROM projector.messages WHERE direction = 'inbound';
+-- Every message of a customer, and every copy of a message.
+SELECT phone_number_id, wamid FROM projector.messages WHERE direction = 'inbound' OR is_copy;
 
 -- statuses --
 -- Every status of a message.
@@ -14,7 +14,8 @@ SELECT waba_id, field, occurred_at, raw FROM projector.account_events;
 
 -- sent_messages --
 -- Every message we sent, and which command asked for it.
-SELECT wamid, command_id, accepted_at IS NOT NULL FROM projector.messages WHERE direction = 'outbound';
+SELECT wamid, command_id, accepted_at IS NOT NULL FROM projector.messages
+WHERE direction = 'outbound' AND is_copy IS NOT TRUE;
 
 -- consents --
 -- Every piece of evidence.

@@ -19,6 +19,7 @@ from psycopg_pool import PoolTimeout
 
 from services.common.domain.topics import (
     CONSENT_RECORDS,
+    CONTACT_EVENTS,
     INBOUND_MESSAGES,
     SEND_OUTCOMES,
     SENDER_DEAD_LETTERS,
@@ -44,7 +45,7 @@ from services.sender.store import Store
 
 log = logging.get(__name__)
 
-_TOPICS: Final = (*SENDER_SOURCES, SEND_OUTCOMES, SENDER_DEAD_LETTERS, INBOUND_MESSAGES, CONSENT_RECORDS)
+_TOPICS: Final = (*SENDER_SOURCES, SEND_OUTCOMES, SENDER_DEAD_LETTERS, INBOUND_MESSAGES, CONTACT_EVENTS, CONSENT_RECORDS)
 _HEARTBEAT_SECONDS: Final = 0.5
 """A rebalance stops sending; members hear of it this soon."""
 _NEVER_MS: Final = 24 * 3600 * 1000

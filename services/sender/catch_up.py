@@ -14,7 +14,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from services.common.domain.topics import CONSENT_RECORDS, INBOUND_MESSAGES
+from services.common.domain.topics import CONSENT_RECORDS, CONTACT_EVENTS, INBOUND_MESSAGES
 from services.common.platform import logging, postgres
 from services.common.platform.kafka import bounded
 from services.common.platform.lifecycle import sleep_unless
@@ -22,7 +22,7 @@ from services.sender.store import Store, now_ms
 
 log = logging.get(__name__)
 
-_TOPICS: Final = (INBOUND_MESSAGES, CONSENT_RECORDS)
+_TOPICS: Final = (INBOUND_MESSAGES, CONTACT_EVENTS, CONSENT_RECORDS)
 _POLL_SECONDS: Final = 0.1
 _LONGEST_SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 1.0

@@ -112,41 +112,42 @@ SELECT
     (extract(epoch FROM p.appended_at) * 1000)::bigint, (extract(epoch FROM p.received_at) * 1000)::bigint,
     (extract(epoch FROM p.expires_at) * 1000)::bigint,
     n.state, n.display_phone_number,
-    (extract(epoch FROM w.last_inbound_at) * 1000)::bigint,
+    (extract(epoch FROM k.last_inbound_at) * 1000)::bigint,
     (extract(epoch FROM k.all_granted_at) * 1000)::bigint, (extract(epoch FROM k.all_withdrawn_at) * 1000)::bigint,
     (extract(epoch FROM k.granted_at) * 1000)::bigint, (extract(epoch FROM k.withdrawn_at) * 1000)::bigint
 FROM fence
 LEFT JOIN picked AS p ON TRUE
 LEFT JOIN registry.phone_numbers AS n ON n.phone_number_id = p.phone_number_id
 LEFT JOIN LATERAL (
-    -- Every name the person is known by: a number may have become a BSUID, evidence may stand under either.
-    WITH given AS (
-        SELECT g.name COLLATE "C" AS name FROM unnest(ARRAY[p.pair, p.bsuid]) AS g (name) WHERE g.name IS NOT NULL
+    -- Every name the person is known by: a number may have become a BSUID, evidence may stand under either. A number also changes
+    -- hands: words and grants count for the time it was this person's, a withdrawal always.
+    WITH who AS MATERIALIZED (
+        SELECT o.name, o.since, o.until FROM projector.names_of(ARRAY[p.pair, p.bsuid]) AS o
     ),
-    people AS (
-        SELECT name FROM given
-        UNION SELECT a.contact FROM given JOIN projector.contact_aliases AS a ON a.alias = given.name
-    ),
-    names AS (
-        SELECT name FROM people
-        UNION SELECT a.contact FROM people JOIN projector.contact_aliases AS a ON a.alias = people.name
-        UNION SELECT a.alias FROM people JOIN projector.contact_aliases AS a ON a.contact = people.name
+
+    evidence AS (
+        SELECT
+            e.category, e.withdrawn_at,
+            CASE WHEN coalesce(e.granted_at > o.since, TRUE) AND coalesce(e.granted_at <= o.until, TRUE) THEN e.granted_at END AS granted_at
+        FROM who AS o
+        JOIN projector.consents AS e ON e.contact = o.name
+        WHERE e.phone_number_id = p.phone_number_id
+            AND e.category IN ('all', (ARRAY['authentication', 'utility', 'marketing'])[p.lane + 1])
     )
-    SELECT array_agg(name) AS names FROM names
-) AS who ON TRUE
-LEFT JOIN LATERAL (
-    SELECT max(v.last_inbound_at) AS last_inbound_at FROM projector.conversations AS v
-    WHERE v.phone_number_id = p.phone_number_id AND v.contact = ANY(who.names)
-) AS w ON TRUE
-LEFT JOIN LATERAL (
+
     SELECT
         max(e.granted_at) FILTER (WHERE e.category = 'all') AS all_granted_at,
         max(e.withdrawn_at) FILTER (WHERE e.category = 'all') AS all_withdrawn_at,
         max(e.granted_at) FILTER (WHERE e.category <> 'all') AS granted_at,
-        max(e.withdrawn_at) FILTER (WHERE e.category <> 'all') AS withdrawn_at
-    FROM projector.consents AS e
-    WHERE e.phone_number_id = p.phone_number_id AND e.contact = ANY(who.names)
-        AND e.category IN ('all', (ARRAY['authentication', 'utility', 'marketing'])[p.lane + 1])
+        max(e.withdrawn_at) FILTER (WHERE e.category <> 'all') AS withdrawn_at,
+        (
+            SELECT max(v.last_inbound_at)
+            FROM who AS o
+            JOIN projector.conversations AS v ON v.contact = o.name
+            WHERE v.phone_number_id = p.phone_number_id
+                AND coalesce(v.last_inbound_at > o.since, TRUE) AND coalesce(v.last_inbound_at <= o.until, TRUE)
+        ) AS last_inbound_at
+    FROM evidence AS e
 ) AS k ON TRUE
 ORDER BY p.lane, p.seq
 

@@ -18,13 +18,13 @@ from fastavro.utils import generate_many
 import schemas
 from services.common.domain.failure import Unprocessable
 from services.common.domain.reasons import Reason
-from services.common.domain.records import FULL_NAMES, Record, SendMessage
+from services.common.domain.records import FULL_NAMES, SendMessage
 from services.common.platform.avro import Codec
 
 FOLDER = Path(schemas.__file__).parent
 LOCK: dict[str, dict[str, Any]] = json.loads((FOLDER / "ids.lock.json").read_text("utf-8"))
 BY_NAME = {name: cls for cls, name in FULL_NAMES.items()}
-PRIMITIVES = {str: {"string"}, int: {"int", "long"}}
+PRIMITIVES: dict[Any, set[str]] = {str: {"string"}, int: {"int", "long"}, float: {"double"}, bool: {"boolean"}}
 
 
 def newest(name: str) -> dict[str, Any]:
@@ -46,13 +46,22 @@ def test_a_released_schema_never_changes(schema_id: str) -> None:
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_the_dataclass_mirrors_its_schema(name: str) -> None:
-    hints = typing.get_type_hints(BY_NAME[name])
-    fields = dataclasses.fields(BY_NAME[name])
-    columns = newest(name)["fields"]
+    mirrors(BY_NAME[name], newest(name)["fields"])
+
+
+def mirrors(cls: Any, columns: list[dict[str, Any]]) -> None:
+    hints = typing.get_type_hints(cls)
+    fields = dataclasses.fields(cls)
     assert {f.name for f in fields} == {c["name"] for c in columns}
     by_column = {c["name"]: c for c in columns}
     for field in fields:
         column, hint = by_column[field.name], hints[field.name]
+        assert column["doc"]
+        if typing.get_origin(hint) is tuple:
+            assert column["type"]["type"] == "array"
+            assert (column["default"], field.default) == ([], ())
+            mirrors(typing.get_args(hint)[0], column["type"]["items"]["fields"])
+            continue
         nullable = isinstance(hint, types.UnionType)
         base = next(a for a in typing.get_args(hint) if a is not type(None)) if nullable else hint
         declared = column["type"][1] if nullable else column["type"]
@@ -62,7 +71,6 @@ def test_the_dataclass_mirrors_its_schema(name: str) -> None:
         assert ("default" in column) is has_default, field.name
         assert not has_default or column["default"] == field.default, field.name
         assert field.name.endswith("_at") is isinstance(declared, dict), "instants, and only they, are timestamp-millis"
-        assert column["doc"]
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -70,8 +78,18 @@ def test_generated_records_survive_a_round_trip(name: str) -> None:
     codec = Codec()
     plain = json.loads(json.dumps(newest(name)).replace('{"type": "long", "logicalType": "timestamp-millis"}', '"long"'))
     for value in generate_many(plain, 25):
-        record: Record = BY_NAME[name](**typing.cast("dict[str, Any]", value))
+        record = built(BY_NAME[name], typing.cast("dict[str, Any]", value))
         assert codec.decode(codec.encode(record)) == record
+
+
+def built(cls: Any, values: dict[str, Any]) -> Any:
+    hints = typing.get_type_hints(cls)
+    return cls(
+        **{
+            name: tuple(built(typing.get_args(hints[name])[0], one) for one in value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+    )
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -82,10 +100,40 @@ def test_every_version_reads_every_other(name: str) -> None:
             assert compatible(reader, writer)
 
 
-def test_the_compatibility_check_sees_a_field_without_a_default() -> None:
-    released = newest("parley.commands.SendMessage")
-    edited = {**released, "fields": [*released["fields"], {"name": "campaign", "type": "string"}]}
-    assert not compatible(json.dumps(edited), json.dumps(released))
+def edited(name: str, **changes: Any) -> dict[str, Any]:
+    released = newest(name)
+    return {**released, "fields": [{**field, **changes.get(field["name"], {})} for field in released["fields"]]}
+
+
+RELEASED = "parley.events.MessageReceived"
+NEW_FIELD = {"name": "campaign", "type": "string"}
+
+
+@pytest.mark.parametrize(
+    ("edit", "is_compatible"),
+    [
+        pytest.param({**newest(RELEASED), "fields": [*newest(RELEASED)["fields"], NEW_FIELD]}, False, id="field without default"),
+        pytest.param(
+            {**newest(RELEASED), "fields": [*newest(RELEASED)["fields"], {**NEW_FIELD, "default": ""}]}, True, id="with default"
+        ),
+        pytest.param(
+            {**newest(RELEASED), "fields": [f for f in newest(RELEASED)["fields"] if f["name"] != "wamid"]},
+            False,
+            id="field without default removed",
+        ),
+        pytest.param(edited(RELEASED, wamid={"type": "long"}), False, id="other type"),
+        pytest.param(edited(RELEASED, wamid={"name": "message_id"}), False, id="other name"),
+        pytest.param(edited(RELEASED, occurred_at={"type": "int"}), False, id="narrower number"),
+        pytest.param(edited(RELEASED, text={"type": "string", "default": ""}), False, id="no longer null"),
+        pytest.param(edited(RELEASED, product_items={"type": {"type": "array", "items": "string"}}), False, id="other items"),
+        pytest.param(edited(RELEASED, text={"doc": "Other words."}), True, id="other words in the description"),
+    ],
+)
+def test_an_edit_is_compared_with_every_released_version_in_both_directions(edit: dict[str, Any], is_compatible: bool) -> None:
+    released = [(FOLDER / e["file"]).read_text("utf-8") for e in LOCK.values() if e["name"] == RELEASED]
+    assert len(released) == 2
+    told = json.dumps(edit)
+    assert all(compatible(told, other) and compatible(other, told) for other in released) is is_compatible
 
 
 def compatible(reader: str, writer: str) -> bool:

@@ -14,13 +14,7 @@ DECLARED: list[dict[str, Any]] = list(yaml.safe_load_all((ROOT / "deploy/kafka/t
 BY_NAME = {document["spec"]["topicName"]: document["spec"] for document in DECLARED if document}
 
 THIRTY_DAYS_MS = 30 * 24 * 3600 * 1000
-SYSTEM_OF_RECORD = {
-    topics.INBOUND_MESSAGES,
-    topics.MESSAGE_STATUSES,
-    topics.ACCOUNT_EVENTS,
-    topics.CONSENT_RECORDS,
-    topics.SEND_OUTCOMES,
-}
+SYSTEM_OF_RECORD = {*topics.WEBHOOK_EVENTS, topics.CONSENT_RECORDS, topics.SEND_OUTCOMES}
 
 
 def test_the_code_and_the_manifest_name_the_same_topics() -> None:

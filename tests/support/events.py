@@ -9,14 +9,25 @@ from uuid import UUID, uuid5
 
 from hypothesis import strategies as st
 
-from services.common.domain.records import MessageReceived, MessageStatusChanged, RecordConsent, SendOutcome, UnrecognizedChange
+from services.common.domain.events import (
+    CallChanged,
+    ContactChanged,
+    MessageCopied,
+    MessageReceived,
+    MessageStatusChanged,
+    TemplateChanged,
+    UnrecognizedChange,
+    UserPreferenceChanged,
+    WebhookEvent,
+)
+from services.common.domain.records import RecordConsent, SendOutcome
 from services.projector.fold import Event
 from services.projector.projections.dead_letters import DeadLetterRow
 
 BEGIN: Final = 1_763_800_000_000
 _SPACE: Final = UUID(int=7)
 
-E = TypeVar("E", MessageReceived, MessageStatusChanged, SendOutcome, UnrecognizedChange)
+E = TypeVar("E", bound=WebhookEvent | SendOutcome)
 
 
 def _with_id(event: E) -> E:
@@ -46,7 +57,7 @@ received: st.SearchStrategy[Event] = st.builds(
     phone_number_id=_numbers,
     contact=_contacts,
     wamid=_wamids,
-    type=st.sampled_from(["text", "button", "system"]),
+    type=st.sampled_from(["text", "button", "system", "edit"]),
     raw=st.sampled_from(["{}", '{"a":1}']),
     wa_id=_maybe("4915100000001", "5511999990000"),
     bsuid=_maybe("DE.abc", "BR.x"),
@@ -73,7 +84,7 @@ status: st.SearchStrategy[Event] = st.builds(
     wa_id=_maybe("4915100000001"),
     bsuid=_maybe("DE.abc"),
     biz_opaque_callback_data=_maybe("a" * 36, "b" * 513),
-    error_code=st.sampled_from([None, 131026, 131047]),
+    error_code=st.sampled_from([None, 131026, 131047, 131050]),
     error_title=_maybe("Undeliverable", "Re-engagement"),
     pricing_model=_pricing,
     pricing_type=_pricing,
@@ -99,7 +110,7 @@ outcome: st.SearchStrategy[Event] = st.builds(
     wamid=st.none() | _wamids,
     template_name=_maybe("hello_world"),
     reason=_maybe("expired"),
-    error_code=st.sampled_from([None, 131026]),
+    error_code=st.sampled_from([None, 131026, 131050]),
     source=st.sampled_from(["response", "webhook"]),
 ).map(_with_id)
 
@@ -112,6 +123,85 @@ change: st.SearchStrategy[Event] = st.builds(
     occurred_at=st.none() | _instants,
     waba_id=st.none() | _wabas,
     field=_maybe("account_update"),
+).map(_with_id)
+
+copied: st.SearchStrategy[Event] = st.builds(
+    MessageCopied,
+    event_id=st.just(""),
+    occurred_at=_instants,
+    recorded_at=_instants,
+    waba_id=_wabas,
+    phone_number_id=st.sampled_from(["100", "200", ""]),
+    field=st.sampled_from(["standby", "history", "smb_message_echoes"]),
+    direction=st.sampled_from(["inbound", "outbound"]),
+    wamid=_wamids,
+    type=st.just("text"),
+    raw=st.sampled_from(["{}", '{"a":1}']),
+    contact=st.none() | _contacts,
+    wa_id=_maybe("4915100000001"),
+    bsuid=_maybe("DE.abc"),
+    profile_name=_maybe("Maria"),
+    text=_texts,
+).map(_with_id)
+
+moved: st.SearchStrategy[Event] = st.builds(
+    ContactChanged,
+    event_id=st.just(""),
+    occurred_at=st.none() | _instants,
+    recorded_at=_instants,
+    waba_id=_wabas,
+    field=st.sampled_from(["messages", "smb_app_state_sync"]),
+    type=st.sampled_from(["user_changed_number", "user_changed_user_id"]),
+    raw=st.sampled_from(["{}", '{"a":1}']),
+    phone_number_id=st.none() | _numbers,
+    contact=st.none() | _contacts,
+    wa_id=_maybe("4915100000001", "5511999990000"),
+    bsuid=_maybe("DE.abc", "BR.x"),
+    parent_bsuid=_maybe("DE.ENT.1"),
+    previous_wa_id=_maybe("4915100000001", "5511999990000"),
+    previous_bsuid=_maybe("DE.old"),
+).map(_with_id)
+
+preference: st.SearchStrategy[Event] = st.builds(
+    UserPreferenceChanged,
+    event_id=st.just(""),
+    occurred_at=_instants,
+    recorded_at=_instants,
+    waba_id=_wabas,
+    phone_number_id=_numbers,
+    field=st.just("user_preferences"),
+    contact=_contacts,
+    category=st.sampled_from(["marketing_messages", "other"]),
+    value=st.sampled_from(["stop", "resume", "signup", "later"]),
+    raw=st.sampled_from(["{}", '{"a":1}']),
+    wa_id=_maybe("4915100000001"),
+    bsuid=_maybe("DE.abc"),
+).map(_with_id)
+
+call: st.SearchStrategy[Event] = st.builds(
+    CallChanged,
+    event_id=st.just(""),
+    occurred_at=_instants,
+    recorded_at=_instants,
+    waba_id=_wabas,
+    phone_number_id=_numbers,
+    wacid=st.sampled_from(["wacid.A"]),
+    event=st.sampled_from(["connect", "terminate", "status"]),
+    raw=st.sampled_from(["{}", '{"a":1}']),
+    direction=_maybe("USER_INITIATED"),
+    contact=st.none() | _contacts,
+).map(_with_id)
+
+template: st.SearchStrategy[Event] = st.builds(
+    TemplateChanged,
+    event_id=st.just(""),
+    recorded_at=_instants,
+    field=st.just("message_template_status_update"),
+    event=st.sampled_from(["APPROVED", "PAUSED"]),
+    template_id=st.just("1"),
+    raw=st.sampled_from(["{}", '{"a":1}']),
+    occurred_at=st.none() | _instants,
+    waba_id=st.none() | _wabas,
 ).map(_with_id)
 
 consent: st.SearchStrategy[Event] = st.builds(
@@ -141,7 +231,9 @@ dead_letter: st.SearchStrategy[Event] = st.builds(
     st.sampled_from(["avro_syntax", "text_nul"]),
 )
 
-any_event: st.SearchStrategy[Event] = st.one_of(received, status, outcome, change, consent, dead_letter)
+any_event: st.SearchStrategy[Event] = st.one_of(
+    received, status, outcome, change, consent, dead_letter, copied, moved, preference, call, template
+)
 
 
 @st.composite

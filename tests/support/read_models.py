@@ -13,17 +13,20 @@ import psycopg
 from psycopg.sql import SQL, Composed, Identifier
 
 from services.common.domain import topics
+from services.common.domain.events import (
+    CallChanged,
+    ContactChanged,
+    MessageCopied,
+    MessageReceived,
+    MessageStatusChanged,
+    TemplateChanged,
+    UnrecognizedChange,
+    UserPreferenceChanged,
+)
 from services.common.domain.failure import Unprocessable
 from services.common.domain.ids import record_key
 from services.common.domain.reasons import Reason
-from services.common.domain.records import (
-    MessageReceived,
-    MessageStatusChanged,
-    Record,
-    RecordConsent,
-    SendOutcome,
-    UnrecognizedChange,
-)
+from services.common.domain.records import Record, RecordConsent, SendOutcome
 from services.common.platform.avro import Codec
 from services.common.platform.envelope import AVRO, JSON, dead_letter_headers
 from services.common.platform.kafka import LogRecord, NewRecord
@@ -127,6 +130,44 @@ def _odd(rng: random.Random, place: tuple[int, int], *, contact: str, number: st
         source="web",
     )
     change = UnrecognizedChange(event_id=_id(seed, n, "change"), recorded_at=at, pointer="/entry/0", raw=f'{{"n":{n}}}')
+    common: dict[str, Any] = {"recorded_at": at, "occurred_at": at, "waba_id": "1", "raw": f'{{"n":{n}}}'}
+    bsuid = f"DE.{contact[-4:]}"
+    others: list[Record] = [
+        ContactChanged(
+            event_id=_id(seed, n, "moved"),
+            field="messages",
+            type="user_changed_number",
+            contact=bsuid,
+            bsuid=bsuid,
+            wa_id=f"49160{contact[-4:]}",
+            previous_wa_id=contact,
+            **common,
+        ),
+        MessageCopied(
+            event_id=_id(seed, n, "copy"),
+            phone_number_id=number,
+            field=rng.choice(["standby", "history"]),
+            direction=rng.choice(["inbound", "outbound"]),
+            wamid=rng.choice([f"wamid.in.{seed}.{n}", f"wamid.copy.{seed}.{n}"]),
+            type="text",
+            contact=contact,
+            text="STOP",
+            **common,
+        ),
+        UserPreferenceChanged(
+            event_id=_id(seed, n, "preference"),
+            phone_number_id=number,
+            field="user_preferences",
+            contact=contact,
+            category="marketing_messages",
+            value=rng.choice(["stop", "resume"]),
+            **common,
+        ),
+        CallChanged(
+            event_id=_id(seed, n, "call"), phone_number_id=number, wacid=f"wacid.{n}", event="connect", contact=contact, **common
+        ),
+        TemplateChanged(event_id=_id(seed, n, "template"), field="x", event="PAUSED", template_id=str(n), **common),
+    ]
     as_json = orjson.dumps({name: getattr(consent, name) for name in RecordConsent.__dataclass_fields__})
     key = f"{number}/{contact}".encode()
     raw = LogRecord(topics.WEBHOOKS, 1, seed * 1_000_000 + n, at, None, b"\xff\0", [("content-type", b"application/json")])
@@ -136,6 +177,7 @@ def _odd(rng: random.Random, place: tuple[int, int], *, contact: str, number: st
         _new(consent),
         NewRecord(topics.CONSENT_RECORDS, key, as_json, [("content-type", JSON)]),
         _new(change),
+        *map(_new, others),
         letter,
         letter,
         *poison(key),
@@ -181,6 +223,11 @@ _TOPICS: Final[Mapping[type[Record], str]] = {
     SendOutcome: topics.SEND_OUTCOMES,
     RecordConsent: topics.CONSENT_RECORDS,
     UnrecognizedChange: topics.ACCOUNT_EVENTS,
+    TemplateChanged: topics.ACCOUNT_EVENTS,
+    MessageCopied: topics.MESSAGE_COPIES,
+    CallChanged: topics.CONTACT_EVENTS,
+    ContactChanged: topics.CONTACT_EVENTS,
+    UserPreferenceChanged: topics.CONTACT_EVENTS,
 }
 
 

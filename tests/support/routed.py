@@ -6,16 +6,18 @@ from collections import Counter
 from typing import cast
 
 from services.common.domain import topics
+from services.common.domain.events import WebhookEvent
 from services.common.platform.avro import Codec
 from services.common.platform.envelope import dead_letter_origin
 from services.common.platform.kafka import LogRecord
-from services.router.webhook import Event, Position, SetAside, split
+from services.router.reading import Position
+from services.router.webhook import SetAside, split
 from services.sandbox.providers import Kafka
 from tests.support import log
 from tests.support.webhooks import body, message, raw_record, status
 
 POSTS = 60
-EVENTS = (topics.INBOUND_MESSAGES, topics.MESSAGE_STATUSES, topics.ACCOUNT_EVENTS)
+EVENTS = topics.WEBHOOK_EVENTS
 CODEC = Codec()
 
 
@@ -31,9 +33,9 @@ def append_posts(kafka: Kafka, cycle: str, count: int = POSTS) -> None:
     log.append(kafka.bootstrap_servers, [raw_record(post(cycle, n), key=str(n % 11).encode()) for n in range(count)])
 
 
-def expected(raw: list[LogRecord]) -> tuple[dict[str, Event], Counter[str]]:
+def expected(raw: list[LogRecord]) -> tuple[dict[str, WebhookEvent], Counter[str]]:
     """What the raw log means, by the pure function alone: events by id, and raw records that are dead letters."""
-    events: dict[str, Event] = {}
+    events: dict[str, WebhookEvent] = {}
     dead: Counter[str] = Counter()
     for record in raw:
         if (record.value or b"").startswith(b"not json"):
@@ -55,8 +57,8 @@ def assert_nothing_lost_or_distorted(kafka: Kafka) -> None:
     assert all(o["reason"] == "json_syntax" for o in origins)
 
 
-def written(kafka: Kafka) -> list[Event]:
-    return [cast("Event", CODEC.decode(record.value or b"")) for record in log.read(kafka.bootstrap_servers, *EVENTS)]
+def written(kafka: Kafka) -> list[WebhookEvent]:
+    return [cast("WebhookEvent", CODEC.decode(record.value or b"")) for record in log.read(kafka.bootstrap_servers, *EVENTS)]
 
 
 def all_events_there(kafka: Kafka) -> bool:

@@ -3,19 +3,23 @@
 Evidence folds into two instants per contact and category: the last grant and the last withdrawal. Both are
 maxima, so `merge` is a join and any order and any repetition of evidence ends in the same decision; in a tie
 the withdrawal wins. Evidence of category `all`, such as a STOP or START keyword, counts for every category.
+What a contact's own words are evidence of, `said` says.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import NamedTuple
 
-from services.common.domain.consent_keywords import START_WORDS, STOP_WORDS
-
-_STOP = frozenset().union(*STOP_WORDS.values())
-_START = frozenset().union(*START_WORDS.values())
+from services.common.domain.consent_keywords import (
+    PROMOTION_START_PHRASES,
+    PROMOTION_STOP_PHRASES,
+    START_WORDS,
+    STOP_WORDS,
+)
 
 
 class ConsentCategory(StrEnum):
@@ -25,6 +29,13 @@ class ConsentCategory(StrEnum):
     MARKETING = "marketing"
     UTILITY = "utility"
     AUTHENTICATION = "authentication"
+
+
+class Decision(StrEnum):
+    """What a piece of evidence says."""
+
+    GRANTED = "granted"
+    WITHDRAWN = "withdrawn"
 
 
 class ConsentReason(StrEnum):
@@ -50,6 +61,13 @@ class ConsentDecision:
     reason: ConsentReason
 
 
+class Said(NamedTuple):
+    """What a contact's words decide, and about which messages."""
+
+    decision: Decision
+    category: ConsentCategory
+
+
 def merge(known: ConsentState, reported: ConsentState) -> ConsentState:
     """What both know together; old evidence that comes late changes nothing newer."""
     return ConsentState(
@@ -73,19 +91,33 @@ def decide(state_all: ConsentState, state_category: ConsentState, category: Cons
     return ConsentDecision(allowed=True, reason=ConsentReason.NOT_WITHDRAWN)
 
 
-def keyword(text: str) -> Literal["stop", "start"] | None:
+def said(text: str) -> Said | None:
     """What the whole message asks for if it is a keyword and nothing else; inside a sentence it is not."""
-    words = _normalised(text)
-    if words in _STOP:
-        return "stop"
-    return "start" if words in _START else None
+    return None if len(text) > _LONGEST_TEXT else _KEYWORDS.get(normalised(text))
 
 
-def _normalised(text: str) -> str:
-    """Composed, case-folded, single spaces, and no punctuation, spaces or invisible characters around it."""
+_KEYWORDS = {
+    word: Said(decision, category)
+    for decision, category, languages in (
+        (Decision.WITHDRAWN, ConsentCategory.ALL, STOP_WORDS),
+        (Decision.GRANTED, ConsentCategory.ALL, START_WORDS),
+        (Decision.WITHDRAWN, ConsentCategory.MARKETING, PROMOTION_STOP_PHRASES),
+        (Decision.GRANTED, ConsentCategory.MARKETING, PROMOTION_START_PHRASES),
+    )
+    for words in languages.values()
+    for word in words
+}
+# Room for decomposed letters and for what people put around a keyword.
+_LONGEST_TEXT = 4 * max(map(len, _KEYWORDS))
+
+
+def normalised(text: str) -> str:
+    """Composed, case-folded, single spaces, without what cannot be seen, and without punctuation or emoji around it."""
     if text.isascii():  # is composed already
-        return " ".join(text.lower().strip(_ASCII_AROUND).split())
+        return " ".join(text.lower().replace("_", " ").strip(_ASCII_AROUND).split())
     composed = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    if _ODD.search(composed):  # much cheaper than to translate each text
+        composed = composed.translate(_SAME)
     first, last = 0, len(composed)
     while first < last and _is_around(composed[first]):
         first += 1
@@ -95,10 +127,25 @@ def _normalised(text: str) -> str:
 
 
 def _is_around(character: str) -> bool:
-    return unicodedata.category(character)[0] in "PZC"
+    """Punctuation, emoji and other symbols, spaces, controls: what may stand before and after a keyword."""
+    return unicodedata.category(character)[0] in "PSZC"
 
 
 _ASCII_AROUND = "".join(filter(_is_around, map(chr, range(128))))
+
+# What keyboards put for the same letter. The joiners U+200C and U+200D are not here: inside a word they can be spelling.
+_SAME: dict[int, str | None] = {
+    **dict.fromkeys((0x2018, 0x2019, 0x02BC), "'"),
+    **dict.fromkeys((*range(0x2010, 0x2016), 0x2212), "-"),
+    ord("_"): " ",  # as in a payload
+    **dict.fromkeys((0x00AD, 0x034F, 0x061C, 0x200B, 0x200E, 0x200F, 0xFEFF)),  # soft hyphen, zero width, direction
+    **dict.fromkeys((*range(0x202A, 0x202F), *range(0x2060, 0x2070))),  # direction, word joiner
+    **dict.fromkeys(range(0xFE00, 0xFE10)),  # variation selectors of emoji
+    0x0307: None,  # the dot that is left of a case-folded İ
+    **dict.fromkeys((0x0640, *range(0x064B, 0x0653), 0x0670)),  # Arabic tatweel and vowels
+    **dict.fromkeys((*range(0x0591, 0x05BE), 0x05BF, 0x05C1, 0x05C2, 0x05C4, 0x05C5, 0x05C7)),  # Hebrew points
+}
+_ODD = re.compile(f"[{''.join(map(re.escape, map(chr, _SAME)))}]")
 
 
 def _last(known: int | None, reported: int | None) -> int | None:

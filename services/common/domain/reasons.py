@@ -29,6 +29,8 @@ class Reason(StrEnum):
     JSON_SYNTAX = "json_syntax"
     JSON_ENCODING = "json_encoding"
     JSON_DEPTH = "json_depth"
+    JSON_NUMBER = "json_number"
+    JSON_DUP_KEY = "json_dup_key"
     NOT_OBJECT = "not_object"
     OBJECT_UNKNOWN = "object_unknown"
     ENTRY_SHAPE = "entry_shape"

@@ -1,77 +1,11 @@
-"""What do the records in the log say? One dataclass for each `schemas/*.avsc`; a contract test proves they agree."""
+"""What may be in the log? Commands and outcomes here, what Meta tells in `events`; a contract test compares with `schemas/`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageReceived:
-    """A customer's message, as Meta told it. Content identity: `(phone_number_id, wamid)`."""
-
-    event_id: str
-    occurred_at: int
-    recorded_at: int
-    waba_id: str
-    phone_number_id: str
-    contact: str
-    wamid: str
-    type: str
-    raw: str
-    wa_id: str | None = None
-    bsuid: str | None = None
-    profile_name: str | None = None
-    text: str | None = None
-    payload: str | None = None
-    context_wamid: str | None = None
-    group_id: str | None = None
-    field: str = "messages"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageStatusChanged:
-    """Meta's word on a message of ours. Content identity: `(wamid, status, occurred_at, contact)`.
-
-    Only `type` "message" moves delivery; "payment" and "call" rows are kept and leave it alone.
-    """
-
-    event_id: str
-    occurred_at: int
-    recorded_at: int
-    waba_id: str
-    phone_number_id: str
-    wamid: str
-    status: str
-    raw: str
-    type: str = "message"
-    contact: str | None = None
-    wa_id: str | None = None
-    bsuid: str | None = None
-    biz_opaque_callback_data: str | None = None
-    error_code: int | None = None
-    error_title: str | None = None
-    pricing_model: str | None = None
-    pricing_type: str | None = None
-    pricing_category: str | None = None
-    conversation_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnrecognizedChange:
-    """An element that has no type here yet: kept whole, with where it stood in the webhook.
-
-    `occurred_at` is Meta's time of the entry, where it gave one. Content identity: `(waba_id, field, raw, occurred_at)`.
-    """
-
-    event_id: str
-    recorded_at: int
-    pointer: str
-    raw: str
-    occurred_at: int | None = None
-    waba_id: str | None = None
-    phone_number_id: str | None = None
-    field: str | None = None
+from services.common.domain.events import WEBHOOK_EVENTS, WebhookEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,12 +77,10 @@ class RecordConsent:
     wording: str | None = None
 
 
-Record = MessageReceived | MessageStatusChanged | UnrecognizedChange | SendMessage | SendOutcome | RecordConsent
+Record = WebhookEvent | SendMessage | SendOutcome | RecordConsent
 
 FULL_NAMES: Final[dict[type[Record], str]] = {
-    MessageReceived: "parley.events.MessageReceived",
-    MessageStatusChanged: "parley.events.MessageStatusChanged",
-    UnrecognizedChange: "parley.events.UnrecognizedChange",
+    **{cls: f"parley.events.{cls.__name__}" for cls in WEBHOOK_EVENTS},
     SendOutcome: "parley.events.SendOutcome",
     SendMessage: "parley.commands.SendMessage",
     RecordConsent: "parley.commands.RecordConsent",

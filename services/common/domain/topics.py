@@ -8,7 +8,9 @@ from services.common.domain.lanes import Lane
 
 WEBHOOKS: Final = "parley.webhooks.v1"
 INBOUND_MESSAGES: Final = "parley.inbound-messages.v1"
+MESSAGE_COPIES: Final = "parley.message-copies.v1"
 MESSAGE_STATUSES: Final = "parley.message-statuses.v1"
+CONTACT_EVENTS: Final = "parley.contact-events.v1"
 ACCOUNT_EVENTS: Final = "parley.account-events.v1"
 CONSENT_RECORDS: Final = "parley.consent-records.v1"
 SEND_COMMANDS: Final = "parley.send-commands.v1"
@@ -19,10 +21,10 @@ PROJECTOR_DEAD_LETTERS: Final = "parley.projector.dead-letters.v1"
 SENDER_DEAD_LETTERS: Final = "parley.sender.dead-letters.v1"
 
 DEAD_LETTERS: Final = (ROUTER_DEAD_LETTERS, PROJECTOR_DEAD_LETTERS, SENDER_DEAD_LETTERS)
+WEBHOOK_EVENTS: Final = (INBOUND_MESSAGES, MESSAGE_COPIES, MESSAGE_STATUSES, CONTACT_EVENTS, ACCOUNT_EVENTS)
+"""What the router makes of webhooks."""
 PROJECTOR_SOURCES: Final = (
-    INBOUND_MESSAGES,
-    MESSAGE_STATUSES,
-    ACCOUNT_EVENTS,
+    *WEBHOOK_EVENTS,
     CONSENT_RECORDS,
     SEND_OUTCOMES,
     ROUTER_DEAD_LETTERS,
@@ -33,9 +35,7 @@ ROUTER_SOURCES: Final = (WEBHOOKS, SEND_COMMANDS)
 SENDER_SOURCES: Final = tuple(SENDS.values())
 ALL: Final = (
     WEBHOOKS,
-    INBOUND_MESSAGES,
-    MESSAGE_STATUSES,
-    ACCOUNT_EVENTS,
+    *WEBHOOK_EVENTS,
     CONSENT_RECORDS,
     SEND_COMMANDS,
     *SENDS.values(),

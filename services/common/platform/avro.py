@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import struct
+import typing
 from importlib.resources import files
 from io import BytesIO
 from operator import attrgetter
@@ -40,18 +41,28 @@ def schema_text(file: str) -> bytes:
 class _Fields:
     """The fields of one record type, as fast as they can be read and set: half of what the dataclass itself takes."""
 
-    def __init__(self, cls: type[Record]) -> None:
+    def __init__(self, cls: Any) -> None:
         self._cls, self._new = cls, cls.__new__
         self.names = tuple(field.name for field in dataclasses.fields(cls))
         self._values = attrgetter(*self.names)
         self._setters = tuple((name, getattr(cls, name).__set__) for name in self.names)
+        hints = typing.get_type_hints(cls)
+        self._lists = tuple(
+            (name, _Fields(typing.get_args(hints[name])[0])) for name in self.names if typing.get_origin(hints[name]) is tuple
+        )
 
-    def of(self, record: Record) -> dict[str, Any]:
-        """By name."""
-        return dict(zip(self.names, self._values(record), strict=True))
+    def of(self, record: Any) -> dict[str, Any]:
+        """By name; records within as such dicts too."""
+        fields = dict(zip(self.names, self._values(record), strict=True))
+        for name, item in self._lists:
+            if fields[name]:
+                fields[name] = [item.of(one) for one in fields[name]]
+        return fields
 
-    def record(self, fields: dict[str, Any]) -> Record:
+    def record(self, fields: dict[str, Any]) -> Any:
         """With every field given, and past a frozen class's own way of setting them one by one through `object`."""
+        for name, item in self._lists:
+            fields[name] = tuple([item.record(one) for one in fields[name]])
         record = self._new(self._cls)
         for name, set_field in self._setters:
             set_field(record, fields[name])
@@ -106,7 +117,8 @@ class Codec:
             raise Unprocessable(Reason.AVRO_SYNTAX, detail=type(problem).__name__) from None
         if body.tell() != len(data):
             raise Unprocessable(Reason.AVRO_SYNTAX, detail="trailing bytes")
-        return fields.record(value)
+        record: Record = fields.record(value)
+        return record
 
     def validated(self, cls: type[Record], fields: dict[str, Any]) -> Record:
         """A record of `cls` from named values, defaults filled in; Unprocessable when a value breaks the schema.

@@ -1,4 +1,4 @@
-"""What else did Meta tell? Every element that has no type of its own, whole, each content once."""
+"""What else did Meta tell, besides messages and their statuses? Every event of every other family, whole, each content once."""
 
 from __future__ import annotations
 
@@ -6,8 +6,38 @@ import json
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from services.common.domain.records import UnrecognizedChange
+from services.common.domain.events import (
+    AccountChanged,
+    CallChanged,
+    ContactChanged,
+    ErrorReported,
+    FlowChanged,
+    GroupChanged,
+    PhoneNumberChanged,
+    TemplateChanged,
+    ThreadHandedOver,
+    UnrecognizedChange,
+    UserActionReported,
+    UserPreferenceChanged,
+)
 from services.projector.projections.table import Kind, Table
+
+OtherEvent = (
+    AccountChanged
+    | CallChanged
+    | ContactChanged
+    | ErrorReported
+    | FlowChanged
+    | GroupChanged
+    | PhoneNumberChanged
+    | TemplateChanged
+    | ThreadHandedOver
+    | UnrecognizedChange
+    | UserActionReported
+    | UserPreferenceChanged
+)
+_WORDS: Final = ("event", "type", "action", "value")
+"""Under which of these a record has Meta's word."""
 
 
 class AccountEventRow(NamedTuple):
@@ -20,11 +50,14 @@ class AccountEventRow(NamedTuple):
     waba_id: str | None
     phone_number_id: str | None
     field: str | None
-    pointer: str
+    pointer: str | None
     raw: str
+    record: str
+    event: str | None
+    contact: str | None
 
 
-def of_change(event: UnrecognizedChange) -> tuple[AccountEventRow, ...]:
+def of_event(event: OtherEvent) -> tuple[AccountEventRow, ...]:
     """Content identity is the account, the field, the words and Meta's instant: a redelivery is the same row."""
     content = json.dumps([event.waba_id, event.field, event.raw, event.occurred_at])
     return (
@@ -34,10 +67,13 @@ def of_change(event: UnrecognizedChange) -> tuple[AccountEventRow, ...]:
             event.recorded_at,
             event.occurred_at,
             event.waba_id,
-            event.phone_number_id,
+            getattr(event, "phone_number_id", None),
             event.field,
-            event.pointer,
+            getattr(event, "pointer", None),
             event.raw,
+            type(event).__name__,
+            next((word for name in _WORDS if (word := getattr(event, name, None))), None),
+            getattr(event, "contact", None),
         ),
     )
 
@@ -59,6 +95,9 @@ TABLE: Final = Table(
         "field": Kind.TEXT,
         "pointer": Kind.TEXT,
         "raw": Kind.TEXT,
+        "record": Kind.TEXT,
+        "event": Kind.TEXT,
+        "contact": Kind.TEXT,
     },
     key=1,
     merge=merge,

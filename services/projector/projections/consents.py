@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from services.common.domain import consent
-from services.common.domain.consent import ConsentCategory, ConsentState
-from services.common.domain.records import MessageReceived, RecordConsent
+from services.common.domain.consent import ConsentCategory, ConsentState, Decision, Said
+from services.common.domain.events import MessageReceived, MessageStatusChanged, UserPreferenceChanged
+from services.common.domain.records import RecordConsent, SendOutcome
+from services.projector.projections.contacts import digits
 from services.projector.projections.conversations import speaks_to_us
 from services.projector.projections.table import Kind, Row, Table
 
-GRANTED: Final = "granted"
-WITHDRAWN: Final = "withdrawn"
 KEYWORD: Final = "keyword"
+STOPPED_MARKETING: Final = 131050
+_PREFERENCES: Final = {"stop": Decision.WITHDRAWN, "resume": Decision.GRANTED, "signup": Decision.GRANTED}
 
 
 class ConsentRow(NamedTuple):
@@ -54,26 +56,80 @@ def events_of_record(event: RecordConsent) -> tuple[ConsentEventRow, ...]:
 
 
 def events_of_received(event: MessageReceived) -> tuple[ConsentEventRow, ...]:
-    """A keyword as the whole text or as the payload of a tapped button; where they differ, the one that stops."""
+    """A keyword as the whole text or as the payload of a tapped button; where they differ, the stricter.
+
+    Only what a person wrote or saw can grant, and not by an edit: many buttons that mean something else have the payload `start`.
+    """
     if not speaks_to_us(event):
         return ()
-    words = [word for word in (event.text, event.payload) if word]
-    meant = {consent.keyword(word): word for word in reversed(words)}
-    word = meant.get("stop") or meant.get("start")
-    if word is None:
+    words = [(consent.said(word), word, is_text) for word, is_text in ((event.text, True), (event.payload, False)) if word]
+    may_grant = event.type != "edit"
+    told = [
+        (said, word)
+        for said, word, is_text in words
+        if said is not None and (said.decision is Decision.WITHDRAWN or (is_text and may_grant))
+    ]
+    if not told:
         return ()
+    said, word = min(told, key=_strictness)
     return (
         ConsentEventRow(
             f"{KEYWORD}:{event.wamid}",
             event.phone_number_id,
             event.contact,
-            ConsentCategory.ALL.value,
-            WITHDRAWN if "stop" in meant else GRANTED,
+            said.category.value,
+            said.decision.value,
             KEYWORD,
             word,
             event.occurred_at,
         ),
     )
+
+
+def _strictness(told: tuple[Said, str]) -> tuple[bool, bool]:
+    """Withdrawals before grants; of withdrawals the wider, of grants the narrower."""
+    said, _ = told
+    is_grant, is_wide = said.decision is Decision.GRANTED, said.category is ConsentCategory.ALL
+    return is_grant, is_wide if is_grant else not is_wide
+
+
+def events_of_preference(event: UserPreferenceChanged) -> tuple[ConsentEventRow, ...]:
+    """The person's own switch at WhatsApp: for marketing, and nothing else."""
+    decision = _PREFERENCES.get(event.value)
+    if event.category != "marketing_messages" or decision is None:
+        return ()
+    return (
+        ConsentEventRow(
+            f"preference:{event.phone_number_id}:{event.contact}:{event.occurred_at}:{event.value}",
+            event.phone_number_id,
+            event.contact,
+            ConsentCategory.MARKETING.value,
+            decision.value,
+            "user_preferences",
+            event.detail,
+            event.occurred_at,
+        ),
+    )
+
+
+def events_of_status(event: MessageStatusChanged) -> tuple[ConsentEventRow, ...]:
+    """Meta did not deliver because the person had stopped marketing from this number."""
+    if event.error_code != STOPPED_MARKETING or event.type != "message" or not event.contact or not event.phone_number_id:
+        return ()
+    return (_stopped(event.wamid, event.phone_number_id, event.contact, event.occurred_at),)
+
+
+def events_of_outcome(event: SendOutcome) -> tuple[ConsentEventRow, ...]:
+    """The same, told at once."""
+    contact = event.contact or event.bsuid or event.wa_id or (digits(event.to) if event.to else None)
+    if event.error_code != STOPPED_MARKETING or event.kind != "rejected" or not contact:
+        return ()
+    return (_stopped(event.command_id, event.phone_number_id, contact, event.occurred_at),)
+
+
+def _stopped(name: str, phone_number_id: str, contact: str, at: int) -> ConsentEventRow:
+    category, decision = ConsentCategory.MARKETING.value, Decision.WITHDRAWN.value
+    return ConsentEventRow(f"{STOPPED_MARKETING}:{name}", phone_number_id, contact, category, decision, "error_131050", None, at)
 
 
 def of_record(event: RecordConsent) -> tuple[ConsentRow, ...]:
@@ -86,9 +142,24 @@ def of_received(event: MessageReceived) -> tuple[ConsentRow, ...]:
     return tuple(_row(row) for row in events_of_received(event))
 
 
+def of_preference(event: UserPreferenceChanged) -> tuple[ConsentRow, ...]:
+    """What the switch says."""
+    return tuple(_row(row) for row in events_of_preference(event))
+
+
+def of_status(event: MessageStatusChanged) -> tuple[ConsentRow, ...]:
+    """What the failure says."""
+    return tuple(_row(row) for row in events_of_status(event))
+
+
+def of_outcome(event: SendOutcome) -> tuple[ConsentRow, ...]:
+    """What the refusal says."""
+    return tuple(_row(row) for row in events_of_outcome(event))
+
+
 def _row(evidence: ConsentEventRow) -> ConsentRow:
     at = evidence.occurred_at
-    state = ConsentState(granted_at=at) if evidence.decision == GRANTED else ConsentState(withdrawn_at=at)
+    state = ConsentState(granted_at=at) if evidence.decision == Decision.GRANTED else ConsentState(withdrawn_at=at)
     return ConsentRow(evidence.phone_number_id, evidence.contact, evidence.category, state)
 
 

@@ -1,20 +1,31 @@
 """Who is a contact, and under which names was it met?
 
-A contact is never renamed here: that two keys belong to one person shows in the aliases they share. Meta may answer a number
-with another wa_id (Brazil, Mexico, Argentina); the number that was dialled stays an alias.
+A contact is never renamed here: that two keys belong to one person shows in the aliases they share, and who has a name today is
+asked of `projector.names_of`. So any order of events ends in the same rows. Meta may answer a number with another wa_id (Brazil,
+Mexico, Argentina); the number that was dialled stays an alias. A number that a person gave up may become somebody else's:
+`contact_moves` says when, and bounds what it proves.
 """
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from services.common.domain.records import MessageReceived, MessageStatusChanged, SendOutcome
+from services.common.domain.events import (
+    CallChanged,
+    ContactChanged,
+    MessageCopied,
+    MessageReceived,
+    MessageStatusChanged,
+    ThreadHandedOver,
+    UserPreferenceChanged,
+)
+from services.common.domain.records import SendOutcome
 from services.projector.projections.merges import greatest, latest
 from services.projector.projections.table import Kind, Row, Table
 
 
 class ContactRow(NamedTuple):
-    """A person. `wa_id` and `profile_name` are (when told, value)."""
+    """A person. `wa_id`, `profile_name` and `superseded_by` are (when told, value)."""
 
     contact: str
     bsuid: str | None
@@ -22,6 +33,7 @@ class ContactRow(NamedTuple):
     profile_name: tuple[int, str] | None
     first_seen_at: int
     last_seen_at: int | None
+    superseded_by: tuple[int, str] | None = None
 
 
 class AliasRow(NamedTuple):
@@ -30,6 +42,14 @@ class AliasRow(NamedTuple):
     alias: str
     contact: str
     first_seen_at: int
+
+
+class MoveRow(NamedTuple):
+    """A number that named a contact until then."""
+
+    alias: str
+    contact: str
+    moved_at: int
 
 
 def contact_of_received(event: MessageReceived) -> tuple[ContactRow, ...]:
@@ -54,6 +74,61 @@ def contact_of_status(event: MessageStatusChanged) -> tuple[ContactRow, ...]:
     return (ContactRow(event.contact, event.bsuid, None, None, event.occurred_at, None),)
 
 
+def contact_of_copied(event: MessageCopied) -> tuple[ContactRow, ...]:
+    """A copy tells that the contact exists, and how it calls itself."""
+    if not event.contact:
+        return ()
+    name = (event.occurred_at, event.profile_name) if event.profile_name else None
+    return (ContactRow(event.contact, event.bsuid, None, name, event.occurred_at, None),)
+
+
+def contact_of_person(event: CallChanged | UserPreferenceChanged | ThreadHandedOver) -> tuple[ContactRow, ...]:
+    """Whatever names a person tells that it exists."""
+    at = _told_at(event)
+    return (ContactRow(event.contact, event.bsuid, None, None, at, None),) if event.contact else ()
+
+
+def aliases_of_person(event: MessageCopied | CallChanged | UserPreferenceChanged | ThreadHandedOver) -> tuple[AliasRow, ...]:
+    """Its key and every id beside it."""
+    if not event.contact:
+        return ()
+    return _aliases(event.contact, _told_at(event), event.wa_id, event.bsuid, getattr(event, "parent_bsuid", None))
+
+
+def contacts_of_changed(event: ContactChanged) -> tuple[ContactRow, ...]:
+    """The person of now, and each key of before, which the one of now supersedes."""
+    if not event.contact or event.field in _NOT_ABOUT_A_PERSON:
+        return ()
+    at = _told_at(event)
+    now = ContactRow(event.contact, event.bsuid, (at, event.wa_id) if event.wa_id else None, None, at, None)
+    before = [
+        ContactRow(name, name if name == event.previous_bsuid else None, None, None, at, None, (at, event.contact))
+        for name in (event.previous_bsuid, event.previous_wa_id)
+        if name and name != event.contact
+    ]
+    return (now, *before)
+
+
+def aliases_of_changed(event: ContactChanged) -> tuple[AliasRow, ...]:
+    """Ids are never given to somebody else, so those of before stay names; the number of before is a move."""
+    if not event.contact or event.field in _NOT_ABOUT_A_PERSON:
+        return ()
+    parents = (event.parent_bsuid, event.previous_parent_bsuid)
+    return _aliases(event.contact, _told_at(event), event.wa_id, event.bsuid, event.previous_bsuid, *parents)
+
+
+def moves_of_changed(event: ContactChanged) -> tuple[MoveRow, ...]:
+    """The number that was given up."""
+    number = event.previous_wa_id
+    if not event.contact or not number or number == event.contact or event.field in _NOT_ABOUT_A_PERSON:
+        return ()
+    return (MoveRow(number, event.contact, _told_at(event)),)
+
+
+def _told_at(event: MessageCopied | CallChanged | UserPreferenceChanged | ThreadHandedOver | ContactChanged) -> int:
+    return event.recorded_at if event.occurred_at is None else event.occurred_at
+
+
 def contact_of_outcome(event: SendOutcome) -> tuple[ContactRow, ...]:
     """An accepted send tells who Meta took the recipient for."""
     contact = recipient(event)
@@ -63,15 +138,15 @@ def contact_of_outcome(event: SendOutcome) -> tuple[ContactRow, ...]:
 
 
 def aliases_of_received(event: MessageReceived) -> tuple[AliasRow, ...]:
-    """Its key, wa_id and BSUID."""
-    return _aliases(event.contact, event.occurred_at, event.wa_id, event.bsuid)
+    """Its key, wa_id and BSUIDs."""
+    return _aliases(event.contact, event.occurred_at, event.wa_id, event.bsuid, event.parent_bsuid)
 
 
 def aliases_of_status(event: MessageStatusChanged) -> tuple[AliasRow, ...]:
-    """Its key, wa_id and BSUID."""
+    """Its key, wa_id and BSUIDs."""
     if event.type != "message" or not event.contact:
         return ()
-    return _aliases(event.contact, event.occurred_at, event.wa_id, event.bsuid)
+    return _aliases(event.contact, event.occurred_at, event.wa_id, event.bsuid, event.parent_bsuid)
 
 
 def aliases_of_outcome(event: SendOutcome) -> tuple[AliasRow, ...]:
@@ -97,6 +172,8 @@ def digits(number: str) -> str | None:
     return bare if bare.isascii() and bare.isdigit() else None
 
 
+_NOT_ABOUT_A_PERSON: Final = frozenset({"smb_app_state_sync"})
+"""The business' own contact book: a number and what the business calls it, not who has it."""
 _SEPARATORS: Final = str.maketrans("", "", "+ -./()\u00a0\u2010\u2011")
 
 
@@ -113,6 +190,7 @@ def merge_contacts(known: ContactRow, reported: ContactRow) -> ContactRow:
         latest(known.profile_name, reported.profile_name),
         min(known.first_seen_at, reported.first_seen_at),
         greatest(known.last_seen_at, reported.last_seen_at),
+        latest(known.superseded_by, reported.superseded_by),
     )
 
 
@@ -121,10 +199,17 @@ def merge_aliases(known: AliasRow, reported: AliasRow) -> AliasRow:
     return known if known.first_seen_at <= reported.first_seen_at else reported
 
 
+def merge_moves(known: MoveRow, _reported: MoveRow) -> MoveRow:
+    """All of it is key."""
+    return known
+
+
 def _flat(row: ContactRow) -> Row:
     wa_id_at, wa_id = row.wa_id or (None, None)
     profile_name_at, profile_name = row.profile_name or (None, None)
-    return (row.contact, row.bsuid, wa_id, wa_id_at, profile_name, profile_name_at, row.first_seen_at, row.last_seen_at)
+    superseded_at, superseded_by = row.superseded_by or (None, None)
+    named = (row.contact, row.bsuid, wa_id, wa_id_at, profile_name, profile_name_at)
+    return (*named, row.first_seen_at, row.last_seen_at, superseded_by, superseded_at)
 
 
 CONTACTS: Final = Table(
@@ -138,6 +223,8 @@ CONTACTS: Final = Table(
         "profile_name_at": Kind.INSTANT,
         "first_seen_at": Kind.INSTANT,
         "last_seen_at": Kind.INSTANT,
+        "superseded_by": Kind.TEXT,
+        "superseded_at": Kind.INSTANT,
     },
     key=1,
     merge=merge_contacts,
@@ -148,4 +235,10 @@ ALIASES: Final = Table(
     columns={"alias": Kind.TEXT, "contact": Kind.TEXT, "first_seen_at": Kind.INSTANT},
     key=2,
     merge=merge_aliases,
+)
+MOVES: Final = Table(
+    name="contact_moves",
+    columns={"alias": Kind.TEXT, "contact": Kind.TEXT, "moved_at": Kind.INSTANT},
+    key=3,
+    merge=merge_moves,
 )

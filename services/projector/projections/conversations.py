@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from services.common.domain import window
-from services.common.domain.records import MessageReceived, MessageStatusChanged, SendOutcome
+from services.common.domain.events import MessageReceived, MessageStatusChanged
+from services.common.domain.records import SendOutcome
 from services.projector.projections.contacts import recipient
 from services.projector.projections.merges import greatest, least
 from services.projector.projections.table import Kind, Table
@@ -22,14 +23,23 @@ class ConversationRow(NamedTuple):
     last_outbound_at: int | None
 
 
+_NO_MESSAGES: Final = frozenset({"system", "request_welcome"})
+_NOT_NEW: Final = frozenset({"edit", "revoke"})
+
+
 def speaks_to_us(event: MessageReceived) -> bool:
     """The contact wrote to this number itself: not in a group, not as history or echo, and not Meta's own notice."""
-    return event.field == "messages" and event.group_id is None and event.type != "system"
+    return event.field == "messages" and event.group_id is None and event.type not in _NO_MESSAGES
+
+
+def opens_window(event: MessageReceived) -> bool:
+    """A new message: to change or take back an old one is none."""
+    return speaks_to_us(event) and event.type not in _NOT_NEW
 
 
 def of_received(event: MessageReceived) -> tuple[ConversationRow, ...]:
     """By Meta's instant of the message, not by when the webhook came."""
-    if not speaks_to_us(event):
+    if not opens_window(event):
         return ()
     at = event.occurred_at
     return (ConversationRow(event.phone_number_id, event.contact, event.waba_id, at, at, None),)
@@ -37,7 +47,7 @@ def of_received(event: MessageReceived) -> tuple[ConversationRow, ...]:
 
 def of_status(event: MessageStatusChanged) -> tuple[ConversationRow, ...]:
     """`sent` also tells of messages that another system sent; later statuses are not writing."""
-    if event.type != "message" or event.status != "sent" or not event.contact:
+    if event.type != "message" or event.status != "sent" or not event.contact or not event.phone_number_id:
         return ()
     return (ConversationRow(event.phone_number_id, event.contact, event.waba_id, None, None, event.occurred_at),)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from services.common.domain.records import MessageStatusChanged
+from services.common.domain.events import MessageStatusChanged
 from services.projector.projections.table import Kind, Table
 
 OPAQUE_CHARACTERS: Final = 512

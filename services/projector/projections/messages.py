@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from services.common.domain import status
-from services.common.domain.records import MessageReceived, MessageStatusChanged, SendOutcome
+from services.common.domain.events import MessageCopied, MessageReceived, MessageStatusChanged
+from services.common.domain.records import SendOutcome
 from services.common.domain.status import Delivery, DeliveryStatus
 from services.projector.projections.contacts import recipient
 from services.projector.projections.merges import greatest, least
@@ -20,8 +21,9 @@ _WORDS: Final = {word.value: word for word in DeliveryStatus}
 
 
 class Description(NamedTuple):
-    """What the message is: from the message itself, or from the accepted send. The first one recorded stays."""
+    """What the message is: from the message itself or the accepted send, else from a copy. The first one recorded stays."""
 
+    is_copy: bool
     recorded_at: int
     event_id: str
     occurred_at: int
@@ -37,6 +39,7 @@ class Description(NamedTuple):
     lane: str | None = None
     template_name: str | None = None
     accepted_at: int | None = None
+    field: str | None = None
 
 
 class Pricing(NamedTuple):
@@ -67,7 +70,17 @@ _UNDELIVERED: Final = Delivery()
 
 def of_received(event: MessageReceived) -> tuple[MessageRow, ...]:
     """A message of a contact."""
+    return (_described(event, INBOUND, is_copy=False),)
+
+
+def of_copied(event: MessageCopied) -> tuple[MessageRow, ...]:
+    """What is known of a message from elsewhere; the message itself, if it comes, takes its place. Moves no delivery."""
+    return (_described(event, event.direction, is_copy=True),)
+
+
+def _described(event: MessageReceived | MessageCopied, direction: str, *, is_copy: bool) -> MessageRow:
     description = Description(
+        is_copy,
         event.recorded_at,
         event.event_id,
         event.occurred_at,
@@ -77,19 +90,19 @@ def of_received(event: MessageReceived) -> tuple[MessageRow, ...]:
         event.context_wamid,
         event.group_id,
         event.raw,
+        template_name=event.template_name if isinstance(event, MessageCopied) else None,
+        field=event.field,
     )
-    return (
-        MessageRow(
-            event.wamid,
-            INBOUND,
-            event.phone_number_id,
-            event.waba_id,
-            event.contact,
-            description,
-            _UNDELIVERED,
-            None,
-            None,
-        ),
+    return MessageRow(
+        event.wamid,
+        direction,
+        event.phone_number_id,
+        event.waba_id,
+        event.contact,
+        description,
+        _UNDELIVERED,
+        None,
+        None,
     )
 
 
@@ -120,6 +133,7 @@ def of_outcome(event: SendOutcome) -> tuple[MessageRow, ...]:
     if event.kind != "accepted" or not event.wamid:
         return ()
     description = Description(
+        False,
         event.occurred_at,
         event.event_id,
         event.occurred_at,
@@ -157,7 +171,7 @@ def merge(known: MessageRow, reported: MessageRow) -> MessageRow:
     return MessageRow(
         known.wamid,
         min(known.direction, reported.direction),
-        min(known.phone_number_id, reported.phone_number_id),
+        max(known.phone_number_id, reported.phone_number_id),
         least(known.waba_id, reported.waba_id),
         greatest(known.contact, reported.contact),
         _first(known.description, reported.description),
@@ -170,7 +184,7 @@ def merge(known: MessageRow, reported: MessageRow) -> MessageRow:
 def _first(known: Description | None, reported: Description | None) -> Description | None:
     if known is None or reported is None:
         return reported if known is None else known
-    return min(known, reported, key=lambda told: told[:2])
+    return min(known, reported, key=lambda told: told[:3])
 
 
 def _last(known: Pricing | None, reported: Pricing | None) -> Pricing | None:
@@ -216,6 +230,7 @@ TABLE: Final = Table(
         "phone_number_id": Kind.TEXT,
         "waba_id": Kind.TEXT,
         "contact": Kind.TEXT,
+        "is_copy": Kind.BOOL,
         "recorded_at": Kind.INSTANT,
         "event_id": Kind.TEXT,
         "occurred_at": Kind.INSTANT,
@@ -231,6 +246,7 @@ TABLE: Final = Table(
         "lane": Kind.TEXT,
         "template_name": Kind.TEXT,
         "accepted_at": Kind.INSTANT,
+        "field": Kind.TEXT,
         "sent_at": Kind.INSTANT,
         "delivered_at": Kind.INSTANT,
         "read_at": Kind.INSTANT,

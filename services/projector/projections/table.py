@@ -17,6 +17,7 @@ class Kind(Enum):
     INSTANT = auto()
     INT4 = auto()
     INT8 = auto()
+    BOOL = auto()
     BYTES = auto()
 
 

@@ -67,7 +67,7 @@ REPLIES: Final[Mapping[str, Sequence[str]]] = {
     "de": ("Ja, sie ist unterwegs und kommt morgen.", "Wir haben von 9 bis 18 Uhr auf.", "Ja. Sollen wir eine zurücklegen?"),
 }
 STOP: Final = {"pt_BR": "SAIR", "es": "Baja", "en": "STOP", "de": "Stopp!"}
-START: Final = {"pt_BR": "inscrever", "es": "ALTA", "en": "Start", "de": "anmelden"}
+START: Final = {"pt_BR": "Inscrever-se", "es": "Suscribirme", "en": "Start", "de": "abonnieren"}
 CONFIRM: Final = {"pt_BR": "Confirmar", "es": "Confirmar", "en": "Confirm", "de": "Bestätigen"}
 
 

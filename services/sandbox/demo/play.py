@@ -14,8 +14,9 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from services.common.domain import topics
+from services.common.domain.events import MessageReceived
 from services.common.domain.ids import attempt_id
-from services.common.domain.records import MessageReceived, RecordConsent, SendMessage
+from services.common.domain.records import RecordConsent, SendMessage
 from services.common.platform.avro import Codec
 from services.common.platform.envelope import AVRO, JSON
 from services.sandbox.demo.business import name_of

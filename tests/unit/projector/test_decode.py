@@ -9,9 +9,10 @@ import orjson
 import pytest
 
 from services.common.domain import topics
+from services.common.domain.events import MessageReceived
 from services.common.domain.failure import Unprocessable
 from services.common.domain.reasons import Reason
-from services.common.domain.records import MessageReceived, Record, RecordConsent, SendMessage
+from services.common.domain.records import Record, RecordConsent, SendMessage
 from services.common.platform.avro import Codec
 from services.common.platform.envelope import AVRO, JSON, dead_letter_headers
 from services.common.platform.kafka import LogRecord

@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.common.domain.records import MessageReceived, MessageStatusChanged, SendOutcome
+from services.common.domain.events import MessageReceived, MessageStatusChanged
+from services.common.domain.records import SendOutcome
 from services.projector.fold import TABLES, Event, Rows, fold
 from services.projector.projections.contacts import digits
 from tests.support.events import BEGIN, any_event, received, regrouped, status

@@ -8,7 +8,14 @@ from services.common.platform.postgres import queries
 from services.projector.fold import TABLES
 from services.projector.projections.table import Kind
 
-_TYPES = {Kind.TEXT: "text", Kind.INSTANT: "timestamptz", Kind.INT4: "int4", Kind.INT8: "int8", Kind.BYTES: "bytea"}
+_TYPES = {
+    Kind.TEXT: "text",
+    Kind.INSTANT: "timestamptz",
+    Kind.INT4: "int4",
+    Kind.INT8: "int8",
+    Kind.BYTES: "bytea",
+    Kind.BOOL: "bool",
+}
 
 
 def test_every_statement_takes_the_columns_of_its_table_in_their_types() -> None:

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from services.common.domain import message_content, recipients
-from services.common.domain.consent import keyword
+from services.common.domain.consent import Decision, said
 from services.common.domain.lanes import Lane
 from services.sandbox.demo import people, view
 from services.sandbox.demo.business import HELP, NUMBERS, OFFERS, SHOP, account
@@ -87,8 +87,8 @@ def test_a_minute_has_everything_the_demo_promises() -> None:
     assert any(one.key is None for one in commands)
     assert any(one.copies > 1 for one in commands)
     assert any(one.raw is not None for one in commands)
-    words = Counter(keyword(text) for text in texts(script))
-    assert words["stop"] == words["start"] >= 3
+    words = Counter(meant.decision for text in texts(script) if (meant := said(text)) is not None)
+    assert words[Decision.WITHDRAWN] == words[Decision.GRANTED] >= 3
     kills = [(step.at, step.service) for step in script.steps if isinstance(step, Kill)]
     assert [service for _, service in kills] == ["sender", "sender", "router", "projector"]
     burst = max((step for step in script.steps if isinstance(step, Publish)), key=lambda step: len(step.planned))

@@ -136,7 +136,7 @@ def clean() -> Ledger:
             DeadLetter(place=(topics.WEBHOOKS, 0, 4), pointer=""),
             DeadLetter(place=(topics.SEND_COMMANDS, 0, 4), pointer=""),
         ],
-        rows={identity: 1 for identity in identities if identity[0] != "unreadable"},
+        rows={identity: 1 for identity in identities if identity[0] != "odd"},
         sent_rows={STATUS: SentRow(command_id=ACCEPTED, is_accepted=True)},
         consent_rows=frozenset({"consent-1", f"keyword:{STOP}"}),
         command_rows={
