@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help setup demo up down check test unit contract integration faults bench fmt lock
+.PHONY: help setup demo up down check test unit contract integration faults bench fmt docs asyncapi lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -51,6 +51,14 @@ bench: .venv/.setup ## Measure and print a table
 fmt: .venv/.setup ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+
+docs: .venv/.setup ## Write docs/events.md, docs/asyncapi.yaml and the JSON Schemas from the schemas
+	@$(BIN)/python -m tools.documents $(ARGS)
+
+asyncapi: ## Validate docs/asyncapi.yaml with the AsyncAPI parser (needs Node.js 18 or newer)
+	@command -v npm >/dev/null 2>&1 || { echo 'make asyncapi needs Node.js 18 or newer, with npm, on PATH.' >&2; exit 1; }
+	@npm ci --prefix tools/asyncapi --loglevel=error
+	@node tools/asyncapi/validate.mjs docs/asyncapi.yaml
 
 # Versions and hashes only: the file names no address to download from. Needs uv on PATH.
 lock: ## Write requirements.lock from pyproject.toml (needs uv; ARGS=--upgrade takes newer versions)
