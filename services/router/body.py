@@ -29,6 +29,7 @@ _SHAPE: Final = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 if byte in b" \t\r\
 _LONG_NUMBER: Final = b"0" * 19
 _LEAST, _GREATEST = -(2**63), 2**64
 
+_UNREADABLE: Final = "\N{REPLACEMENT CHARACTER}"
 _BLANK: Final = re.compile(rb"[ \t\r\n]*")
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _SCALAR: Final = re.compile(rb"[^ \t\r\n,\]}:]+")
@@ -103,8 +104,11 @@ def _is_taken_without_loss(body: bytes, found: Any) -> bool:
     shape = body.translate(_SHAPE)
     if _LONG_NUMBER in shape or b'" ' in shape or b"\\u0022" in body:
         return False
-    # Each key has a quote and a colon behind it; in texts, too, they stand in both.
-    return shape.count(b'":') == orjson.dumps(found).count(b'":')
+    try:
+        # Each key has a quote and a colon behind it; in texts, too, they stand in both.
+        return shape.count(b'":') == orjson.dumps(found).count(b'":')
+    except orjson.JSONEncodeError:
+        return False  # it writes less deeply than it reads
 
 
 def _salvaged(text: bytes, level: int) -> Any:
@@ -129,12 +133,12 @@ def _object(text: bytes, reason: Reason, level: int) -> Any:
     torn = TornObject()
     for key, value in _members(text):
         try:
-            name = orjson.loads(key)
+            name, found = orjson.loads(key), _salvaged(value, level - 1)
         except orjson.JSONDecodeError as problem:
-            return Damaged(_refusal(key, problem), text)
+            name, found = _UNREADABLE, Damaged(_refusal(key, problem), key + b":" + value)
         if name in torn:
             return Damaged(Reason.JSON_DUP_KEY, text)
-        torn[name] = _salvaged(value, level - 1)
+        torn[name] = found
     return _named(torn, torn.values(), text, reason)
 
 

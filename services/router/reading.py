@@ -157,7 +157,7 @@ def unmodelled(entry: Object) -> str | None:
     profile = entry.get("profile")
     if entry.keys() <= _MODELLED and (profile is None or (isinstance(profile, dict) and profile.keys() <= _MODELLED_PROFILE)):
         return None
-    return dumped(entry).decode() or None
+    return dumped(entry).decode(errors="replace") or None  # of a damaged entry, what can be read
 
 
 def dumped(element: Any) -> bytes:

@@ -134,7 +134,7 @@ def _unrecognized(element: Any, scope: Scope, pointer: str) -> UnrecognizedChang
 def _standby(found: Any, scope: Scope, pointer: str) -> Iterable[Found]:
     """One level deeper, with contacts of its own."""
     if not isinstance(found, dict):
-        return (_one(None, found, scope, pointer),)
+        return _each(None, found, scope, pointer)
     return _lists(found, scope.within(found), pointer, _IN_STANDBY, _AROUND)
 
 
@@ -168,7 +168,7 @@ def _threads(chunk: Object, found: Any, scope: Scope, pointer: str) -> Iterable[
 
 
 def _conversation_context(found: Any, scope: Scope, pointer: str) -> Iterable[Found]:
-    return (_one(contacts.context, found, scope, pointer),)
+    return _each(None, found, scope, pointer) if isinstance(found, list) else (_one(contacts.context, found, scope, pointer),)
 
 
 def _set_aside(element: Any, reason: Reason, pointer: str) -> SetAside:

@@ -126,8 +126,10 @@ class _Reader:
         if not names:
             yield self.read(parent, "", pointer)
         for name in names:
-            where, found = f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}", parent[name]
-            if (self._field, name) == ("history", "history") and isinstance(found, list):
+            where, found = f"{pointer}/{_escaped(name)}", parent[name]
+            if where.endswith("/\ufffd"):
+                yield _odd(found, where)
+            elif (self._field, name) == ("history", "history") and isinstance(found, list):
                 yield from self._history(found, where)
             elif (self._field, name) == ("standby", "standby") and isinstance(found, dict):
                 self._around = {"metadata": self._value.get("metadata"), **found}
@@ -211,6 +213,15 @@ class _Reader:
             contact = one.get("user_id") or self._contact(one.get("wa_id"))
             return f"preference:{self._phone_number_id()}:{contact}:{at}:{one.get('value')}"
         return None
+
+
+def _escaped(name: str) -> str:
+    """As a JSON pointer has it; a key that is no text stands for itself."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return "\ufffd"
+    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _ms(timestamp: Any) -> int:
