@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks import cost, drain, ingest, latency
+from benchmarks import cost, drain, ingest, large, latency
 from benchmarks.bench import Bench
 from benchmarks.figures import Section, as_json, show
 from benchmarks.machine import Cores, describe, header_line
@@ -22,6 +22,8 @@ from services.sandbox.problems import ProviderError
 _BENCHMARKS: Final[dict[str, Callable[[Bench], Section]]] = {
     "ingest": ingest.ingest,
     "router": drain.router,
+    "samples": drain.samples,
+    "bodies": large.bodies,
     "projector": drain.projector,
     "latency": latency.latency,
     "webhooks": cost.webhooks,

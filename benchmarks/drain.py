@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from benchmarks import fill
@@ -35,6 +35,8 @@ class Drain:
 class Subject:
     """A service to be measured: what it reads, what to fill in for each round, its variables and its goal."""
 
+    title: str
+    mix: str
     service: str
     group: str
     sources: tuple[str, ...]
@@ -43,7 +45,10 @@ class Subject:
     goal: float
 
 
+_MIX: Final = "70 % statuses, 25 % inbound messages, 5 % other"
 ROUTER: Final = Subject(
+    title="Router",
+    mix=_MIX,
     service="router",
     group="parley.router",
     sources=topics.ROUTER_SOURCES,
@@ -51,7 +56,15 @@ ROUTER: Final = Subject(
     env=lambda _: {},
     goal=1.2,
 )
+SAMPLES: Final = replace(
+    ROUTER,
+    title="Router, on every sample webhook in turn,",
+    mix=f"the {len(list(fill.SAMPLES.glob('*.expected.json')))} samples of tests/samples/webhooks one after the other",
+    records=lambda count, tag: fill.sample_records(count, tag=tag),
+)
 PROJECTOR: Final = Subject(
+    title="Projector",
+    mix=_MIX,
     service="projector",
     group="parley.projector",
     sources=topics.PROJECTOR_SOURCES,
@@ -64,6 +77,11 @@ PROJECTOR: Final = Subject(
 def router(bench: Bench) -> Section:
     """Webhooks in, typed events out, acks=all."""
     return _compare(bench, ROUTER)
+
+
+def samples(bench: Bench) -> Section:
+    """The same on everything that Meta sends."""
+    return _compare(bench, SAMPLES)
 
 
 def projector(bench: Bench) -> Section:
@@ -138,12 +156,12 @@ def _section(subject: Subject, count: int, ours: list[Drain], stock: list[Drain]
         rows.append([what, mine.text(0), theirs.text(0), ratio.text(2), against(goal, ratio) if goal else ""])
         data[what] = {"ours": mine.data(), "stock": theirs.data(), "ratio": ratio.data(), "goal": goal}
     return Section(
-        title=f"{subject.service.capitalize()} beside a stock Faust agent that does nothing",
+        title=f"{subject.title} beside a stock Faust agent that does nothing",
         columns=["one process on one core", subject.service, "stock Faust no-op", "ratio", "goal"],
         rows=rows,
         notes=[
-            f"median (lowest–highest) of {len(ours)} rounds of {count:,} records from 24 partitions: 70 % statuses, 25 % inbound "
-            "messages, 5 % other; both drain the same records one after the other, in alternating order",
+            f"median (lowest–highest) of {len(ours)} rounds of {count:,} records from 24 partitions: {subject.mix}; "
+            "both drain the same records one after the other, in alternating order",
             "Kafka, Postgres and the observer are on the other core",
         ],
         data=data,

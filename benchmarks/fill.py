@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
 
 from benchmarks.bodies import bodies
 from benchmarks.processes import BenchmarkError
@@ -13,18 +16,32 @@ from services.common.platform.avro import Codec
 from services.common.platform.kafka import LogRecord, NewRecord, Producer, partition_of, wait_for_topics
 from services.ingest.keys import record_key
 from services.router.routing import RECEIVED_AT, Router
+from services.sandbox.simulator.payloads import encode
 
-_CHUNK = 2_000
+_CHUNK: Final = 2_000
+SAMPLES: Final = Path(__file__).parents[1] / "tests" / "samples" / "webhooks"
 
 
 def raw_records(count: int, *, tag: str) -> list[NewRecord]:
     """The mix of webhooks, with the headers that ingest adds."""
+    return _as_ingest_appends([body.data for body in bodies("mix", count, tag=tag)], tag)
+
+
+def sample_records(count: int, *, tag: str) -> list[NewRecord]:
+    """Every sample webhook in turn: each field, each type, single ones and batches."""
+    samples = [
+        encode(json.loads(path.read_text("utf-8"))) for path in sorted(SAMPLES.glob("*.json")) if ".expected" not in path.name
+    ]
+    return _as_ingest_appends([samples[n % len(samples)] for n in range(count)], tag)
+
+
+def _as_ingest_appends(found: Iterable[bytes], tag: str) -> list[NewRecord]:
     received_at = b"%d" % int(time.time() * 1000)
     return [
         NewRecord(
             topics.WEBHOOKS,
-            record_key(body.data),
-            body.data,
+            record_key(body),
+            body,
             [
                 ("ce_specversion", b"1.0"),
                 ("ce_type", b"parley.webhook"),
@@ -35,7 +52,7 @@ def raw_records(count: int, *, tag: str) -> list[NewRecord]:
                 ("content-type", b"application/json"),
             ],
         )
-        for n, body in enumerate(bodies("mix", count, tag=tag))
+        for n, body in enumerate(found)
     ]
 
 

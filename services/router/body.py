@@ -2,8 +2,8 @@
 
 The fast parser takes nearly every body. What it refuses (an encoding, a number, a depth) or takes with a loss that it does not
 tell (the first of two equal keys, digits of an integer beyond 64 bits) is read again piece by piece, so that one damaged
-element is set aside with its own bytes while its siblings go on. Time is bounded: each of `LEVELS` levels looks at every byte
-a few times.
+element is set aside with its own bytes while its siblings go on. Time is bounded: brackets are matched in one pass, and every
+byte is parsed once more.
 """
 
 from __future__ import annotations
@@ -20,8 +20,12 @@ from services.common.domain.failure import Unprocessable
 from services.common.domain.reasons import Reason
 
 MAX_INFLATED_BYTES: Final = 8 * 1024 * 1024
-LEVELS: Final = 13
-"""From the document down to a message in a thread of a history chunk, the deepest element that there is."""
+_LEVELS: Final = 7
+"""From the document by way of entry, changes and value down to the items of a list: these are read one by one."""
+_VALUE: Final = 2
+_MORE_LEVELS: Final = {"standby": 1, "history": 4}
+"""Under a value: what has its elements deeper than its siblings."""
+_DEEPEST: Final = _LEVELS + max(_MORE_LEVELS.values())
 
 _ENCODING_HINTS: Final = ("utf-8", "surrogate", "encoding")
 # Every digit a zero, every blank a space: what is looked for in a body is then found by plain search.
@@ -33,8 +37,7 @@ _UNREADABLE: Final = "\N{REPLACEMENT CHARACTER}"
 _BLANK: Final = re.compile(rb"[ \t\r\n]*")
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _SCALAR: Final = re.compile(rb"[^ \t\r\n,\]}:]+")
-_BRACKET_OR_QUOTE: Final = re.compile(rb'["\[\]{}]')
-_NUMBER: Final = re.compile(rb"[-+]?(?:[0-9.][0-9.eE+-]*|nan|inf(?:inity)?)", re.IGNORECASE)
+_BRACKETS_OR_QUOTE: Final = re.compile(rb'"|[\[{]+|[\]}]+')
 
 
 class Damaged:
@@ -91,7 +94,7 @@ def document(body: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         is_whole = False
     if not is_whole:
-        found = _salvaged(body, LEVELS)
+        found = _Pieces(body).read()
     if isinstance(found, Damaged):
         raise Unprocessable(found.reason, detail="not a JSON document that can be read")
     if not isinstance(found, dict):
@@ -111,56 +114,16 @@ def _is_taken_without_loss(body: bytes, found: Any) -> bool:
         return False  # it writes less deeply than it reads
 
 
-def _salvaged(text: bytes, level: int) -> Any:
-    """The value in `text`: as it is, torn, or damaged."""
-    try:
-        found = orjson.loads(text)
-        reason = _loss(text)
-    except orjson.JSONDecodeError as problem:
-        reason = _refusal(text, problem)
-    if reason is None:
-        return found
-    kind = text.lstrip()[:1]
-    if level == 0 or kind not in (b"{", b"["):
-        return Damaged(reason, text)
-    try:
-        return _object(text, reason, level) if kind == b"{" else _array(text, reason, level)
-    except _MalformedError:
-        return Damaged(reason, text)
-
-
-def _object(text: bytes, reason: Reason, level: int) -> Any:
-    torn = TornObject()
-    for key, value in _members(text):
-        try:
-            name, found = orjson.loads(key), _salvaged(value, level - 1)
-        except orjson.JSONDecodeError as problem:
-            name, found = _UNREADABLE, Damaged(_refusal(key, problem), key + b":" + value)
-        if name in torn:
-            return Damaged(Reason.JSON_DUP_KEY, text)
-        torn[name] = found
-    return _named(torn, torn.values(), text, reason)
-
-
-def _array(text: bytes, reason: Reason, level: int) -> Any:
-    torn = TornArray(_salvaged(value, level - 1) for value in _items(text))
-    return _named(torn, torn, text, reason)
-
-
-def _named(torn: TornObject | TornArray, parts: Any, text: bytes, reason: Reason) -> Any:
-    torn.raw = text
-    torn.reason = next((part.reason for part in parts if isinstance(part, BROKEN)), reason)
-    return torn
-
-
 def _loss(text: bytes) -> Reason | None:
-    """What a parser that took `text` would lose of it."""
+    """What a parser that took `text` would lose of it; the standard one takes more, and tells what it meets."""
     try:
-        json.loads(text, object_pairs_hook=_unique, parse_int=_bounded)
+        json.loads(text, object_pairs_hook=_unique, parse_int=_bounded, parse_float=_finite, parse_constant=_no_number)
     except _LossError as problem:
         return problem.reason
-    except (RecursionError, ValueError):
+    except RecursionError:
         return Reason.JSON_DEPTH
+    except ValueError:
+        return Reason.JSON_SYNTAX
     return None
 
 
@@ -172,6 +135,15 @@ def _unique(pairs: list[tuple[str, Any]]) -> None:
 def _bounded(digits: str) -> None:
     if len(digits) > 20 or not _LEAST <= int(digits) < _GREATEST:
         raise _LossError(Reason.JSON_NUMBER)
+
+
+def _finite(digits: str) -> None:
+    if abs(float(digits)) == float("inf"):
+        raise _LossError(Reason.JSON_NUMBER)
+
+
+def _no_number(_word: str) -> None:
+    raise _LossError(Reason.JSON_NUMBER)
 
 
 class _LossError(Exception):
@@ -187,41 +159,152 @@ def _refusal(text: bytes, problem: orjson.JSONDecodeError) -> Reason:
         return Reason.JSON_DEPTH
     if any(hint in told for hint in _ENCODING_HINTS) or text[:3] == b"\xef\xbb\xbf" or b"\0" in text[:64]:
         return Reason.JSON_ENCODING
-    return Reason.JSON_NUMBER if _NUMBER.fullmatch(text.strip()) else Reason.JSON_SYNTAX
+    return Reason.JSON_SYNTAX
 
 
 class _MalformedError(Exception):
     """Brackets and commas are not where an object or array has them, so that its parts cannot be told apart."""
 
 
-def _members(text: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = _skip(text, 0, b"{")
-    if text[at : at + 1] == b"}":
-        return _end(text, at + 1)
-    while True:
-        key = _STRING.match(text, at)
-        if key is None:
+class _Pieces:
+    """A body of which the parser cannot or must not take the whole: its structure by bytes, its leaves by the parser."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text, self._ends = text, dict[int, int]()
+
+    def read(self) -> Any:
+        """The value that the body is: as it is, torn, or damaged."""
+        text = self._text
+        try:
+            self._match_brackets()
+            start = _blank(text, 0)
+            stop = self._end(start)
+            if _blank(text, stop) != len(text):
+                raise _MalformedError
+        except _MalformedError:
+            return Damaged(_why_not(text), text)
+        return self._value(start, stop, _LEVELS)
+
+    def _match_brackets(self) -> None:
+        """Where each object and array ends that is not too deep to be looked into."""
+        text, ends, open_at, depth, at = self._text, self._ends, [0] * (_DEEPEST + 1), 0, 0
+        while (found := _BRACKETS_OR_QUOTE.search(text, at)) is not None:
+            start, at = found.span()
+            if text[start] == 0x22:
+                string = _STRING.match(text, start)
+                if string is None:
+                    raise _MalformedError
+                at = string.end()
+            elif text[start] in b"[{":
+                for place in range(start, min(at, start + _DEEPEST - depth + 1)):
+                    open_at[depth + place - start] = place
+                depth += at - start
+            else:
+                for place in range(max(start, start + depth - _DEEPEST - 1), at):
+                    level = depth - 1 - (place - start)
+                    if level < 0:
+                        raise _MalformedError
+                    ends[open_at[level]] = place + 1
+                depth -= at - start
+        if depth != 0:
             raise _MalformedError
-        start = _skip(text, _blank(text, key.end()), b":")
-        stop = _value_end(text, start)
-        yield key[0], text[start:stop]
-        at = _blank(text, stop)
-        if text[at : at + 1] == b"}":
-            return _end(text, at + 1)
-        at = _skip(text, at, b",")
+
+    def _value(self, start: int, stop: int, level: int) -> Any:
+        kind = self._text[start]
+        if level == 0 or kind not in b"{[":
+            return _leaf(self._text[start:stop])
+        try:
+            return self._object(start, stop, level) if kind == 0x7B else self._array(start, stop, level)
+        except _MalformedError:
+            return _leaf(self._text[start:stop])
+
+    def _object(self, start: int, stop: int, level: int) -> Any:
+        found: dict[str, Any] = {}
+        for key, (begin, end) in self._members(start, stop):
+            try:
+                name = orjson.loads(key)
+                more = _MORE_LEVELS.get(name, 0) if level == _VALUE else 0
+                part = self._value(begin, end, level - 1 + more)
+            except orjson.JSONDecodeError as problem:
+                name, part = _UNREADABLE, Damaged(_refusal(key, problem), key + b":" + self._text[begin:end])
+            if name in found:
+                return Damaged(Reason.JSON_DUP_KEY, self._text[start:stop])
+            found[name] = part
+        return self._named(found, TornObject, found.values(), start, stop)
+
+    def _array(self, start: int, stop: int, level: int) -> Any:
+        found = [self._value(begin, end, level - 1) for begin, end in self._items(start, stop)]
+        return self._named(found, TornArray, found, start, stop)
+
+    def _named(self, found: Any, torn_class: type[TornObject | TornArray], parts: Any, start: int, stop: int) -> Any:
+        reason = next((part.reason for part in parts if isinstance(part, BROKEN)), None)
+        if reason is None:
+            return found
+        torn = torn_class(found)
+        torn.raw, torn.reason = self._text[start:stop], reason
+        return torn
+
+    def _members(self, start: int, stop: int) -> Iterator[tuple[bytes, tuple[int, int]]]:
+        text = self._text
+        at = _blank(text, start + 1)
+        if text[at : at + 1] == b"}" and at + 1 == stop:
+            return
+        while True:
+            key = _STRING.match(text, at)
+            if key is None:
+                raise _MalformedError
+            begin = _skip(text, _blank(text, key.end()), b":")
+            end = self._end(begin)
+            yield key[0], (begin, end)
+            at = _blank(text, end)
+            if text[at : at + 1] == b"}" and at + 1 == stop:
+                return
+            at = _skip(text, at, b",")
+
+    def _items(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        text = self._text
+        at = _blank(text, start + 1)
+        if text[at : at + 1] == b"]" and at + 1 == stop:
+            return
+        while True:
+            end = self._end(at)
+            yield at, end
+            at = _blank(text, end)
+            if text[at : at + 1] == b"]" and at + 1 == stop:
+                return
+            at = _skip(text, at, b",")
+
+    def _end(self, at: int) -> int:
+        """Behind the value that begins here."""
+        first = self._text[at : at + 1]
+        if first in (b"{", b"["):
+            end = self._ends.get(at)
+            if end is None:
+                raise _MalformedError
+            return end
+        scalar = _STRING.match(self._text, at) if first == b'"' else _SCALAR.match(self._text, at)
+        if scalar is None:
+            raise _MalformedError
+        return scalar.end()
 
 
-def _items(text: bytes) -> Iterator[bytes]:
-    at = _skip(text, 0, b"[")
-    if text[at : at + 1] == b"]":
-        return _end(text, at + 1)
-    while True:
-        stop = _value_end(text, at)
-        yield text[at:stop]
-        at = _blank(text, stop)
-        if text[at : at + 1] == b"]":
-            return _end(text, at + 1)
-        at = _skip(text, at, b",")
+def _leaf(text: bytes) -> Any:
+    """What is read as one, or why it cannot be."""
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError as problem:
+        reason = _refusal(text, problem)
+        return Damaged((_loss(text) or reason) if reason is Reason.JSON_SYNTAX else reason, text)
+    lost = None if _is_taken_without_loss(text, found) else _loss(text)
+    return found if lost is None else Damaged(lost, text)
+
+
+def _why_not(text: bytes) -> Reason:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError as problem:
+        return _refusal(text, problem)
+    return Reason.JSON_SYNTAX
 
 
 def _blank(text: bytes, at: int) -> int:
@@ -231,36 +314,6 @@ def _blank(text: bytes, at: int) -> int:
 
 def _skip(text: bytes, at: int, sign: bytes) -> int:
     """Behind the sign that must stand here, and behind the blanks that may follow it."""
-    at = _blank(text, at)
     if text[at : at + 1] != sign:
         raise _MalformedError
     return _blank(text, at + 1)
-
-
-def _end(text: bytes, at: int) -> None:
-    if _blank(text, at) != len(text):
-        raise _MalformedError
-
-
-def _value_end(text: bytes, at: int) -> int:
-    first = text[at : at + 1]
-    if first not in (b"{", b"["):
-        scalar = _STRING.match(text, at) if first == b'"' else _SCALAR.match(text, at)
-        if scalar is None:
-            raise _MalformedError
-        return scalar.end()
-    depth = 0
-    while True:
-        sign = _BRACKET_OR_QUOTE.search(text, at)
-        if sign is None:
-            raise _MalformedError
-        at = sign.end()
-        if sign[0] == b'"':
-            string = _STRING.match(text, sign.start())
-            if string is None:
-                raise _MalformedError
-            at = string.end()
-        else:
-            depth += 1 if sign[0] in b"{[" else -1
-            if depth == 0:
-                return at
