@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help setup demo up down check test unit contract integration faults bench fmt docs asyncapi lock
+.PHONY: help setup demo up down check test unit contract integration faults bench fmt samples docs asyncapi lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -51,6 +51,9 @@ bench: .venv/.setup ## Measure and print a table
 fmt: .venv/.setup ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+
+samples: .venv/.setup ## Write anew what each sample webhook becomes (then read the diff)
+	@$(BIN)/python -m tests.support.samples
 
 docs: .venv/.setup ## Write docs/events.md, docs/asyncapi.yaml and the JSON Schemas from the schemas
 	@$(BIN)/python -m tools.documents $(ARGS)

@@ -11,6 +11,7 @@ from services.cli.listen import listen
 from services.cli.problem import CommandError
 from services.cli.rebuild import rebuild
 from services.cli.send import send
+from services.cli.simulate import simulate
 from services.cli.stack_commands import demo, down, migrate, up
 from services.cli.surroundings import adopt_local_stack
 
@@ -22,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Operate Parley. Works against the stack of PARLEY_* variables, else that of .parley/stack.env in this directory.",
 )
-for command in (demo, up, down, migrate, send, listen, rebuild):
+for command in (demo, up, down, migrate, send, listen, simulate, rebuild):
     app.command()(command)
 app.add_typer(numbers.app, name="number")
 app.add_typer(routes.app, name="routes")

@@ -32,7 +32,7 @@ def say(
     if digits is None:
         raise typer.BadParameter("the customer's number is a phone number in international form")
     phone_number_id = to or need("PARLEY_PHONE_NUMBER_ID")
-    show.line(_simulated(lambda client: client.inbound(phone_number_id, digits, text, wait=True)))
+    show.line(simulated(lambda client: client.inbound(phone_number_id, digits, text, wait=True)))
 
 
 @app.command()
@@ -41,18 +41,19 @@ def fail(
     following: Annotated[int, typer.Option("--next", min=1, help="How many messages get it.")] = 1,
 ) -> None:
     """Meta refuses the next messages."""
-    _simulated(lambda client: client.rules(Error(code=code), times=following))
+    simulated(lambda client: client.rules(Error(code=code), times=following))
     show.line(f"The next {following} messages get error {code}.")
 
 
 @app.command()
 def behave() -> None:
     """End what `fail` began."""
-    _simulated(lambda client: client.clear_rules())
+    simulated(lambda client: client.clear_rules())
     show.line("Meta behaves.")
 
 
-def _simulated(work: Callable[[SimulatorClient], Awaitable[T]]) -> T:
+def simulated(work: Callable[[SimulatorClient], Awaitable[T]]) -> T:
+    """What the running simulator makes of it; CommandError when it refuses or is not there."""
     url = simulator_url()
 
     async def with_client() -> T:

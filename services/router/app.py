@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from services.common.domain import topics
 from services.common.domain.events import UnrecognizedChange
@@ -21,8 +22,12 @@ from services.common.platform.stream import Stream
 from services.router.config import RouterSettings
 from services.router.routes import Routes
 from services.router.routing import GROUP, Router
+from services.router.webhook import FIELDS
 
 log = logging.get(__name__)
+
+UNPUBLISHED_FIELDS: Final = 100
+LONGEST_FIELD: Final = 64
 
 
 class RouterApp:
@@ -37,6 +42,7 @@ class RouterApp:
             on_unrecognized=_count_unrecognized,
             routes=settings.routes_file,
             on_copied=_count_copied,
+            on_empty=metrics.EMPTY_WEBHOOKS.inc,
         )
         self._producer = Producer(bootstrap_servers=settings.kafka_bootstrap_servers, client_id=f"{GROUP}-{settings.instance}")
         self._stream = Stream(
@@ -82,8 +88,18 @@ def _count_dead_letter(problem: Unprocessable) -> None:
     log.warning("record.dead_lettered", reason=str(problem.reason), pointer=problem.pointer)
 
 
+_seen_fields: set[str] = set()
+
+
 def _count_unrecognized(event: UnrecognizedChange) -> None:
-    metrics.UNRECOGNIZED.labels(event.field or "").inc()
+    """By field name, which is the sender's word: of names that Meta does not publish only so many get a series of their own."""
+    name = event.field or ""
+    if name not in FIELDS and name not in _seen_fields:
+        if len(_seen_fields) < UNPUBLISHED_FIELDS and len(name) <= LONGEST_FIELD:
+            _seen_fields.add(name)
+        else:
+            name = "(other)"
+    metrics.UNRECOGNIZED.labels(name).inc()
 
 
 def _count_copied(route: str) -> None:

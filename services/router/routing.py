@@ -61,6 +61,8 @@ OnDeadLetter = Callable[[Unprocessable], None]
 OnUnrecognized = Callable[[UnrecognizedChange], None]
 OnCopied = Callable[[str], None]
 """Takes the name of the rule."""
+OnEmpty = Callable[[], None]
+"""A webhook without any element: nothing to append, and not nothing to know."""
 
 
 class Router:
@@ -74,9 +76,11 @@ class Router:
         on_unrecognized: OnUnrecognized,
         routes: Routes | None = None,
         on_copied: OnCopied = lambda _: None,
+        on_empty: OnEmpty = lambda: None,
     ) -> None:
         self._codec, self._routes = codec, routes
-        self._on_dead_letter, self._on_unrecognized, self._on_copied = on_dead_letter, on_unrecognized, on_copied
+        self._on_dead_letter, self._on_unrecognized = on_dead_letter, on_unrecognized
+        self._on_copied, self._on_empty = on_copied, on_empty
         self._route = {topics.WEBHOOKS: self._webhook, topics.SEND_COMMANDS: self._command}
 
     def route(self, record: LogRecord) -> list[NewRecord]:
@@ -93,7 +97,10 @@ class Router:
         source = f"/{record.topic}/{record.partition}/{record.offset}"
         traceparent = header(record, "traceparent")
         body = inflated(record.value or b"", header(record, "content-encoding"))
-        for element in webhook.split(body, position):
+        elements = webhook.split(body, position)
+        if not elements:
+            self._on_empty()
+        for element in elements:
             if isinstance(element, webhook.SetAside):
                 yield self._dead_letter(record, element.problem, element.value)
             else:

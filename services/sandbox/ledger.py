@@ -297,6 +297,9 @@ class _Sends:
             if arrival.wamid is not None:
                 command_id = self._command_of.get(arrival.opaque or "")
                 (self._unowned if command_id is None else self._accepted[command_id]).append(arrival.wamid)
+        logged = (element.identity for record in ledger.logged for element in record.elements)
+        self._reported = {identity[1] for identity in logged if identity[0] == "status" and identity[-1] == "message"}
+        """Messages with a status in the log: another system may have sent them, then they are rows without an acceptance."""
         self._told: dict[str, set[str]] = defaultdict(set)
         for outcome in ledger.outcomes:
             if outcome.reason != Reason.IDEMPOTENCY_CONFLICT:
@@ -361,7 +364,8 @@ class _Sends:
         for command_id in sorted((self._told.keys() | self._ledger.command_rows.keys()) - self._commands):
             yield Finding(kind=Kind.PHANTOM, what=_command(command_id), why="nobody published it")
         for wamid in sorted(self._ledger.sent_rows.keys() - accepted):
-            yield Finding(kind=Kind.PHANTOM, what=wamid[:24], why="a sent message in Postgres that Meta never accepted")
+            if self._ledger.sent_rows[wamid].is_accepted or wamid not in self._reported:
+                yield Finding(kind=Kind.PHANTOM, what=wamid[:24], why="a sent message in Postgres that Meta never accepted")
         for outcome in self._ledger.outcomes:
             if outcome.kind == "accepted" and outcome.wamid not in accepted:
                 yield Finding(kind=Kind.PHANTOM, what=_command(outcome.command_id), why="an accepted outcome without acceptance")

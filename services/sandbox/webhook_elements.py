@@ -30,6 +30,7 @@ LISTS: Final = {
 """Fields whose value is not one thing but carries lists of them. (Nested ones are found below.)"""
 
 _AROUND: Final = ("messaging_product", "metadata", "contacts", "field", "object")
+_SWITCHED: Final = ("stop", "resume", "signup")
 _COPIES: Final = ("standby", "smb_message_echoes", "message_echoes", "history")
 
 
@@ -209,10 +210,17 @@ class _Reader:
         return Element(identity=identity, pointer=pointer, consent_id=self._preference(one, occurred_at))
 
     def _preference(self, one: Any, at: int | None) -> str | None:
-        if self._field == "user_preferences" and isinstance(one, dict):
-            contact = one.get("user_id") or self._contact(one.get("wa_id"))
-            return f"preference:{self._phone_number_id()}:{contact}:{at}:{one.get('value')}"
-        return None
+        """The person's own switch, in its own field or, the older way, as a notice among the messages."""
+        if not isinstance(one, dict):
+            return None
+        value = contact = None
+        notice = one.get("system")
+        if self._field == "user_preferences" and one.get("category") == "marketing_messages":
+            value, contact = one.get("value"), one.get("user_id") or self._contact(one.get("wa_id"))
+        elif self._field == "messages" and isinstance(notice, dict) and notice.get("type") == "user_preference_changed":
+            value = notice.get("marketing")
+            contact = one.get("from_user_id") or notice.get("user_id") or self._contact(one.get("from") or notice.get("wa_id"))
+        return f"preference:{self._phone_number_id()}:{contact}:{at}:{value}" if contact and value in _SWITCHED else None
 
 
 def _escaped(name: str) -> str:

@@ -138,6 +138,10 @@ class SimulatorClient:
         told = await self._call("POST", f"/webhooks{_waiting(True, timeout_seconds)}", made)
         return _WEBHOOK.validate_python(told["webhook"])
 
+    async def begin_webhook(self, raw: str) -> int:
+        """Put a webhook of exactly this text on its way, repeated as Meta does until it is taken; returns its id at once."""
+        return int((await self._call("POST", "/webhooks", {"raw": raw}))["id"])
+
     async def repeat_webhook(self, webhook_id: int, times: int = 1, timeout_seconds: float = 30.0) -> WebhookView:
         """Post an earlier webhook again, byte for byte, and wait for its answers."""
         path = f"/webhooks/{webhook_id}/repeat{_waiting(True, timeout_seconds)}"

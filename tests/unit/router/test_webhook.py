@@ -21,9 +21,14 @@ from services.common.domain.events import (
 )
 from services.common.domain.failure import Unprocessable
 from services.common.domain.reasons import Reason
+from services.common.platform import metrics
+from services.common.platform.avro import Codec
+from services.common.platform.kafka import LogRecord
+from services.router import app
 from services.router.body import inflated
 from services.router.reading import Position
-from services.router.webhook import SetAside, split
+from services.router.routing import Router
+from services.router.webhook import FIELDS, SetAside, split
 
 AT = Position(topic="parley.webhooks.v1", partition=3, offset=41, received_at=1_795_000_000_000)
 
@@ -268,3 +273,24 @@ def test_elements_in_are_events_and_dead_letters_out(messages: list[Any], status
     payload |= {"messages": messages, "statuses": statuses}
     found = split(webhook(payload), AT)
     assert len(found) == len(messages) + len(statuses)
+
+
+def test_a_webhook_without_elements_is_counted_and_makes_nothing() -> None:
+    counted = []
+    router = Router(
+        Codec(), on_dead_letter=lambda _: None, on_unrecognized=lambda _: None, on_empty=lambda: counted.append("empty")
+    )
+    for body in (b'{"object":"whatsapp_business_account","entry":[]}', webhook(value(messages=[]))):
+        assert router.route(LogRecord("parley.webhooks.v1", 0, 0, 0, None, body, [])) == []
+    assert counted == ["empty", "empty"]
+
+
+def test_a_name_that_nobody_published_is_counted_under_itself_until_there_are_too_many() -> None:
+    counter = metrics.UNRECOGNIZED
+    for n in range(app.UNPUBLISHED_FIELDS + 50):
+        app._count_unrecognized(UnrecognizedChange(event_id="e", recorded_at=0, pointer="", raw="{}", field=f"tomorrow_{n}"))
+    app._count_unrecognized(UnrecognizedChange(event_id="e", recorded_at=0, pointer="", raw="{}", field="x" * 1_000))
+    names = {sample.labels["field"] for metric in counter.collect() for sample in metric.samples if "field" in sample.labels}
+    assert "tomorrow_0" in names
+    assert "(other)" in names
+    assert len(names) <= app.UNPUBLISHED_FIELDS + 2 + len(FIELDS)

@@ -211,6 +211,10 @@ PLANTED: dict[str, tuple[Plant, dict[Kind, int]]] = {
         lambda it: replace(it, rows={**it.rows, ("message", PHONE, "wamid.invented"): 1}),
         {Kind.PHANTOM: 1},
     ),
+    "an acceptance that Meta knows nothing of": (
+        lambda it: replace(it, sent_rows={**it.sent_rows, "wamid.new": SentRow(command_id=None, is_accepted=True)}),
+        {Kind.PHANTOM: 1},
+    ),
     "two rows for one content": (
         lambda it: replace(it, rows=dict.fromkeys(it.rows, 2)),
         {Kind.DOUBLE_EFFECT: 4},
@@ -296,6 +300,20 @@ def test_a_repeated_command_is_a_duplicate_and_a_conflict_no_failure() -> None:
     verdict = judge(replace(ledger, published=[twice, *ledger.published[1:]], outcomes=[*ledger.outcomes, conflict]))
     assert verdict.is_clean
     assert verdict.duplicates_absorbed == 2
+
+
+def test_a_message_of_another_system_that_a_status_names_is_no_phantom() -> None:
+    ledger = clean()
+    row = {STATUS: SentRow(command_id=None, is_accepted=False)}
+    others = [arrival for arrival in ledger.arrivals if arrival.wamid != STATUS]
+    before = {finding.what for finding in judge(replace(ledger, arrivals=others)).findings if finding.kind is Kind.PHANTOM}
+    after = {
+        finding.what
+        for finding in judge(replace(ledger, arrivals=others, sent_rows=row)).findings
+        if finding.kind is Kind.PHANTOM
+    }
+    assert STATUS[:24] in before
+    assert STATUS[:24] not in after
 
 
 def test_a_finding_names_no_person() -> None:
