@@ -32,7 +32,9 @@ def sample_records(count: int, *, tag: str) -> list[NewRecord]:
     samples = [
         encode(json.loads(path.read_text("utf-8"))) for path in sorted(SAMPLES.glob("*.json")) if ".expected" not in path.name
     ]
-    return _as_ingest_appends([samples[n % len(samples)] for n in range(count)], tag)
+    # Evenly spread: the samples are of few people, and a pile in one partition would measure how it is fetched.
+    records = _as_ingest_appends([samples[n % len(samples)] for n in range(count)], tag)
+    return [record._replace(key=b"%d" % n) for n, record in enumerate(records)]
 
 
 def _as_ingest_appends(found: Iterable[bytes], tag: str) -> list[NewRecord]:

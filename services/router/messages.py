@@ -36,6 +36,7 @@ from services.router.reading import (
     optional,
     person,
     raw_text,
+    texts,
     unmodelled,
 )
 
@@ -44,6 +45,8 @@ OUTBOUND: Final = "outbound"
 _FROM: Final = Names("from", "from_user_id", ("from_parent_user_id",))
 _TO: Final = Names("to", "to_user_id", ("to_parent_user_id",))
 _MEDIA: Final = frozenset({"image", "video", "audio", "document", "sticker"})
+_REFERRAL: Final = ("source_type", "source_id", "source_url", "ctwa_clid")
+_NO_TEXTS: Final = (None,) * len(_REFERRAL)
 _DEGREES: Final = {"latitude": 90.0, "longitude": 180.0}
 
 
@@ -73,8 +76,11 @@ def received(element: Object, scope: Scope, pointer: str) -> MessageReceived | C
     kind = clean(kind) or "unknown"
     words = _words(element, kind, flags)
     body = child(element, kind)
-    context, referral, error = child(element, "context"), child(element, "referral"), first_error(element)
-    product, profile = child(context, "referred_product"), child(who.entry, "profile")
+    context = child(element, "context") if "context" in element else {}
+    referral = child(element, "referral") if "referral" in element else {}
+    error = first_error(element) if "errors" in element else {}
+    product, profile, entry = child(context, "referred_product") if context else {}, child(who.entry, "profile"), who.entry
+    source_type, source_id, source_url, ctwa_clid = texts(referral, _REFERRAL) if referral else _NO_TEXTS
     is_media, is_location, is_order = kind in _MEDIA, kind == "location", kind == "order"
     return MessageReceived(
         event_id=scope.event_id(pointer),
@@ -91,21 +97,21 @@ def received(element: Object, scope: Scope, pointer: str) -> MessageReceived | C
         profile_name=optional(profile, "name"),
         text=words.text,
         payload=words.payload,
-        context_wamid=optional(context, "id"),
-        group_id=optional(element, "group_id"),
+        context_wamid=optional(context, "id") if context else None,
+        group_id=optional(element, "group_id") if "group_id" in element else None,
         field=scope.field,
         parent_bsuid=who.parent_bsuid,
-        username=optional(profile, "username") or optional(who.entry, "username"),
-        identity_key_hash=optional(who.entry, "identity_key_hash"),
-        context_from=optional(context, "from"),
+        username=optional(profile, "username") if "username" in profile else None,
+        identity_key_hash=optional(entry, "identity_key_hash") if "identity_key_hash" in entry else None,
+        context_from=optional(context, "from") if context else None,
         forwarded=_forwarded(context) if context else None,
-        catalog_id=optional(body if is_order else product, "catalog_id"),
-        product_retailer_id=optional(product, "product_retailer_id"),
+        catalog_id=optional(body, "catalog_id") if is_order else optional(product, "catalog_id") if product else None,
+        product_retailer_id=optional(product, "product_retailer_id") if product else None,
         product_items=_product_items(body, flags) if is_order else (),
-        referral_source_type=optional(referral, "source_type"),
-        referral_source_id=optional(referral, "source_id"),
-        referral_source_url=optional(referral, "source_url"),
-        ctwa_clid=optional(referral, "ctwa_clid"),
+        referral_source_type=source_type,
+        referral_source_id=source_id,
+        referral_source_url=source_url,
+        ctwa_clid=ctwa_clid,
         interactive_type=words.interactive_type,
         target_wamid=words.target_wamid,
         media_id=optional(body, "id") if is_media else None,
@@ -119,9 +125,9 @@ def received(element: Object, scope: Scope, pointer: str) -> MessageReceived | C
         location_address=optional(body, "address") if is_location else None,
         contact_cards=tuple(map(_contact_card, objects(element, "contacts"))) if kind == "contacts" else (),
         unsupported_type=optional(body, "type") if kind == "unsupported" else None,
-        error_code=integer(error, "code"),
-        error_title=optional(error, "title"),
-        contact_raw=unmodelled(who.entry) if who.entry else None,
+        error_code=integer(error, "code") if error else None,
+        error_title=optional(error, "title") if error else None,
+        contact_raw=unmodelled(entry) if entry else None,
         flags=flags_text(flags, raw),
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -18,7 +17,7 @@ MAX_DEPTH: Final = 64
 MAX_ID_CHARACTERS: Final = 1024
 STANDBY: Final = "standby"
 _FUTURE_MS: Final = 2 * 24 * 3600 * 1000
-_TIMESTAMP: Final = re.compile(r"[0-9]{1,13}", re.ASCII)
+_MILLISECOND_DIGITS: Final = 13
 _DIGITS: Final = re.compile(r"[0-9]{1,32}", re.ASCII)
 _BSUID: Final = re.compile(r"[A-Z]{2}\.[A-Za-z0-9.]{1,133}")
 _NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -40,8 +39,7 @@ class Flag:
     PRODUCT_ITEMS: Final = "product_items"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
+class Position(NamedTuple):
     """Where the raw record stands in the log, and when ingest received it (milliseconds)."""
 
     topic: str
@@ -89,7 +87,8 @@ class Scope:
 
     def event_id(self, pointer: str) -> str:
         """The same for the same element of the same raw record."""
-        return event_id_of_element(self.at.topic, self.at.partition, self.at.offset, pointer)
+        at = self.at
+        return event_id_of_element(at.topic, at.partition, at.offset, pointer)
 
     def optional_phone_number_id(self) -> str | None:
         """The number that the change is about, where it names one."""
@@ -119,18 +118,30 @@ class Scope:
 
 def person(element: Object, names: Names, scope: Scope, pointer: str) -> Person:
     """Who an element names, completed from `contacts`. A BSUID has been seen where the number stands."""
-    wa_id, bsuid = named_person(element, names.number, names.user, pointer)
-    entry = scope.entry_of(wa_id, bsuid) if scope.contacts else _NOTHING
+    wa_id, bsuid = element.get(names.number), element.get(names.user)
+    # Nearly always both are what they should be; otherwise it is looked at more closely.
+    if not (type(wa_id) is str and wa_id.isdigit()) or not (
+        bsuid is None or (type(bsuid) is str and bsuid and "\0" not in bsuid)
+    ):
+        wa_id, bsuid = named_person(element, names.number, names.user, pointer)
+    parent = None
+    for name in names.parents:
+        if name in element:
+            parent = optional(element, name)
+    if not scope.contacts:
+        return Person(wa_id, bsuid, parent, _NOTHING)
+    entry = scope.entry_of(wa_id, bsuid)
     if entry:
         wa_id, bsuid = wa_id or _plain_number(entry.get("wa_id")), bsuid or optional(entry, "user_id")
-    parent = next((found for name in names.parents if (found := optional(element, name))), None)
-    return Person(wa_id, bsuid, parent or optional(entry, "parent_user_id"), entry)
+        if parent is None and "parent_user_id" in entry:
+            parent = optional(entry, "parent_user_id")
+    return Person(wa_id, bsuid, parent, entry)
 
 
 def name_of_person(element: Object, name: str, pointer: str) -> str | None:
     """A wa_id or a user id; absent, null and empty are none."""
     found = element.get(name)
-    if found is None or found == "":
+    if not found and (found is None or found == ""):
         return None
     if not isinstance(found, str):
         raise Unprocessable(Reason.ID_TYPE, pointer=f"{pointer}/{name}")
@@ -142,7 +153,7 @@ def name_of_person(element: Object, name: str, pointer: str) -> str | None:
 def named_person(names: Object, number: str, user: str, pointer: str) -> tuple[str | None, str | None]:
     """wa_id and BSUID of an object that is about a person and has no `contacts` beside it."""
     wa_id, bsuid = name_of_person(names, number, pointer), name_of_person(names, user, pointer)
-    if wa_id is not None and _BSUID.fullmatch(wa_id):
+    if wa_id is not None and not wa_id.isdigit() and _BSUID.fullmatch(wa_id):
         return None, bsuid or wa_id
     return wa_id, bsuid
 
@@ -215,15 +226,11 @@ def identifier(element: Object, name: str, reason: Reason, pointer: str) -> str:
 
 def instant(element: Object, scope: Scope, pointer: str, flags: list[str], name: str = "timestamp") -> int:
     """Meta's seconds, as string or number, as milliseconds. Thirteen digits are milliseconds already, and flagged."""
-    found = element.get(name)
-    text = str(found) if type(found) is int else found
-    if not isinstance(text, str) or not _TIMESTAMP.fullmatch(text) or int(text) == 0:
+    at, is_in_milliseconds = _milliseconds(element.get(name))
+    if at == 0:
         raise Unprocessable(Reason.TIMESTAMP, pointer=f"{pointer}/{name}")
-    if len(text) == 13:
-        at = int(text)
+    if is_in_milliseconds:
         flags.append(Flag.TIMESTAMP_MILLISECONDS)
-    else:
-        at = int(text) * 1000
     if at > scope.at.received_at + _FUTURE_MS:
         raise Unprocessable(Reason.TIMESTAMP, pointer=f"{pointer}/{name}", detail="in the future")
     return at
@@ -231,11 +238,15 @@ def instant(element: Object, scope: Scope, pointer: str, flags: list[str], name:
 
 def optional_instant(element: Object, name: str) -> int | None:
     """Seconds as milliseconds, of the past or the future; None for anything else."""
-    found = element.get(name)
+    return _milliseconds(element.get(name))[0] or None
+
+
+def _milliseconds(found: Any) -> tuple[int, bool]:
+    """An instant, and whether it was told in milliseconds; 0 for what is none."""
     text = str(found) if type(found) is int else found
-    if not isinstance(text, str) or not _TIMESTAMP.fullmatch(text) or int(text) == 0:
-        return None
-    return int(text) if len(text) == 13 else int(text) * 1000
+    if not isinstance(text, str) or not text.isdigit() or not text.isascii() or len(text) > _MILLISECOND_DIGITS:
+        return 0, False
+    return (int(text), True) if len(text) == _MILLISECOND_DIGITS else (int(text) * 1000, False)
 
 
 def _entry_time(found: Any) -> int | None:
@@ -258,7 +269,10 @@ def objects(parent: Object, name: str) -> list[Object]:
 
 def optional(parent: Object, name: str) -> str | None:
     """A text; None for anything but a text that is not empty."""
-    return clean(parent.get(name))
+    found = parent.get(name)
+    if found is None or (type(found) is str and found and "\0" not in found):
+        return found
+    return clean(found)
 
 
 def clean(found: Any) -> str | None:
@@ -266,6 +280,17 @@ def clean(found: Any) -> str | None:
     if not isinstance(found, str) or not found:
         return None
     return found.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in found else found
+
+
+def texts(parent: Object, names: tuple[str, ...]) -> list[str | None]:
+    """`optional` for several at once, which is most of what is done with an element."""
+    found = []
+    for name in names:
+        text = parent.get(name)
+        if text is not None and (type(text) is not str or not text or "\0" in text):
+            text = clean(text)
+        found.append(text)
+    return found
 
 
 def word(parent: Object, name: str) -> str | None:

@@ -86,38 +86,41 @@ class Router:
     def route(self, record: LogRecord) -> list[NewRecord]:
         """Everything that one raw record becomes. Never raises for what a record contains."""
         try:
-            return list(self._route[record.topic](record))
+            return self._route[record.topic](record)
         except Unprocessable as problem:
             return [self._dead_letter(record, problem, record.value)]
 
-    def _webhook(self, record: LogRecord) -> Iterator[NewRecord]:
-        position = Position(
-            topic=record.topic, partition=record.partition, offset=record.offset, received_at=_received_at(record)
-        )
+    def _webhook(self, record: LogRecord) -> list[NewRecord]:
+        told = dict(record.headers)
+        received_at = _received_at(told.get(RECEIVED_AT), record)
+        position = Position(topic=record.topic, partition=record.partition, offset=record.offset, received_at=received_at)
         source = f"/{record.topic}/{record.partition}/{record.offset}"
-        traceparent = header(record, "traceparent")
-        body = inflated(record.value or b"", header(record, "content-encoding"))
+        traceparent = told.get("traceparent")
+        body = inflated(record.value or b"", told.get("content-encoding"))
         elements = webhook.split(body, position)
         if not elements:
             self._on_empty()
+        out = []
         for element in elements:
             if isinstance(element, webhook.SetAside):
-                yield self._dead_letter(record, element.problem, element.value)
-            else:
-                own = self._event(element, source, traceparent)
-                yield own
-                if self._routes is not None:
-                    yield from self._copies(element, own, self._routes)
+                out.append(self._dead_letter(record, element.problem, element.value))
+                continue
+            own = self._event(element, source, traceparent)
+            out.append(own)
+            if self._routes is not None:
+                out += self._copies(element, own, self._routes)
+        return out
 
     def _event(self, event: WebhookEvent, source: str, traceparent: bytes | None) -> NewRecord:
-        topic = _TOPIC[type(event)]
+        kind = type(event)
+        topic, full_name = _TOPIC[kind], FULL_NAMES[kind]
         if isinstance(event, UnrecognizedChange):
             self._on_unrecognized(event)
         # One conversation is one partition; what is about an account is in order by account.
         key = (event.waba_id or "") if topic is topics.ACCOUNT_EVENTS else record_key(*_conversation(event))
         headers = cloud_event(
             event_id=event.event_id,
-            event_type=FULL_NAMES[type(event)],
+            event_type=full_name,
             source=source,
             at=event.occurred_at if event.occurred_at is not None else event.recorded_at,
             traceparent=traceparent,
@@ -130,7 +133,7 @@ class Router:
             self._on_copied(route.name)
             yield own._replace(topic=route.topic, headers=[*own.headers, (HEADER, route.name.encode())])
 
-    def _command(self, record: LogRecord) -> Iterator[NewRecord]:
+    def _command(self, record: LogRecord) -> list[NewRecord]:
         command = commands.decode(record.value, header(record, "content-type"), self._codec)
         headers = cloud_event(
             event_id=command.command_id,
@@ -140,7 +143,7 @@ class Router:
             traceparent=header(record, "traceparent"),
         )
         topic = topics.SENDS[Lane(command.lane)]
-        yield NewRecord(topic, command.phone_number_id.encode(), self._codec.encode(command), headers)
+        return [NewRecord(topic, command.phone_number_id.encode(), self._codec.encode(command), headers)]
 
     def _dead_letter(self, record: LogRecord, problem: Unprocessable, value: bytes | None) -> NewRecord:
         self._on_dead_letter(problem)
@@ -152,7 +155,6 @@ def _conversation(event: Any) -> tuple[str, str | None]:
     return event.phone_number_id or "", getattr(event, "contact", None)
 
 
-def _received_at(record: LogRecord) -> int:
+def _received_at(text: bytes | None, record: LogRecord) -> int:
     """When ingest received the POST; a record that ingest did not write has its append time."""
-    text = header(record, RECEIVED_AT)
     return int(text) if text and text.isdigit() and len(text) <= 13 else record.appended_at

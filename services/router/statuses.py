@@ -22,6 +22,7 @@ from services.router.reading import (
     optional_instant,
     person,
     raw_text,
+    texts,
 )
 
 _RECIPIENT: Final = Names("recipient_id", "recipient_user_id", ("recipient_parent_user_id", "parent_recipient_user_id"))
@@ -30,6 +31,7 @@ _PARTICIPANT: Final = Names(
 )
 _PARTICIPANT_OF_EXAMPLE: Final = _PARTICIPANT._replace(number="participant_recipient_id")
 _KNOWN: Final = frozenset({"accepted", "sent", "delivered", "read", "played", "failed", "deleted", "warning"})
+_PRICING: Final = ("pricing_model", "type", "category")
 _NO_PAYMENT: Final[tuple[None, ...]] = (None,) * 6
 
 
@@ -42,9 +44,12 @@ def changed(element: Object, scope: Scope, pointer: str) -> MessageStatusChanged
     if is_group:  # Meta's text has one name, its example the other
         names = _PARTICIPANT_OF_EXAMPLE if "participant_recipient_id" in element else _PARTICIPANT
     who = person(element, names, scope, pointer)
-    error, pricing, conversation = first_error(element), child(element, "pricing"), child(element, "conversation")
+    error = first_error(element) if "errors" in element else {}
+    conversation = child(element, "conversation") if "conversation" in element else {}
+    pricing = child(element, "pricing")
+    model, pricing_type, category = texts(pricing, _PRICING)
     status = identifier(element, "status", Reason.ELEMENT_SHAPE, pointer)
-    kind = optional(element, "type") or "message"
+    kind = (optional(element, "type") if "type" in element else None) or "message"
     if kind == "message" and status not in _KNOWN:
         flags.append(Flag.STATUS_UNKNOWN)
     billable = pricing.get("billable")
@@ -65,18 +70,18 @@ def changed(element: Object, scope: Scope, pointer: str) -> MessageStatusChanged
         wa_id=who.wa_id,
         bsuid=who.bsuid,
         biz_opaque_callback_data=optional(element, "biz_opaque_callback_data"),
-        error_code=integer(error, "code"),
-        error_title=optional(error, "title"),
-        pricing_model=optional(pricing, "pricing_model"),
-        pricing_type=optional(pricing, "type"),
-        pricing_category=optional(pricing, "category"),
-        conversation_id=optional(conversation, "id"),
+        error_code=integer(error, "code") if error else None,
+        error_title=optional(error, "title") if error else None,
+        pricing_model=model,
+        pricing_type=pricing_type,
+        pricing_category=category,
+        conversation_id=optional(conversation, "id") if conversation else None,
         group_id=optional(element, "recipient_id") if is_group else None,
         parent_bsuid=who.parent_bsuid,
-        error_details=optional(child(error, "error_data"), "details"),
+        error_details=optional(child(error, "error_data"), "details") if error else None,
         pricing_billable=billable if isinstance(billable, bool) else None,
-        conversation_origin_type=optional(child(conversation, "origin"), "type"),
-        conversation_expires_at=optional_instant(conversation, "expiration_timestamp"),
+        conversation_origin_type=optional(child(conversation, "origin"), "type") if conversation else None,
+        conversation_expires_at=optional_instant(conversation, "expiration_timestamp") if conversation else None,
         payment_reference_id=reference,
         payment_transaction_id=transaction,
         payment_transaction_status=transaction_status,

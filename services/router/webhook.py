@@ -6,7 +6,7 @@ whole value. What has no type here is an `UnrecognizedChange` with its place; un
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -53,13 +53,12 @@ def split(body: bytes, position: Position) -> list[Found]:
         raise Unprocessable(entries.reason if isinstance(entries, Damaged) else Reason.ENTRY_SHAPE, pointer="/entry")
     found: list[Found] = []
     for i, entry in enumerate(entries):
-        pointer = f"/entry/{i}"
         changes = entry.get("changes") if isinstance(entry, dict) else None
         if not isinstance(changes, list):
-            found.append(_set_aside(entry, Reason.CHANGES_SHAPE, pointer))
+            found.append(_set_aside(entry, Reason.CHANGES_SHAPE, f"/entry/{i}"))
             continue
         for j, change in enumerate(changes):
-            found.extend(_change(change, entry, position, f"{pointer}/changes/{j}"))
+            found += _change(change, entry, position, f"/entry/{i}/changes/{j}")
     return found
 
 
@@ -69,34 +68,36 @@ def _misplaced_object(entries: Any) -> Any:
     return first.get("object") if isinstance(first, dict) else None
 
 
-def _change(change: Any, entry: Object, position: Position, pointer: str) -> Iterator[Found]:
+def _change(change: Any, entry: Object, position: Position, pointer: str) -> Iterable[Found]:
     if not isinstance(change, dict):
-        yield _set_aside(change, Reason.CHANGES_SHAPE, pointer)
-        return
+        return (_set_aside(change, Reason.CHANGES_SHAPE, pointer),)
     value, field = change.get("value"), change.get("field")
     if field is None and isinstance(value, dict):
         field = value.get("field")  # so another example of Meta's
     if not isinstance(field, str):
-        yield _set_aside(change, Reason.CHANGES_SHAPE, pointer)
-    elif not isinstance(value, dict):
-        yield _set_aside(change if value is None else value, Reason.VALUE_SHAPE, f"{pointer}/value")
-    else:
-        scope = Scope(entry, position, clean(field) or "", value)
-        lists = _LISTS.get(field)
-        if lists is not None:
-            yield from _lists(value, scope, f"{pointer}/value", lists, _AROUND)
-        else:
-            yield _one(_WHOLE.get(field), value, scope, f"{pointer}/value")
+        return (_set_aside(change, Reason.CHANGES_SHAPE, pointer),)
+    if not isinstance(value, dict):
+        return (_set_aside(change if value is None else value, Reason.VALUE_SHAPE, f"{pointer}/value"),)
+    scope, pointer = Scope(entry, position, clean(field) or "", value), f"{pointer}/value"
+    walks = _LISTS.get(field)
+    if walks is None:
+        return (_one(_WHOLE.get(field), value, scope, pointer),)
+    return _lists(value, scope, pointer, walks, _AROUND)
 
 
-def _lists(parent: Object, scope: Scope, pointer: str, walks: Mapping[str, Walk], around: frozenset[str]) -> Iterator[Found]:
+def _lists(parent: Object, scope: Scope, pointer: str, walks: Mapping[str, Walk], around: frozenset[str]) -> list[Found]:
     """The elements of an object that carries lists; `around` are the keys that tell about them and are none themselves."""
-    names = [name for name in parent if name not in around]
-    if not names:
-        yield _one(None, parent, scope, pointer)
-    for name in names:
-        where = f"{pointer}/{name}" if name in walks else f"{pointer}/{_escaped(name)}"
-        yield from walks.get(name, _EACH_UNRECOGNIZED)(parent[name], scope, where)
+    found: list[Found] = []
+    is_empty = True
+    for name, part in parent.items():
+        if name not in around:
+            is_empty = False
+            walk = walks.get(name)
+            if walk is not None:
+                found += walk(part, scope, f"{pointer}/{name}")
+            else:
+                found += _each(None, part, scope, f"{pointer}/{_escaped(name)}")
+    return [_one(None, parent, scope, pointer)] if is_empty else found
 
 
 def _each(build: Build | None, found: Any, scope: Scope, pointer: str) -> Iterable[Found]:
@@ -190,7 +191,6 @@ def _escaped(name: str) -> str:
 _AROUND: Final = frozenset({"messaging_product", "metadata", "contacts", "field", "object"})
 _AROUND_THREAD: Final = frozenset({"id", "context"})
 
-_EACH_UNRECOGNIZED: Final[Walk] = partial(_each, None)
 _EACH_ERROR: Final[Walk] = partial(_each, accounts.error)
 _GROUPS: Final[Mapping[str, Walk]] = {"groups": partial(_each, accounts.group), "errors": _EACH_ERROR}
 _ECHOES: Final[Mapping[str, Walk]] = {"message_echoes": partial(_each, messages.echo), "errors": _EACH_ERROR}

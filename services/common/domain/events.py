@@ -6,10 +6,18 @@ Every field says in its schema which key of Meta's it comes from; `docs/events.m
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar, dataclass_transform
+
+_T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+def _event(cls: type[_T]) -> type[_T]:
+    """Frozen to the type checker. At run time it is not: forty fields set past a frozen class's guard take four times as long."""
+    return dataclass(slots=True, kw_only=True, unsafe_hash=True)(cls)
+
+
+@_event
 class ProductItem:
     """One line of an order."""
 
@@ -19,7 +27,7 @@ class ProductItem:
     currency: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class Restriction:
     """Something an account may not do."""
 
@@ -27,7 +35,7 @@ class Restriction:
     expires_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class Participant:
     """Somebody who came into a group, left it, or could not be added."""
 
@@ -40,7 +48,7 @@ class Participant:
     error_code: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class ContactCard:
     """A card of somebody, with the first number and address on it."""
 
@@ -52,7 +60,7 @@ class ContactCard:
     origin: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class MessageReceived:
     """A customer's message, as Meta told it. Content identity: `(phone_number_id, wamid)`."""
 
@@ -104,7 +112,7 @@ class MessageReceived:
     flags: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class MessageStatusChanged:
     """Meta's word on a message of ours. Content identity: `(wamid, status, occurred_at, contact)`."""
 
@@ -143,7 +151,7 @@ class MessageStatusChanged:
     flags: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class MessageCopied:
     """A message that reached us otherwise than as new work.
 
@@ -186,7 +194,7 @@ class MessageCopied:
     flags: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class CallChanged:
     """A call and what became of it. Opens no window. Content identity: `(wacid, event, status, occurred_at)`."""
 
@@ -218,7 +226,7 @@ class CallChanged:
     flags: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class ContactChanged:
     """Meta's notice about a person.
 
@@ -250,7 +258,7 @@ class ContactChanged:
     flags: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class UserPreferenceChanged:
     """A person switched a category of messages off or on at WhatsApp itself.
 
@@ -276,7 +284,7 @@ class UserPreferenceChanged:
     flags: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class UserActionReported:
     """A click, a visit or a conversion that Meta attributes to a message.
 
@@ -302,7 +310,7 @@ class UserActionReported:
     flags: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class ThreadHandedOver:
     """Who answers a conversation from now on, or what the one before knew of it.
 
@@ -329,7 +337,7 @@ class ThreadHandedOver:
     flags: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class AccountChanged:
     """Something about a business account, its rights, limits or partners.
 
@@ -371,7 +379,7 @@ class AccountChanged:
     configuration_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class PhoneNumberChanged:
     """Something about one business number: name, limit, throughput, username, settings, PIN.
 
@@ -402,7 +410,7 @@ class PhoneNumberChanged:
     history_progress: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class TemplateChanged:
     """Status, category, quality or content of a template. Content identity: `(waba_id, field, raw, occurred_at)`."""
 
@@ -429,7 +437,7 @@ class TemplateChanged:
     description: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class FlowChanged:
     """State or health of a flow. Content identity: `(waba_id, field, raw, occurred_at)`."""
 
@@ -453,7 +461,7 @@ class FlowChanged:
     requests_count: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class GroupChanged:
     """A group, its settings or its participants. Content identity: `(waba_id, field, raw, occurred_at)`."""
 
@@ -480,7 +488,7 @@ class GroupChanged:
     flags: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class ErrorReported:
     """An error about a number or account and not about one message. Content identity: `(waba_id, field, raw, occurred_at)`."""
 
@@ -497,7 +505,7 @@ class ErrorReported:
     details: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class UnrecognizedChange:
     """An element that has no type here yet: kept whole, with where it stood in the webhook.
 

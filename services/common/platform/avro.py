@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import struct
 import typing
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from io import BytesIO
+from itertools import compress
 from operator import attrgetter
 from typing import Any, Final
 
@@ -18,6 +20,10 @@ from services.common.domain.reasons import Reason
 from services.common.domain.records import FULL_NAMES, Record
 
 _FRAME: Final = struct.Struct(">bI")
+_BRANCHES: Final = (b"\x00", b"\x02")
+"""The numbers 0 and 1, as the branch of a union is written; every union of ours is null and something."""
+_MOST_SHAPES: Final = 2_000
+"""Of one record type: far more than occur, and a bound for what a sender could make up."""
 # What fastavro raises on bytes that are not what the schema says.
 _SYNTAX: Final = (EOFError, ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError, struct.error)
 
@@ -44,29 +50,128 @@ class _Fields:
     def __init__(self, cls: Any) -> None:
         self._cls, self._new = cls, cls.__new__
         self.names = tuple(field.name for field in dataclasses.fields(cls))
-        self._values = attrgetter(*self.names)
+        self.values = attrgetter(*self.names)
         self._setters = tuple((name, getattr(cls, name).__set__) for name in self.names)
         hints = typing.get_type_hints(cls)
-        self._lists = tuple(
+        self.lists = tuple(
             (name, _Fields(typing.get_args(hints[name])[0])) for name in self.names if typing.get_origin(hints[name]) is tuple
         )
 
     def of(self, record: Any) -> dict[str, Any]:
         """By name; records within as such dicts too."""
-        fields = dict(zip(self.names, self._values(record), strict=True))
-        for name, item in self._lists:
-            if fields[name]:
+        return self.some(self.names, self.values(record))
+
+    def some(self, names: Iterable[str], values: Iterable[Any]) -> dict[str, Any]:
+        """These fields only."""
+        fields = dict(zip(names, values, strict=True))
+        for name, item in self.lists:
+            if fields.get(name):
                 fields[name] = [item.of(one) for one in fields[name]]
         return fields
 
     def record(self, fields: dict[str, Any]) -> Any:
         """With every field given, and past a frozen class's own way of setting them one by one through `object`."""
-        for name, item in self._lists:
+        for name, item in self.lists:
             fields[name] = tuple([item.record(one) for one in fields[name]])
         record = self._new(self._cls)
         for name, set_field in self._setters:
             set_field(record, fields[name])
         return record
+
+
+class _Shape(typing.NamedTuple):
+    """How to write records of which the same fields are null, and the same have the value that they usually have."""
+
+    schema: Any
+    names: Sequence[str]
+    selectors: Sequence[bool]
+    known: dict[str, bytes | int]
+
+
+class _Writer:
+    """Writes records of one type as fastavro writes them, without asking about each null.
+
+    Records have dozens of nullable fields, and most are null: finding the branch of each union is what an encoding costs. So each
+    set of fields that are null has a schema of its own without unions, which gives the same bytes: what is known of a field (the
+    number of its branch, or its usual value: a default text, an empty list) stands there as a constant.
+    """
+
+    def __init__(self, fields: _Fields, schema: Any) -> None:
+        self._fields, self._schema = fields, schema
+        self._columns = {column["name"]: column["type"] for column in schema["fields"]}
+        usual: dict[str, Any] = {name: () for name, _ in fields.lists}
+        usual |= {column["name"]: column["default"] for column in schema["fields"] if isinstance(column.get("default"), str)}
+        self._usual = usual
+        self._usual_bytes = {name: b"\x00" if value == () else _string(value) for name, value in usual.items()}
+        self._shapes: dict[tuple[Any, ...], _Shape] = {}
+        self._shared: dict[tuple[str, int], Any] = {}
+
+    def write(self, out: BytesIO, record: Record) -> None:
+        """A value that the schema does not allow raises what fastavro raises."""
+        values = self._fields.values(record)
+        key: tuple[Any, ...] = tuple(map(type, values))
+        for name, value in self._usual.items():
+            if getattr(record, name) != value:
+                key = (*key, name)
+        shape = self._shapes.get(key)
+        if shape is None:
+            if len(self._shapes) >= _MOST_SHAPES:
+                fastavro.schemaless_writer(out, self._schema, self._fields.of(record))
+                return
+            shape = self._shapes[key] = self._new_shape(values)
+        fields = self._fields.some(shape.names, compress(values, shape.selectors))
+        fields.update(shape.known)
+        fastavro.schemaless_writer(out, shape.schema, fields)
+
+    def _new_shape(self, values: Sequence[Any]) -> _Shape:
+        given = dict(zip(self._fields.names, values, strict=True))
+        columns: list[dict[str, Any]] = []
+        known: dict[str, bytes | int] = {}
+        pending = b""
+
+        def settle() -> None:
+            nonlocal pending
+            name = f"known_{len(known)}"
+            if pending in _BRANCHES:  # a small number is written in one byte, and faster than a byte is
+                columns.append({"name": name, "type": "long"})
+                known[name] = _BRANCHES.index(pending)
+            elif pending:
+                columns.append({"name": name, "type": {"type": "fixed", "name": name, "size": len(pending)}})
+                known[name] = pending
+            pending = b""
+
+        for name, declared in self._columns.items():
+            is_union = isinstance(declared, list)
+            if name in self._usual and given[name] == self._usual[name]:
+                pending += self._usual_bytes[name]
+            elif is_union and given[name] is None:
+                pending += _BRANCHES[0]
+            else:
+                pending += _BRANCHES[1] if is_union else b""
+                settle()
+                columns.append({"name": name, "type": declared[1] if is_union else declared})
+        settle()
+        names = {column["name"] for column in columns} - known.keys()
+        schema = fastavro.parse_schema({"type": "record", "name": "Shape", "fields": columns})
+        # Shapes have most columns in common: one object for all of them stays in the processor's cache.
+        schema["fields"] = [self._shared.setdefault(_name_of(column), column) for column in schema["fields"]]
+        return _Shape(
+            schema=schema,
+            names=[name for name in self._fields.names if name in names],
+            selectors=[name in names for name in self._fields.names],
+            known=known,
+        )
+
+
+def _name_of(column: Mapping[str, Any]) -> tuple[str, int]:
+    size = column["type"].get("size", 0) if isinstance(column["type"], dict) else 0
+    return column["name"], size
+
+
+def _string(text: str) -> bytes:
+    out = BytesIO()
+    fastavro.schemaless_writer(out, "string", text)
+    return out.getvalue()
 
 
 class Codec:
@@ -75,7 +180,8 @@ class Codec:
     def __init__(self) -> None:
         lock: dict[str, dict[str, Any]] = orjson.loads(schema_text("ids.lock.json"))
         by_name = {name: cls for cls, name in FULL_NAMES.items()}
-        self._writers: dict[type[Record], tuple[bytes, Any, _Fields]] = {}
+        self._writers: dict[type[Record], tuple[bytes, _Writer]] = {}
+        self._schemas: dict[type[Record], tuple[Any, _Fields]] = {}
         self._readers: dict[int, tuple[_Fields, Any, Any]] = {}
         fields = {cls: _Fields(cls) for cls in by_name.values()}
         newest: dict[str, int] = {}
@@ -90,14 +196,15 @@ class Codec:
             self._readers[int(text_id)] = (fields[cls], parsed[int(text_id)], None if same else reader)
         for name, schema_id in newest.items():
             cls = by_name[name]
-            self._writers[cls] = (_FRAME.pack(0, schema_id), parsed[schema_id], fields[cls])
+            self._writers[cls] = (_FRAME.pack(0, schema_id), _Writer(fields[cls], parsed[schema_id]))
+            self._schemas[cls] = (parsed[schema_id], fields[cls])
 
     def encode(self, record: Record) -> bytes:
         """Framed bytes of a record; a value the schema does not allow is a bug and raises what fastavro raises."""
-        frame, schema, fields = self._writers[type(record)]
+        frame, writer = self._writers[type(record)]
         out = BytesIO()
         out.write(frame)
-        fastavro.schemaless_writer(out, schema, fields.of(record))
+        writer.write(out, record)
         return out.getvalue()
 
     def decode(self, data: bytes) -> Record:
@@ -125,7 +232,7 @@ class Codec:
 
         Unknown names are ignored: a producer may be newer than we are.
         """
-        _, schema, known = self._writers[cls]
+        schema, known = self._schemas[cls]
         try:
             record = cls(**{name: fields[name] for name in known.names if name in fields})
             fastavro.validation.validate(known.of(record), schema)
