@@ -28,6 +28,8 @@ from services.router.reading import (
 _FROM: Final = Names("from", "from_user_id", ("from_parent_user_id",))
 _USER: Final = Names("wa_id", "user_id", ("parent_user_id",))
 MARKETING: Final = "marketing_messages"
+_CHANGES: Final = frozenset({"user_changed_number", "user_changed_user_id", "customer_changed_number"})
+_TOLD_BEFORE: Final = frozenset({"previous_user_id", "previous_parent_user_id", "new_wa_id", "customer"})
 
 
 def system(element: Object, scope: Scope, pointer: str) -> ContactChanged | UserPreferenceChanged:
@@ -45,7 +47,9 @@ def system(element: Object, scope: Scope, pointer: str) -> ContactChanged | User
     contact = bsuid or wa_id or before_bsuid or before_wa_id
     if contact is None:
         raise Unprocessable(Reason.SENDER_MISSING, pointer=pointer)
-    has_moved = bool(wa_id or bsuid)
+    # Only a change has two sides. Of any other notice the sender is the person as of now.
+    has_moved = bool(wa_id or bsuid) and (optional(notice, "type") in _CHANGES or not _TOLD_BEFORE.isdisjoint(notice))
+    wa_id, bsuid = (wa_id, bsuid) if has_moved else (wa_id or before_wa_id, bsuid or before_bsuid)
     return ContactChanged(
         event_id=scope.event_id(pointer),
         occurred_at=instant(element, scope, pointer, flags),
@@ -56,8 +60,8 @@ def system(element: Object, scope: Scope, pointer: str) -> ContactChanged | User
         raw=raw,
         phone_number_id=scope.phone_number_id(pointer),
         contact=contact,
-        wa_id=wa_id if has_moved else before_wa_id,
-        bsuid=bsuid if has_moved else before_bsuid,
+        wa_id=wa_id,
+        bsuid=bsuid,
         parent_bsuid=optional(notice, "parent_user_id"),
         previous_wa_id=_other(before_wa_id, wa_id) if has_moved else None,
         previous_bsuid=_other(before_bsuid, bsuid) if has_moved else None,

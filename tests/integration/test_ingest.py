@@ -169,6 +169,22 @@ def test_an_unsigned_webhook_leaves_no_trace_but_a_metric(
     assert appended(broker, stored) == 0
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ["X-Hub-Signature: sha1=" + "0" * 40, f"X-Hub-Signature-256: {GOOD}"],
+        [f"X-Hub-Signature-256: {GOOD}", "X-Hub-Signature: rubbish"],
+        [f"x-hub-signature-256: {GOOD}"],
+        [f"X-HUB-SIGNATURE-256:{GOOD}"],
+        [f"X-Hub-Signature-256:   {GOOD}  "],
+    ],
+    ids=["with SHA-1 before", "with rubbish as SHA-1 after", "lower case", "upper case, no blank", "blanks around"],
+)
+def test_what_stands_around_the_right_signature_does_not_matter(port: int, headers: list[str]) -> None:
+    """Meta sends the SHA-1 beside it, and proxies rewrite names and blanks."""
+    assert exchange(port, post(SIGNED, *headers)).status == 200
+
+
 def test_the_previous_secret_is_taken_during_a_rotation_and_refused_after_it(broker: Kafka, port: int) -> None:
     assert exchange(port, post(SIGNED, secret=PREVIOUS)).status == 200
     after = environment(broker.bootstrap_servers, PARLEY_APP_SECRET_PREVIOUS=SECRET, PARLEY_APP_SECRET="the-newest-secret")

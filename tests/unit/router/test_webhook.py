@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.common.domain.events import (
+    ContactChanged,
     ErrorReported,
     MessageReceived,
     MessageStatusChanged,
@@ -294,3 +295,56 @@ def test_a_name_that_nobody_published_is_counted_under_itself_until_there_are_to
     assert "tomorrow_0" in names
     assert "(other)" in names
     assert len(names) <= app.UNPUBLISHED_FIELDS + 2 + len(FIELDS)
+
+
+@pytest.mark.parametrize(
+    ("names", "notice", "now", "before"),
+    [
+        pytest.param({"from": "1"}, {"type": "user_changed_number", "wa_id": "2"}, ("2", "2", None), ("1", None), id="number"),
+        pytest.param(
+            {"from": "1"},
+            {"type": "user_changed_number", "wa_id": "2", "user_id": "US.b", "previous_user_id": "US.a"},
+            ("US.b", "2", "US.b"),
+            ("1", "US.a"),
+            id="number and id",
+        ),
+        pytest.param(
+            {},
+            {"type": "user_changed_user_id", "user_id": "US.b", "previous_user_id": "US.a"},
+            ("US.b", None, "US.b"),
+            (None, "US.a"),
+            id="id",
+        ),
+        pytest.param(
+            {"from_user_id": "US.a"},
+            {"type": "user_changed_user_id", "user_id": "US.b"},
+            ("US.b", None, "US.b"),
+            (None, "US.a"),
+            id="id of the sender",
+        ),
+        pytest.param(
+            {"from": "2"},
+            {"type": "customer_changed_number", "customer": "1", "new_wa_id": "2"},
+            ("2", "2", None),
+            ("1", None),
+            id="legacy",
+        ),
+        pytest.param(
+            {"from": "1"},
+            {"type": "customer_identity_changed", "user_id": "US.a"},
+            ("US.a", "1", "US.a"),
+            (None, None),
+            id="new keys are no new number",
+        ),
+        pytest.param({"from": "1"}, {"type": "of_tomorrow"}, ("1", "1", None), (None, None), id="a notice that nobody knows"),
+    ],
+)
+def test_a_notice_names_both_sides_of_a_change_and_one_of_anything_else(
+    names: dict[str, str], notice: dict[str, str], now: tuple[str | None, ...], before: tuple[str | None, ...]
+) -> None:
+    event = only(
+        webhook(value(messages=[{"id": "wamid.A", "timestamp": "1794999999", "type": "system", "system": notice, **names}]))
+    )
+    assert isinstance(event, ContactChanged)
+    assert (event.contact, event.wa_id, event.bsuid) == now
+    assert (event.previous_wa_id, event.previous_bsuid) == before
