@@ -11,13 +11,14 @@ import psycopg
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from hypothesis import HealthCheck, given, settings
+from psycopg.sql import SQL, Identifier
 
 from services.common.domain import topics
 from services.common.platform.envelope import dead_letter_origin
 from services.common.platform.kafka import LogRecord
 from services.common.platform.postgres import pool
 from services.projector.batch import Read
-from services.projector.fold import Event, fold
+from services.projector.fold import TABLES, Event, fold
 from services.projector.store import Store, folded
 from services.sandbox.providers import Kafka, Postgres
 from tests.support.events import regrouped
@@ -174,10 +175,8 @@ async def _apply_to_empty_tables(dsn: str, batches: list[list[Event]]) -> None:
 
     async with pool(dsn, service="test", size=1, search_path="projector") as connections:
         async with connections.connection() as connection:
-            await connection.execute(
-                "TRUNCATE positions, contacts, contact_aliases, conversations, consents, consent_events, messages, "
-                "message_statuses, send_outcomes, account_events, dead_letters"
-            )
+            names = ["positions", *(table.name for table in TABLES)]
+            await connection.execute(SQL("TRUNCATE {}").format(SQL(", ").join(map(Identifier, names))))
         store = Store(connections, projection="test")
         offset = 0
         for batch in batches:
