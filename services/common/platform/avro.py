@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 import struct
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from io import BytesIO
-from itertools import compress
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 import fastavro
@@ -84,7 +83,7 @@ class _Shape(typing.NamedTuple):
 
     schema: Any
     names: Sequence[str]
-    selectors: Sequence[bool]
+    pick: Callable[[Sequence[Any]], Sequence[Any]]
     known: dict[str, bytes | int]
 
 
@@ -119,7 +118,7 @@ class _Writer:
                 fastavro.schemaless_writer(out, self._schema, self._fields.of(record))
                 return
             shape = self._shapes[key] = self._new_shape(values)
-        fields = self._fields.some(shape.names, compress(values, shape.selectors))
+        fields = self._fields.some(shape.names, shape.pick(values))
         fields.update(shape.known)
         fastavro.schemaless_writer(out, shape.schema, fields)
 
@@ -158,7 +157,7 @@ class _Writer:
         return _Shape(
             schema=schema,
             names=[name for name in self._fields.names if name in names],
-            selectors=[name in names for name in self._fields.names],
+            pick=itemgetter(*(n for n, name in enumerate(self._fields.names) if name in names)),
             known=known,
         )
 
