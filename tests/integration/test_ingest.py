@@ -64,7 +64,10 @@ def broker(kafka: Kafka) -> Kafka:
 @pytest.fixture(scope="module")
 def ingest(broker: Kafka) -> Iterator[ServiceProcess]:
     with ServiceProcess("ingest", environment(broker.bootstrap_servers, **GUARDS)) as process:
-        yield process.wait_ready()
+        port = port_of(process.wait_ready())
+        # Topics just made may have no leader yet: until then 503 is the right answer, and Meta comes again.
+        wait_for(lambda: exchange(port, post(b"{}", secret=SECRET)).status == 200, 30, "a log that takes webhooks")
+        yield process
 
 
 @pytest.fixture
