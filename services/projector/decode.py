@@ -16,25 +16,17 @@ import orjson
 from services.common.domain import topics
 from services.common.domain.consent import ConsentCategory, Decision
 from services.common.domain.events import (
-    AccountChanged,
     CallChanged,
     ContactChanged,
-    ErrorReported,
-    FlowChanged,
-    GroupChanged,
     MessageCopied,
     MessageReceived,
     MessageStatusChanged,
-    PhoneNumberChanged,
-    TemplateChanged,
     ThreadHandedOver,
-    UnrecognizedChange,
-    UserActionReported,
     UserPreferenceChanged,
 )
 from services.common.domain.failure import Unprocessable
 from services.common.domain.reasons import Reason
-from services.common.domain.records import Record, RecordConsent, SendMessage, SendOutcome
+from services.common.domain.records import TOPIC_OF, Record, RecordConsent, SendMessage, SendOutcome
 from services.common.platform.avro import Codec
 from services.common.platform.envelope import JSON, dead_letter_origin, header
 from services.common.platform.kafka import LogRecord
@@ -48,23 +40,6 @@ ID_BYTES: Final = 512
 LAST_INSTANT: Final = 253_402_300_799_999
 """End of the year 9999: what Postgres can hold and every client can read."""
 
-_EXPECTED: Final[dict[str, tuple[type[Record], ...]]] = {
-    topics.INBOUND_MESSAGES: (MessageReceived,),
-    topics.MESSAGE_COPIES: (MessageCopied,),
-    topics.MESSAGE_STATUSES: (MessageStatusChanged,),
-    topics.CONTACT_EVENTS: (CallChanged, ContactChanged, ThreadHandedOver, UserActionReported, UserPreferenceChanged),
-    topics.ACCOUNT_EVENTS: (
-        AccountChanged,
-        ErrorReported,
-        FlowChanged,
-        GroupChanged,
-        PhoneNumberChanged,
-        TemplateChanged,
-        UnrecognizedChange,
-    ),
-    topics.CONSENT_RECORDS: (RecordConsent,),
-    topics.SEND_OUTCOMES: (SendOutcome,),
-}
 _PERSON: Final = ("event_id", "phone_number_id", "contact", "wa_id", "bsuid")
 _IDS: Final[dict[type[Record], tuple[str, ...]]] = {
     MessageReceived: (*_PERSON, "wamid", "parent_bsuid"),
@@ -86,7 +61,7 @@ class Decoder:
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
-        self._checks = {cls: _check(cls) for classes in _EXPECTED.values() for cls in classes}
+        self._checks = {cls: _check(cls) for cls in TOPIC_OF}
 
     def decode(self, record: LogRecord) -> Event:
         """The event in a record of one of the projector's sources."""
@@ -98,7 +73,7 @@ class Decoder:
             event = self._codec.validated(RecordConsent, _json_object(record.value))
         else:
             event = self._codec.decode(record.value)
-        if isinstance(event, SendMessage) or type(event) not in _EXPECTED[record.topic]:
+        if isinstance(event, SendMessage) or TOPIC_OF.get(type(event)) != record.topic:
             raise Unprocessable(Reason.RECORD_TYPE, detail=type(event).__name__)
         self._checks[type(event)](event)
         return _consent(event) if isinstance(event, RecordConsent) else event

@@ -72,7 +72,7 @@ _RULES: Final[Mapping[type[Event], tuple[_Rule, ...]]] = {
         (contacts.CONTACTS, contacts.contact_of_received),
         (contacts.ALIASES, contacts.aliases_of_received),
         (conversations.TABLE, conversations.of_received),
-        (consents.CONSENTS, consents.of_received),
+        (consents.CONSENTS, consents.states(consents.events_of_received)),
         (consents.CONSENT_EVENTS, consents.events_of_received),
     ),
     MessageStatusChanged: (
@@ -81,7 +81,7 @@ _RULES: Final[Mapping[type[Event], tuple[_Rule, ...]]] = {
         (contacts.CONTACTS, contacts.contact_of_status),
         (contacts.ALIASES, contacts.aliases_of_status),
         (conversations.TABLE, conversations.of_status),
-        (consents.CONSENTS, consents.of_status),
+        (consents.CONSENTS, consents.states(consents.events_of_status)),
         (consents.CONSENT_EVENTS, consents.events_of_status),
     ),
     MessageCopied: (
@@ -98,7 +98,7 @@ _RULES: Final[Mapping[type[Event], tuple[_Rule, ...]]] = {
     UserPreferenceChanged: (
         _WHOLE,
         *_PERSON,
-        (consents.CONSENTS, consents.of_preference),
+        (consents.CONSENTS, consents.states(consents.events_of_preference)),
         (consents.CONSENT_EVENTS, consents.events_of_preference),
     ),
     CallChanged: (_WHOLE, *_PERSON),
@@ -117,11 +117,11 @@ _RULES: Final[Mapping[type[Event], tuple[_Rule, ...]]] = {
         (contacts.CONTACTS, contacts.contact_of_outcome),
         (contacts.ALIASES, contacts.aliases_of_outcome),
         (conversations.TABLE, conversations.of_outcome),
-        (consents.CONSENTS, consents.of_outcome),
+        (consents.CONSENTS, consents.states(consents.events_of_outcome)),
         (consents.CONSENT_EVENTS, consents.events_of_outcome),
     ),
     RecordConsent: (
-        (consents.CONSENTS, consents.of_record),
+        (consents.CONSENTS, consents.states(consents.events_of_record)),
         (consents.CONSENT_EVENTS, consents.events_of_record),
     ),
     DeadLetterRow: ((dead_letters.TABLE, dead_letters.as_it_is),),

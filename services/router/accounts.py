@@ -51,7 +51,7 @@ def account(value: Object, scope: Scope, pointer: str) -> AccountChanged:
         field=scope.field,
         event=optional(value, "event") or decision or optional(alert, "alert_type") or scope.field,
         raw=raw_text(value, pointer),
-        occurred_at=_when(value, scope),
+        occurred_at=scope.told_at(value),
         waba_id=scope.waba_id,
         phone_number_id=scope.optional_phone_number_id(),
         display_phone_number=optional(value, "display_phone_number") or optional(value, "phone_number"),
@@ -108,7 +108,7 @@ def phone_number(value: Object, scope: Scope, pointer: str) -> PhoneNumberChange
         field=scope.field,
         event=optional(value, "event") or decision or status or optional(value, "type") or scope.field,
         raw=raw_text(value, pointer),
-        occurred_at=_when(value, scope),
+        occurred_at=scope.told_at(value),
         waba_id=scope.waba_id,
         phone_number_id=optional(settings, "phone_number_id") or scope.optional_phone_number_id(),
         display_phone_number=optional(value, "display_phone_number"),
@@ -159,7 +159,7 @@ def template(value: Object, scope: Scope, pointer: str) -> TemplateChanged:
         event=_template_event(value, scope.field),
         template_id=template_id,
         raw=raw_text(value, pointer),
-        occurred_at=_when(value, scope),
+        occurred_at=scope.told_at(value),
         waba_id=scope.waba_id,
         template_name=optional(value, "message_template_name"),
         template_language=optional(value, "message_template_language"),
@@ -204,7 +204,7 @@ def flow(value: Object, scope: Scope, pointer: str) -> FlowChanged:
         event=optional(value, "event") or scope.field,
         raw=raw_text(value, pointer),
         flow_id=word(value, "flow_id"),
-        occurred_at=_when(value, scope),
+        occurred_at=scope.told_at(value),
         waba_id=scope.waba_id,
         message=optional(value, "message"),
         old_status=optional(value, "old_status"),
@@ -271,15 +271,10 @@ def error(element: Object, scope: Scope, pointer: str) -> ErrorReported:
         field=scope.field,
         code=integer(element, "code"),
         raw=raw_text(element, pointer),
-        occurred_at=optional_instant(element, "timestamp") or scope.entry_at,
+        occurred_at=scope.told_at(element),
         waba_id=scope.waba_id,
         phone_number_id=scope.optional_phone_number_id(),
         title=optional(element, "title"),
         message=optional(element, "message"),
         details=optional(child(element, "error_data"), "details"),
     )
-
-
-def _when(value: Object, scope: Scope) -> int | None:
-    """The entry's time; of a field whose value has one of its own, that."""
-    return optional_instant(value, "timestamp") or scope.entry_at

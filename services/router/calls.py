@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from services.common.domain.events import CallChanged
 from services.common.domain.reasons import Reason
 from services.router.reading import (
-    Names,
+    FROM,
+    RECIPIENT,
+    TO,
     Object,
     Person,
     Scope,
@@ -23,21 +23,17 @@ from services.router.reading import (
     raw_text,
 )
 
-_FROM: Final = Names("from", "from_user_id", ("from_parent_user_id",))
-_TO: Final = Names("to", "to_user_id", ("to_parent_user_id",))
-_RECIPIENT: Final = Names("recipient_id", "recipient_user_id", ("recipient_parent_user_id", "parent_recipient_user_id"))
-
 
 def call(element: Object, scope: Scope, pointer: str) -> CallChanged:
     """A step of a call. That an end has a start is the sign that somebody answered."""
-    names = _TO if element.get("direction") == "BUSINESS_INITIATED" else _FROM
+    names = TO if element.get("direction") == "BUSINESS_INITIATED" else FROM
     who = person(element, names, scope, pointer)
     return _changed(element, scope, pointer, who, identifier(element, "event", Reason.ELEMENT_SHAPE, pointer))
 
 
 def status(element: Object, scope: Scope, pointer: str) -> CallChanged:
     """Ringing, accepted or rejected: of a call that the business makes."""
-    who = person(element, _RECIPIENT, scope, pointer)
+    who = person(element, RECIPIENT, scope, pointer)
     identifier(element, "status", Reason.ELEMENT_SHAPE, pointer)
     return _changed(element, scope, pointer, who, "status")
 

@@ -8,6 +8,7 @@ from services.common.domain.events import ContactChanged, ThreadHandedOver, User
 from services.common.domain.failure import Unprocessable
 from services.common.domain.reasons import Reason
 from services.router.reading import (
+    FROM,
     Names,
     Object,
     Scope,
@@ -19,13 +20,11 @@ from services.router.reading import (
     name_of_person,
     named_person,
     optional,
-    optional_instant,
     person,
     raw_text,
     word,
 )
 
-_FROM: Final = Names("from", "from_user_id", ("from_parent_user_id",))
 _USER: Final = Names("wa_id", "user_id", ("parent_user_id",))
 MARKETING: Final = "marketing_messages"
 _CHANGES: Final = frozenset({"user_changed_number", "user_changed_user_id", "customer_changed_number"})
@@ -81,7 +80,7 @@ def _preference_notice(element: Object, notice: Object, scope: Scope, pointer: s
     """The older form of `user_preferences`."""
     flags: list[str] = []
     raw = raw_text(element, pointer)
-    who = person(element, _FROM, scope, pointer)
+    who = person(element, FROM, scope, pointer)
     wa_id, bsuid = named_person(notice, "wa_id", "user_id", f"{pointer}/system")
     wa_id, bsuid = who.wa_id or wa_id, who.bsuid or bsuid
     contact = bsuid or wa_id
@@ -163,11 +162,11 @@ def noticed(value: Object, scope: Scope, pointer: str) -> ContactChanged:
     """A field about a person whose shape Meta has not published, or has withdrawn: kept by name."""
     flags: list[str] = []
     raw = raw_text(value, pointer)
-    (entry,) = scope.contacts if len(scope.contacts) == 1 and isinstance(scope.contacts[0], dict) else ({},)
+    entry = scope.sole_entry()
     wa_id, bsuid = named_person(entry, "wa_id", "user_id", f"{pointer}/contacts/0")
     return ContactChanged(
         event_id=scope.event_id(pointer),
-        occurred_at=optional_instant(value, "timestamp") or scope.entry_at,
+        occurred_at=scope.told_at(value),
         recorded_at=scope.at.received_at,
         waba_id=scope.waba_id or "",
         field=scope.field,
@@ -241,7 +240,7 @@ def handed_over(value: Object, scope: Scope, pointer: str) -> ThreadHandedOver:
 
 def context(element: Object, scope: Scope, pointer: str) -> ThreadHandedOver:
     """What the app before knew, beside the messages of the conversation it is about."""
-    entry = scope.contacts[0] if len(scope.contacts) == 1 and isinstance(scope.contacts[0], dict) else {}
+    entry = scope.sole_entry()
     wa_id, bsuid = named_person(entry, "wa_id", "user_id", pointer)
     number, details = scope.phone_number_id(pointer), {"conversation_context": element}
     return _handover(

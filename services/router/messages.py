@@ -19,8 +19,9 @@ from services.common.domain.failure import Unprocessable
 from services.common.domain.reasons import Reason
 from services.router import contacts
 from services.router.reading import (
+    FROM,
+    TO,
     Flag,
-    Names,
     Object,
     Scope,
     child,
@@ -42,8 +43,6 @@ from services.router.reading import (
 
 INBOUND: Final = "inbound"
 OUTBOUND: Final = "outbound"
-_FROM: Final = Names("from", "from_user_id", ("from_parent_user_id",))
-_TO: Final = Names("to", "to_user_id", ("to_parent_user_id",))
 _MEDIA: Final = frozenset({"image", "video", "audio", "document", "sticker"})
 _REFERRAL: Final = ("source_type", "source_id", "source_url", "ctwa_clid")
 _NO_TEXTS: Final = (None,) * len(_REFERRAL)
@@ -67,7 +66,7 @@ def received(element: Object, scope: Scope, pointer: str) -> MessageReceived | C
     kind = element.get("type")
     if kind == "system":
         return contacts.system(element, scope, pointer)
-    who = person(element, _FROM, scope, pointer)
+    who = person(element, FROM, scope, pointer)
     contact = who.bsuid or who.wa_id
     if contact is None:
         raise Unprocessable(Reason.SENDER_MISSING, pointer=pointer)
@@ -136,7 +135,7 @@ def standby(element: Object, scope: Scope, pointer: str) -> MessageCopied | Cont
     """A customer's message in a conversation that another app handles: known, but nobody's work here."""
     if element.get("type") == "system":
         return contacts.system(element, scope, pointer)
-    who = person(element, _FROM, scope, pointer)
+    who = person(element, FROM, scope, pointer)
     if who.contact is None:
         raise Unprocessable(Reason.SENDER_MISSING, pointer=pointer)
     return _copied(element, scope, pointer, direction=INBOUND, told=Told(*who[:3], child(who.entry, "profile")))
@@ -144,7 +143,7 @@ def standby(element: Object, scope: Scope, pointer: str) -> MessageCopied | Cont
 
 def echo(element: Object, scope: Scope, pointer: str) -> MessageCopied:
     """What a person of the business wrote in the app."""
-    who = person(element, _TO, scope, pointer)
+    who = person(element, TO, scope, pointer)
     return _copied(element, scope, pointer, direction=OUTBOUND, told=Told(*who[:3], child(who.entry, "profile")))
 
 
@@ -183,7 +182,7 @@ def past(element: Object, scope: Scope, pointer: str, thread: Thread) -> Message
 def past_media(element: Object, scope: Scope, pointer: str) -> MessageCopied:
     """Media of a message of the history, in a webhook of its own."""
     outbound = _direction(element, scope) == OUTBOUND
-    who = person(element, _TO if outbound else _FROM, scope, pointer)
+    who = person(element, TO if outbound else FROM, scope, pointer)
     told = Told(*who[:3], child(who.entry, "profile"))
     return _copied(element, scope, pointer, direction=OUTBOUND if outbound else INBOUND, told=told)
 

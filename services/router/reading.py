@@ -70,6 +70,11 @@ class Names(NamedTuple):
     parents: tuple[str, ...]
 
 
+FROM: Final = Names("from", "from_user_id", ("from_parent_user_id",))
+TO: Final = Names("to", "to_user_id", ("to_parent_user_id",))
+RECIPIENT: Final = Names("recipient_id", "recipient_user_id", ("recipient_parent_user_id", "parent_recipient_user_id"))
+
+
 class Scope:
     """What an element inherits: its raw record, its entry, and the value of its change."""
 
@@ -105,6 +110,14 @@ class Scope:
         if not isinstance(found, str) or not found or "\0" in found:
             raise Unprocessable(Reason.ID_TYPE, pointer=pointer, detail="phone_number_id")
         return found
+
+    def told_at(self, told: Object) -> int | None:
+        """The entry's time; of what has one of its own, that."""
+        return optional_instant(told, "timestamp") or self.entry_at
+
+    def sole_entry(self) -> Object:
+        """The entry of `contacts` when there is one only: what names nobody is then about that person."""
+        return self.contacts[0] if len(self.contacts) == 1 and isinstance(self.contacts[0], dict) else _NOTHING
 
     def entry_of(self, wa_id: str | None, bsuid: str | None) -> Object:
         """The person's entry in `contacts`, found by name: the list is not parallel to the others."""

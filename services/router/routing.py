@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from services.common.domain import topics
-from services.common.domain.events import (
-    AccountChanged,
-    CallChanged,
-    ContactChanged,
-    ErrorReported,
-    FlowChanged,
-    GroupChanged,
-    MessageCopied,
-    MessageReceived,
-    MessageStatusChanged,
-    PhoneNumberChanged,
-    TemplateChanged,
-    ThreadHandedOver,
-    UnrecognizedChange,
-    UserActionReported,
-    UserPreferenceChanged,
-    WebhookEvent,
-)
+from services.common.domain.events import UnrecognizedChange, WebhookEvent
 from services.common.domain.failure import Unprocessable
 from services.common.domain.ids import record_key
 from services.common.domain.lanes import Lane
-from services.common.domain.records import FULL_NAMES
+from services.common.domain.records import FULL_NAMES, TOPIC_OF
 from services.common.platform.avro import Codec
 from services.common.platform.envelope import cloud_event, dead_letter_headers, header
 from services.common.platform.kafka import LogRecord, NewRecord
@@ -38,24 +21,6 @@ from services.router.routes import HEADER, Routes
 
 GROUP: Final = "parley.router"
 RECEIVED_AT: Final = "parley-received-at"
-
-_TOPIC: Final[Mapping[type[WebhookEvent], str]] = {
-    MessageReceived: topics.INBOUND_MESSAGES,
-    MessageCopied: topics.MESSAGE_COPIES,
-    MessageStatusChanged: topics.MESSAGE_STATUSES,
-    CallChanged: topics.CONTACT_EVENTS,
-    ContactChanged: topics.CONTACT_EVENTS,
-    UserPreferenceChanged: topics.CONTACT_EVENTS,
-    UserActionReported: topics.CONTACT_EVENTS,
-    ThreadHandedOver: topics.CONTACT_EVENTS,
-    AccountChanged: topics.ACCOUNT_EVENTS,
-    PhoneNumberChanged: topics.ACCOUNT_EVENTS,
-    TemplateChanged: topics.ACCOUNT_EVENTS,
-    FlowChanged: topics.ACCOUNT_EVENTS,
-    GroupChanged: topics.ACCOUNT_EVENTS,
-    ErrorReported: topics.ACCOUNT_EVENTS,
-    UnrecognizedChange: topics.ACCOUNT_EVENTS,
-}
 
 OnDeadLetter = Callable[[Unprocessable], None]
 OnUnrecognized = Callable[[UnrecognizedChange], None]
@@ -113,7 +78,7 @@ class Router:
 
     def _event(self, event: WebhookEvent, source: str, traceparent: bytes | None) -> NewRecord:
         kind = type(event)
-        topic, full_name = _TOPIC[kind], FULL_NAMES[kind]
+        topic, full_name = TOPIC_OF[kind], FULL_NAMES[kind]
         if isinstance(event, UnrecognizedChange):
             self._on_unrecognized(event)
         # One conversation is one partition; what is about an account is in order by account.

@@ -7,6 +7,7 @@ from typing import Final
 from services.common.domain.events import MessageStatusChanged
 from services.common.domain.reasons import Reason
 from services.router.reading import (
+    RECIPIENT,
     Flag,
     Names,
     Object,
@@ -25,7 +26,6 @@ from services.router.reading import (
     texts,
 )
 
-_RECIPIENT: Final = Names("recipient_id", "recipient_user_id", ("recipient_parent_user_id", "parent_recipient_user_id"))
 _PARTICIPANT: Final = Names(
     "recipient_participant_id", "recipient_participant_user_id", ("recipient_participant_parent_user_id",)
 )
@@ -40,7 +40,7 @@ def changed(element: Object, scope: Scope, pointer: str) -> MessageStatusChanged
     flags: list[str] = []
     raw = raw_text(element, pointer)
     is_group = element.get("recipient_type") == "group"
-    names = _RECIPIENT
+    names = RECIPIENT
     if is_group:  # Meta's text has one name, its example the other
         names = _PARTICIPANT_OF_EXAMPLE if "participant_recipient_id" in element else _PARTICIPANT
     who = person(element, names, scope, pointer)

@@ -89,7 +89,8 @@ def test_generated_records_survive_a_round_trip(name: str) -> None:
 @pytest.mark.parametrize("name", BY_NAME)
 def test_records_are_written_as_fastavro_writes_them_whatever_is_null(name: str) -> None:
     codec, rng = Codec(), random.Random(name)
-    schema, fields = codec._schemas[BY_NAME[name]]
+    writer = codec._writers[BY_NAME[name]][1]
+    schema, fields = writer.schema, writer.fields
     optional = [f.name for f in dataclasses.fields(BY_NAME[name]) if f.default is not dataclasses.MISSING]
     plain = json.loads(json.dumps(newest(name)).replace('{"type": "long", "logicalType": "timestamp-millis"}', '"long"'))
     for value in generate_many(plain, 200):

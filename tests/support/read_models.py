@@ -26,7 +26,7 @@ from services.common.domain.events import (
 from services.common.domain.failure import Unprocessable
 from services.common.domain.ids import record_key
 from services.common.domain.reasons import Reason
-from services.common.domain.records import Record, RecordConsent, SendOutcome
+from services.common.domain.records import TOPIC_OF, Record, RecordConsent, SendOutcome
 from services.common.platform.avro import Codec
 from services.common.platform.envelope import AVRO, JSON, dead_letter_headers
 from services.common.platform.kafka import LogRecord, NewRecord
@@ -217,23 +217,9 @@ def poison(key: bytes = b"100/poison") -> list[NewRecord]:
     ]
 
 
-_TOPICS: Final[Mapping[type[Record], str]] = {
-    MessageReceived: topics.INBOUND_MESSAGES,
-    MessageStatusChanged: topics.MESSAGE_STATUSES,
-    SendOutcome: topics.SEND_OUTCOMES,
-    RecordConsent: topics.CONSENT_RECORDS,
-    UnrecognizedChange: topics.ACCOUNT_EVENTS,
-    TemplateChanged: topics.ACCOUNT_EVENTS,
-    MessageCopied: topics.MESSAGE_COPIES,
-    CallChanged: topics.CONTACT_EVENTS,
-    ContactChanged: topics.CONTACT_EVENTS,
-    UserPreferenceChanged: topics.CONTACT_EVENTS,
-}
-
-
 def _new(event: Record) -> NewRecord:
     key = record_key(getattr(event, "phone_number_id", None) or "", getattr(event, "contact", None))
-    return NewRecord(_TOPICS[type(event)], key.encode(), _CODEC.encode(event), [("content-type", AVRO)])
+    return NewRecord(TOPIC_OF[type(event)], key.encode(), _CODEC.encode(event), [("content-type", AVRO)])
 
 
 def _id(*parts: object) -> str:

@@ -6,7 +6,7 @@ Every field says in its schema which key of Meta's it comes from; `docs/events.m
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, TypeVar, dataclass_transform
+from typing import Final, TypeVar, dataclass_transform, get_args
 
 _T = TypeVar("_T")
 
@@ -540,20 +540,4 @@ WebhookEvent = (
     | UnrecognizedChange
 )
 
-WEBHOOK_EVENTS: Final[tuple[type[WebhookEvent], ...]] = (
-    MessageReceived,
-    MessageStatusChanged,
-    MessageCopied,
-    CallChanged,
-    ContactChanged,
-    UserPreferenceChanged,
-    UserActionReported,
-    ThreadHandedOver,
-    AccountChanged,
-    PhoneNumberChanged,
-    TemplateChanged,
-    FlowChanged,
-    GroupChanged,
-    ErrorReported,
-    UnrecognizedChange,
-)
+WEBHOOK_EVENTS: Final[tuple[type[WebhookEvent], ...]] = get_args(WebhookEvent)

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from services.common.domain.events import WEBHOOK_EVENTS, WebhookEvent
+from services.common.domain import topics
+from services.common.domain.events import (
+    WEBHOOK_EVENTS,
+    AccountChanged,
+    CallChanged,
+    ContactChanged,
+    ErrorReported,
+    FlowChanged,
+    GroupChanged,
+    MessageCopied,
+    MessageReceived,
+    MessageStatusChanged,
+    PhoneNumberChanged,
+    TemplateChanged,
+    ThreadHandedOver,
+    UnrecognizedChange,
+    UserActionReported,
+    UserPreferenceChanged,
+    WebhookEvent,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,3 +105,24 @@ FULL_NAMES: Final[dict[type[Record], str]] = {
     SendMessage: "parley.commands.SendMessage",
     RecordConsent: "parley.commands.RecordConsent",
 }
+
+TOPIC_OF: Final[Mapping[type[Record], str]] = {
+    MessageReceived: topics.INBOUND_MESSAGES,
+    MessageCopied: topics.MESSAGE_COPIES,
+    MessageStatusChanged: topics.MESSAGE_STATUSES,
+    CallChanged: topics.CONTACT_EVENTS,
+    ContactChanged: topics.CONTACT_EVENTS,
+    UserPreferenceChanged: topics.CONTACT_EVENTS,
+    UserActionReported: topics.CONTACT_EVENTS,
+    ThreadHandedOver: topics.CONTACT_EVENTS,
+    AccountChanged: topics.ACCOUNT_EVENTS,
+    PhoneNumberChanged: topics.ACCOUNT_EVENTS,
+    TemplateChanged: topics.ACCOUNT_EVENTS,
+    FlowChanged: topics.ACCOUNT_EVENTS,
+    GroupChanged: topics.ACCOUNT_EVENTS,
+    ErrorReported: topics.ACCOUNT_EVENTS,
+    UnrecognizedChange: topics.ACCOUNT_EVENTS,
+    SendOutcome: topics.SEND_OUTCOMES,
+    RecordConsent: topics.CONSENT_RECORDS,
+}
+"""Where each record stands. Commands stand where their producers write them, then in a lane."""

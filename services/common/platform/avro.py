@@ -96,7 +96,7 @@ class _Writer:
     """
 
     def __init__(self, fields: _Fields, schema: Any) -> None:
-        self._fields, self._schema = fields, schema
+        self.fields, self.schema = fields, schema
         self._columns = {column["name"]: column["type"] for column in schema["fields"]}
         usual: dict[str, Any] = {name: () for name, _ in fields.lists}
         usual |= {column["name"]: column["default"] for column in schema["fields"] if isinstance(column.get("default"), str)}
@@ -107,7 +107,7 @@ class _Writer:
 
     def write(self, out: BytesIO, record: Record) -> None:
         """A value that the schema does not allow raises what fastavro raises."""
-        values = self._fields.values(record)
+        values = self.fields.values(record)
         key: tuple[Any, ...] = tuple(map(type, values))
         for name, value in self._usual.items():
             if getattr(record, name) != value:
@@ -115,15 +115,15 @@ class _Writer:
         shape = self._shapes.get(key)
         if shape is None:
             if len(self._shapes) >= _MOST_SHAPES:
-                fastavro.schemaless_writer(out, self._schema, self._fields.of(record))
+                fastavro.schemaless_writer(out, self.schema, self.fields.of(record))
                 return
             shape = self._shapes[key] = self._new_shape(values)
-        fields = self._fields.some(shape.names, shape.pick(values))
+        fields = self.fields.some(shape.names, shape.pick(values))
         fields.update(shape.known)
         fastavro.schemaless_writer(out, shape.schema, fields)
 
     def _new_shape(self, values: Sequence[Any]) -> _Shape:
-        given = dict(zip(self._fields.names, values, strict=True))
+        given = dict(zip(self.fields.names, values, strict=True))
         columns: list[dict[str, Any]] = []
         known: dict[str, bytes | int] = {}
         pending = b""
@@ -156,8 +156,8 @@ class _Writer:
         schema["fields"] = [self._shared.setdefault(_name_of(column), column) for column in schema["fields"]]
         return _Shape(
             schema=schema,
-            names=[name for name in self._fields.names if name in names],
-            pick=itemgetter(*(n for n, name in enumerate(self._fields.names) if name in names)),
+            names=[name for name in self.fields.names if name in names],
+            pick=itemgetter(*(n for n, name in enumerate(self.fields.names) if name in names)),
             known=known,
         )
 
@@ -180,7 +180,6 @@ class Codec:
         lock: dict[str, dict[str, Any]] = orjson.loads(schema_text("ids.lock.json"))
         by_name = {name: cls for cls, name in FULL_NAMES.items()}
         self._writers: dict[type[Record], tuple[bytes, _Writer]] = {}
-        self._schemas: dict[type[Record], tuple[Any, _Fields]] = {}
         self._readers: dict[int, tuple[_Fields, Any, Any]] = {}
         fields = {cls: _Fields(cls) for cls in by_name.values()}
         newest: dict[str, int] = {}
@@ -196,7 +195,6 @@ class Codec:
         for name, schema_id in newest.items():
             cls = by_name[name]
             self._writers[cls] = (_FRAME.pack(0, schema_id), _Writer(fields[cls], parsed[schema_id]))
-            self._schemas[cls] = (parsed[schema_id], fields[cls])
 
     def encode(self, record: Record) -> bytes:
         """Framed bytes of a record; a value the schema does not allow is a bug and raises what fastavro raises."""
@@ -231,7 +229,8 @@ class Codec:
 
         Unknown names are ignored: a producer may be newer than we are.
         """
-        schema, known = self._schemas[cls]
+        _, writer = self._writers[cls]
+        schema, known = writer.schema, writer.fields
         try:
             record = cls(**{name: fields[name] for name in known.names if name in fields})
             fastavro.validation.validate(known.of(record), schema)

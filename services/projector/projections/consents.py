@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple
 
 from services.common.domain import consent
 from services.common.domain.consent import ConsentCategory, ConsentState, Decision, Said
@@ -132,29 +133,9 @@ def _stopped(name: str, phone_number_id: str, contact: str, at: int) -> ConsentE
     return ConsentEventRow(f"{STOPPED_MARKETING}:{name}", phone_number_id, contact, category, decision, "error_131050", None, at)
 
 
-def of_record(event: RecordConsent) -> tuple[ConsentRow, ...]:
-    """What a producer's record says."""
-    return tuple(_row(row) for row in events_of_record(event))
-
-
-def of_received(event: MessageReceived) -> tuple[ConsentRow, ...]:
-    """What a keyword says."""
-    return tuple(_row(row) for row in events_of_received(event))
-
-
-def of_preference(event: UserPreferenceChanged) -> tuple[ConsentRow, ...]:
-    """What the switch says."""
-    return tuple(_row(row) for row in events_of_preference(event))
-
-
-def of_status(event: MessageStatusChanged) -> tuple[ConsentRow, ...]:
-    """What the failure says."""
-    return tuple(_row(row) for row in events_of_status(event))
-
-
-def of_outcome(event: SendOutcome) -> tuple[ConsentRow, ...]:
-    """What the refusal says."""
-    return tuple(_row(row) for row in events_of_outcome(event))
+def states(evidence_of: Callable[[Any], tuple[ConsentEventRow, ...]]) -> Callable[[Any], Iterable[ConsentRow]]:
+    """What an event's evidence says, by the function that tells its evidence."""
+    return lambda event: map(_row, evidence_of(event))
 
 
 def _row(evidence: ConsentEventRow) -> ConsentRow:
