@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from services.common.domain.events import ContactChanged, ThreadHandedOver, UserActionReported, UserPreferenceChanged
 from services.common.domain.failure import Unprocessable
+from services.common.domain.ids import contact_key
 from services.common.domain.reasons import Reason
 from services.router.reading import (
     FROM,
@@ -83,7 +84,7 @@ def _preference_notice(element: Object, notice: Object, scope: Scope, pointer: s
     who = person(element, FROM, scope, pointer)
     wa_id, bsuid = named_person(notice, "wa_id", "user_id", f"{pointer}/system")
     wa_id, bsuid = who.wa_id or wa_id, who.bsuid or bsuid
-    contact = bsuid or wa_id
+    contact = contact_key(bsuid=bsuid, wa_id=wa_id)
     if contact is None:
         raise Unprocessable(Reason.SENDER_MISSING, pointer=pointer)
     return UserPreferenceChanged(
@@ -173,7 +174,7 @@ def noticed(value: Object, scope: Scope, pointer: str) -> ContactChanged:
         type=scope.field,
         raw=raw,
         phone_number_id=scope.optional_phone_number_id(),
-        contact=bsuid or wa_id,
+        contact=contact_key(bsuid=bsuid, wa_id=wa_id),
         wa_id=wa_id,
         bsuid=bsuid,
         parent_bsuid=optional(entry, "parent_user_id"),
@@ -268,7 +269,7 @@ def _handover(element: Object, scope: Scope, pointer: str, told: _Handover, flag
         field=scope.field,
         type=told.kind,
         raw=raw,
-        contact=told.bsuid or told.wa_id,
+        contact=contact_key(bsuid=told.bsuid, wa_id=told.wa_id),
         wa_id=told.wa_id,
         bsuid=told.bsuid,
         previous_owner_app_id=word(details, "previous_owner_app_id"),

@@ -16,6 +16,7 @@ from services.common.domain.events import (
     UserPreferenceChanged,
 )
 from services.common.domain.failure import Unprocessable
+from services.common.domain.ids import contact_key
 from services.common.domain.reasons import Reason
 from services.router import contacts
 from services.router.reading import (
@@ -67,7 +68,7 @@ def received(element: Object, scope: Scope, pointer: str) -> MessageReceived | C
     if kind == "system":
         return contacts.system(element, scope, pointer)
     who = person(element, FROM, scope, pointer)
-    contact = who.bsuid or who.wa_id
+    contact = who.contact
     if contact is None:
         raise Unprocessable(Reason.SENDER_MISSING, pointer=pointer)
     flags: list[str] = []
@@ -225,7 +226,7 @@ def _copied(
         wamid=identifier(element, "id", Reason.MESSAGE_ID, pointer),
         type=kind,
         raw=raw,
-        contact=told.bsuid or told.wa_id,
+        contact=contact_key(bsuid=told.bsuid, wa_id=told.wa_id),
         wa_id=told.wa_id,
         bsuid=told.bsuid,
         parent_bsuid=told.parent_bsuid,

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from services.common.domain.failure import Unprocessable
-from services.common.domain.ids import event_id_of_element
+from services.common.domain.ids import contact_key, event_id_of_element
 from services.common.domain.reasons import Reason
 from services.router.body import BROKEN
 
@@ -59,7 +59,7 @@ class Person(NamedTuple):
     @property
     def contact(self) -> str | None:
         """Our key: BSUID first, else wa_id."""
-        return self.bsuid or self.wa_id
+        return contact_key(bsuid=self.bsuid, wa_id=self.wa_id)
 
 
 class Names(NamedTuple):

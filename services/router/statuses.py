@@ -66,7 +66,7 @@ def changed(element: Object, scope: Scope, pointer: str) -> MessageStatusChanged
         status=status,
         raw=raw,
         type=kind,
-        contact=who.bsuid or who.wa_id,
+        contact=who.contact,
         wa_id=who.wa_id,
         bsuid=who.bsuid,
         biz_opaque_callback_data=optional(element, "biz_opaque_callback_data"),
