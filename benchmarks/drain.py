@@ -18,7 +18,7 @@ from services.common.platform.kafka import NewRecord
 from services.sandbox.roles import PROJECTOR as PROJECTOR_ROLE
 from services.sandbox.roles import role_dsns
 
-_LOOK_SECONDS: Final = (0.02, 0.25)
+_LOOK_SECONDS: Final = (0.02, 2.0)
 """Often only when the end is near: each look costs the service some milliseconds."""
 _DRAIN_SECONDS: Final = 180.0
 

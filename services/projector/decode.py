@@ -144,16 +144,16 @@ def _check(cls: type[Record]) -> Callable[[Any], None]:
     text_names = [field.name for field in fields if field.type in ("str", "str | None")]
     instant_names = [field.name for field in fields if field.name.endswith("_at")]
     id_names = _IDS.get(cls, ("event_id",))
-    texts, ids = attrgetter(*text_names), attrgetter(*id_names, id_names[0])
+    ids = attrgetter(*id_names, id_names[0])
     short = ID_BYTES // 4
 
     def check(event: Any) -> None:
+        held = vars(event)
         for name in instant_names:
-            at = getattr(event, name)
-            if at is not None and not 0 <= at <= LAST_INSTANT:
+            if name in held and not 0 <= held[name] <= LAST_INSTANT:
                 raise Unprocessable(Reason.VALUE_RANGE, pointer=f"/{name}")
         # First all at once, for nearly every event is in order.
-        if "\0" in "".join(filter(None, texts(event))):
+        if "\0" in "".join([text for text in held.values() if type(text) is str]):
             name = next(name for name in text_names if "\0" in (getattr(event, name) or ""))
             raise Unprocessable(Reason.TEXT_NUL, pointer=f"/{name}")
         if max(map(len, filter(None, ids(event))), default=0) > short:

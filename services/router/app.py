@@ -77,7 +77,7 @@ class RouterApp:
 
     async def _prepare(self, records: Sequence[LogRecord]) -> list[NewRecord]:
         fault("router.after_fetch")
-        return [out async for few in in_turns(records) for record in few for out in self._router.route(record)]
+        return [out async for few in in_turns(records) for out in self._router.route(*few)]
 
     async def _commit(self, out: Sequence[NewRecord]) -> None:
         await self._producer.append_all(out, self._partitions, midway=lambda: fault("router.mid_batch_emit"))

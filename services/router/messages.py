@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -46,7 +47,7 @@ INBOUND: Final = "inbound"
 OUTBOUND: Final = "outbound"
 _MEDIA: Final = frozenset({"image", "video", "audio", "document", "sticker"})
 _REFERRAL: Final = ("source_type", "source_id", "source_url", "ctwa_clid")
-_NO_TEXTS: Final = (None,) * len(_REFERRAL)
+_REFERRAL_COLUMNS: Final = ("referral_source_type", "referral_source_id", "referral_source_url", "ctwa_clid")
 _DEGREES: Final = {"latitude": 90.0, "longitude": 180.0}
 
 
@@ -75,13 +76,6 @@ def received(element: Object, scope: Scope, pointer: str) -> MessageReceived | C
     raw = raw_text(element, pointer)
     kind = clean(kind) or "unknown"
     words = _words(element, kind, flags)
-    body = child(element, kind)
-    context = child(element, "context") if "context" in element else {}
-    referral = child(element, "referral") if "referral" in element else {}
-    error = first_error(element) if "errors" in element else {}
-    product, profile, entry = child(context, "referred_product") if context else {}, child(who.entry, "profile"), who.entry
-    source_type, source_id, source_url, ctwa_clid = texts(referral, _REFERRAL) if referral else _NO_TEXTS
-    is_media, is_location, is_order = kind in _MEDIA, kind == "location", kind == "order"
     return MessageReceived(
         event_id=scope.event_id(pointer),
         occurred_at=instant(element, scope, pointer, flags),
@@ -94,42 +88,106 @@ def received(element: Object, scope: Scope, pointer: str) -> MessageReceived | C
         raw=raw,
         wa_id=who.wa_id,
         bsuid=who.bsuid,
-        profile_name=optional(profile, "name"),
+        parent_bsuid=who.parent_bsuid,
         text=words.text,
         payload=words.payload,
-        context_wamid=optional(context, "id") if context else None,
-        group_id=optional(element, "group_id") if "group_id" in element else None,
-        field=scope.field,
-        parent_bsuid=who.parent_bsuid,
-        username=optional(profile, "username") if "username" in profile else None,
-        identity_key_hash=optional(entry, "identity_key_hash") if "identity_key_hash" in entry else None,
-        context_from=optional(context, "from") if context else None,
-        forwarded=_forwarded(context) if context else None,
-        catalog_id=optional(body, "catalog_id") if is_order else optional(product, "catalog_id") if product else None,
-        product_retailer_id=optional(product, "product_retailer_id") if product else None,
-        product_items=_product_items(body, flags) if is_order else (),
-        referral_source_type=source_type,
-        referral_source_id=source_id,
-        referral_source_url=source_url,
-        ctwa_clid=ctwa_clid,
-        interactive_type=words.interactive_type,
         target_wamid=words.target_wamid,
-        media_id=optional(body, "id") if is_media else None,
-        media_mime_type=optional(body, "mime_type") if is_media else None,
-        media_sha256=optional(body, "sha256") if is_media else None,
-        media_filename=optional(body, "filename") if is_media else None,
-        media_is_voice=_truth(body, "voice") if is_media else None,
-        latitude=_degrees(body, "latitude", pointer) if is_location else None,
-        longitude=_degrees(body, "longitude", pointer) if is_location else None,
-        location_name=optional(body, "name") if is_location else None,
-        location_address=optional(body, "address") if is_location else None,
-        contact_cards=tuple(map(_contact_card, objects(element, "contacts"))) if kind == "contacts" else (),
-        unsupported_type=optional(body, "type") if kind == "unsupported" else None,
-        error_code=integer(error, "code") if error else None,
-        error_title=optional(error, "title") if error else None,
-        contact_raw=unmodelled(entry) if entry else None,
+        interactive_type=words.interactive_type,
+        field=scope.field,
+        **_rest(element, kind, who.entry, pointer, flags),
         flags=flags_text(flags, raw),
     )
+
+
+def _rest(element: Object, kind: str, entry: Object, pointer: str, flags: list[str]) -> dict[str, Any]:
+    """Columns that most messages do not have, so that only what is there is looked at."""
+    columns: dict[str, Any] = {}
+    if entry:
+        profile = child(entry, "profile")
+        columns["profile_name"] = optional(profile, "name")
+        if "username" in profile:
+            columns["username"] = optional(profile, "username")
+        if "identity_key_hash" in entry:
+            columns["identity_key_hash"] = optional(entry, "identity_key_hash")
+        columns["contact_raw"] = unmodelled(entry)
+    if "context" in element:
+        columns.update(_context(child(element, "context")))
+    if "referral" in element:
+        referral = child(element, "referral")
+        columns.update(zip(_REFERRAL_COLUMNS, texts(referral, _REFERRAL), strict=True))
+    if "group_id" in element:
+        columns["group_id"] = optional(element, "group_id")
+    if "errors" in element:
+        columns.update(_error(element))
+    of_kind = _OF_KIND.get(kind)
+    if of_kind is not None:
+        columns.update(of_kind(element, pointer, flags))
+    return columns
+
+
+def _context(context: Object) -> dict[str, Any]:
+    columns: dict[str, Any] = {
+        "context_wamid": optional(context, "id"),
+        "context_from": optional(context, "from"),
+        "forwarded": _forwarded(context),
+    }
+    if "referred_product" in context:
+        product = child(context, "referred_product")
+        columns["catalog_id"] = optional(product, "catalog_id")
+        columns["product_retailer_id"] = optional(product, "product_retailer_id")
+    return columns
+
+
+def _error(element: Object) -> dict[str, Any]:
+    error = first_error(element)
+    return {"error_code": integer(error, "code"), "error_title": optional(error, "title")}
+
+
+def _media(body: Object) -> dict[str, Any]:
+    return {
+        "media_id": optional(body, "id"),
+        "media_mime_type": optional(body, "mime_type"),
+        "media_sha256": optional(body, "sha256"),
+        "media_filename": optional(body, "filename"),
+    }
+
+
+def _received_media(kind: str, element: Object, _pointer: str, _flags: list[str]) -> dict[str, Any]:
+    body = child(element, kind)
+    return {**_media(body), "media_is_voice": _truth(body, "voice")}
+
+
+def _location(element: Object, pointer: str, _flags: list[str]) -> dict[str, Any]:
+    body = child(element, "location")
+    return {
+        "latitude": _degrees(body, "latitude", pointer),
+        "longitude": _degrees(body, "longitude", pointer),
+        "location_name": optional(body, "name"),
+        "location_address": optional(body, "address"),
+    }
+
+
+def _ordered(element: Object, _pointer: str, flags: list[str]) -> dict[str, Any]:
+    body = child(element, "order")
+    return {"catalog_id": optional(body, "catalog_id"), "product_items": _product_items(body, flags)}
+
+
+def _cards(element: Object, _pointer: str, _flags: list[str]) -> dict[str, Any]:
+    return {"contact_cards": tuple(map(_contact_card, objects(element, "contacts")))}
+
+
+def _unsupported(element: Object, _pointer: str, _flags: list[str]) -> dict[str, Any]:
+    return {"unsupported_type": optional(child(element, "unsupported"), "type")}
+
+
+_OF_KIND: Final[Mapping[str, Callable[[Object, str, list[str]], dict[str, Any]]]] = {
+    **{kind: partial(_received_media, kind) for kind in _MEDIA},
+    "location": _location,
+    "order": _ordered,
+    "contacts": _cards,
+    "unsupported": _unsupported,
+}
+"""The columns that only one type of message has."""
 
 
 def standby(element: Object, scope: Scope, pointer: str) -> MessageCopied | ContactChanged | UserPreferenceChanged:
@@ -212,9 +270,18 @@ def _copied(
     said = element if content is None else content
     kind = optional(said, "type") or "unknown"
     words = _words(said, kind, flags)
-    body, error = child(said, kind), first_error(element)
-    is_media = kind in _MEDIA
-    progress = chunk or {}
+    columns = _media(child(said, kind)) if kind in _MEDIA else {}
+    if kind == "template":
+        columns["template_name"] = optional(child(said, kind), "name")
+    if "context" in said:
+        context = child(said, "context")
+        columns["context_wamid"] = optional(context, "id") or optional(context, "message_id")
+    if "errors" in element:
+        columns.update(_error(element))
+    if chunk:
+        columns["history_phase"] = integer(chunk, "phase")
+        columns["history_chunk_order"] = integer(chunk, "chunk_order")
+        columns["history_progress"] = integer(chunk, "progress")
     return MessageCopied(
         event_id=scope.event_id(pointer),
         occurred_at=instant(element, scope, pointer, flags),
@@ -234,20 +301,10 @@ def _copied(
         username=optional(told.profile, "username"),
         text=words.text,
         payload=words.payload,
-        context_wamid=optional(child(said, "context"), "id") or optional(child(said, "context"), "message_id"),
         target_wamid=words.target_wamid,
         group_id=optional(element, "group_id"),
-        template_name=optional(body, "name") if kind == "template" else None,
-        media_id=optional(body, "id") if is_media else None,
-        media_mime_type=optional(body, "mime_type") if is_media else None,
-        media_sha256=optional(body, "sha256") if is_media else None,
-        media_filename=optional(body, "filename") if is_media else None,
         history_status=optional(child(element, "history_context"), "status"),
-        history_phase=integer(progress, "phase"),
-        history_chunk_order=integer(progress, "chunk_order"),
-        history_progress=integer(progress, "progress"),
-        error_code=integer(error, "code"),
-        error_title=optional(error, "title"),
+        **columns,
         flags=flags_text(flags, raw),
     )
 

@@ -186,8 +186,10 @@ def unmodelled(entry: Object) -> str | None:
 
 def dumped(element: Any) -> bytes:
     """Its JSON with sorted keys, so that the same content in other bytes is the same text; empty when nested too deeply."""
-    if isinstance(element, BROKEN):
-        return element.raw
+    return element.raw if isinstance(element, BROKEN) else _json(element)
+
+
+def _json(element: Any) -> bytes:
     try:
         return orjson.dumps(element, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError:
@@ -196,9 +198,12 @@ def dumped(element: Any) -> bytes:
 
 def raw_text(element: Any, pointer: str) -> str:
     """What the column `raw` holds. Unprocessable for what is damaged or deeper than readers should have to follow."""
-    if isinstance(element, BROKEN):
+    if type(element) is dict:  # most of all: neither torn nor damaged
+        text = _json(element)
+    elif isinstance(element, BROKEN):
         raise Unprocessable(element.reason, pointer=pointer)
-    text = dumped(element)
+    else:
+        text = dumped(element)
     # Counted first: what opens fewer objects and arrays than the limit cannot be deeper, and that is nearly everything.
     if not text or (text.count(b"{") + text.count(b"[") >= MAX_DEPTH and _is_too_deep(element)):
         raise Unprocessable(Reason.JSON_DEPTH, pointer=pointer, detail=f"more than {MAX_DEPTH} levels")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from services.common.domain.events import MessageStatusChanged
 from services.common.domain.reasons import Reason
@@ -32,7 +32,6 @@ _PARTICIPANT: Final = Names(
 _PARTICIPANT_OF_EXAMPLE: Final = _PARTICIPANT._replace(number="participant_recipient_id")
 _KNOWN: Final = frozenset({"accepted", "sent", "delivered", "read", "played", "failed", "deleted", "warning"})
 _PRICING: Final = ("pricing_model", "type", "category")
-_NO_PAYMENT: Final[tuple[None, ...]] = (None,) * 6
 
 
 def changed(element: Object, scope: Scope, pointer: str) -> MessageStatusChanged:
@@ -44,18 +43,10 @@ def changed(element: Object, scope: Scope, pointer: str) -> MessageStatusChanged
     if is_group:  # Meta's text has one name, its example the other
         names = _PARTICIPANT_OF_EXAMPLE if "participant_recipient_id" in element else _PARTICIPANT
     who = person(element, names, scope, pointer)
-    error = first_error(element) if "errors" in element else {}
-    conversation = child(element, "conversation") if "conversation" in element else {}
-    pricing = child(element, "pricing")
-    model, pricing_type, category = texts(pricing, _PRICING)
     status = identifier(element, "status", Reason.ELEMENT_SHAPE, pointer)
     kind = (optional(element, "type") if "type" in element else None) or "message"
     if kind == "message" and status not in _KNOWN:
         flags.append(Flag.STATUS_UNKNOWN)
-    billable = pricing.get("billable")
-    reference, transaction, transaction_status, amount, offset, currency = (
-        _payment(element) if "payment" in element else _NO_PAYMENT
-    )
     return MessageStatusChanged(
         event_id=scope.event_id(pointer),
         occurred_at=instant(element, scope, pointer, flags),
@@ -69,38 +60,44 @@ def changed(element: Object, scope: Scope, pointer: str) -> MessageStatusChanged
         contact=who.contact,
         wa_id=who.wa_id,
         bsuid=who.bsuid,
-        biz_opaque_callback_data=optional(element, "biz_opaque_callback_data"),
-        error_code=integer(error, "code") if error else None,
-        error_title=optional(error, "title") if error else None,
-        pricing_model=model,
-        pricing_type=pricing_type,
-        pricing_category=category,
-        conversation_id=optional(conversation, "id") if conversation else None,
-        group_id=optional(element, "recipient_id") if is_group else None,
         parent_bsuid=who.parent_bsuid,
-        error_details=optional(child(error, "error_data"), "details") if error else None,
-        pricing_billable=billable if isinstance(billable, bool) else None,
-        conversation_origin_type=optional(child(conversation, "origin"), "type") if conversation else None,
-        conversation_expires_at=optional_instant(conversation, "expiration_timestamp") if conversation else None,
-        payment_reference_id=reference,
-        payment_transaction_id=transaction,
-        payment_transaction_status=transaction_status,
-        payment_amount_value=amount,
-        payment_amount_offset=offset,
-        payment_currency=currency,
+        biz_opaque_callback_data=optional(element, "biz_opaque_callback_data"),
+        group_id=optional(element, "recipient_id") if is_group else None,
         field=scope.field,
+        **_rest(element),
         flags=flags_text(flags, raw),
     )
 
 
-def _payment(element: Object) -> tuple[str | None, str | None, str | None, int | None, int | None, str | None]:
-    payment = child(element, "payment")
+def _rest(element: Object) -> dict[str, Any]:
+    """Columns that only some statuses have, so that only what is there is looked at."""
+    columns: dict[str, Any] = {}
+    if "pricing" in element:
+        pricing = child(element, "pricing")
+        billable = pricing.get("billable")
+        columns["pricing_model"], columns["pricing_type"], columns["pricing_category"] = texts(pricing, _PRICING)
+        columns["pricing_billable"] = billable if isinstance(billable, bool) else None
+    if "conversation" in element:
+        conversation = child(element, "conversation")
+        columns["conversation_id"] = optional(conversation, "id")
+        columns["conversation_origin_type"] = optional(child(conversation, "origin"), "type")
+        columns["conversation_expires_at"] = optional_instant(conversation, "expiration_timestamp")
+    if "errors" in element:
+        error = first_error(element)
+        columns["error_code"], columns["error_title"] = integer(error, "code"), optional(error, "title")
+        columns["error_details"] = optional(child(error, "error_data"), "details")
+    if "payment" in element:
+        columns.update(_payment(child(element, "payment")))
+    return columns
+
+
+def _payment(payment: Object) -> dict[str, Any]:
     transaction, amount = child(payment, "transaction"), child(payment, "amount")
-    return (
-        optional(payment, "reference_id"),
-        optional(transaction, "id"),
-        optional(transaction, "status"),
-        long_integer(amount, "value"),
-        integer(amount, "offset"),
-        optional(payment, "currency"),
-    )
+    return {
+        "payment_reference_id": optional(payment, "reference_id"),
+        "payment_transaction_id": optional(transaction, "id"),
+        "payment_transaction_status": optional(transaction, "status"),
+        "payment_amount_value": long_integer(amount, "value"),
+        "payment_amount_offset": integer(amount, "offset"),
+        "payment_currency": optional(payment, "currency"),
+    }

@@ -20,6 +20,7 @@ from avro.schema import parse
 from fastavro.utils import generate_many
 
 import schemas
+from services.common.domain.events import MessageStatusChanged
 from services.common.domain.failure import Unprocessable
 from services.common.domain.reasons import Reason
 from services.common.domain.records import FULL_NAMES, SendMessage
@@ -90,7 +91,7 @@ def test_generated_records_survive_a_round_trip(name: str) -> None:
 def test_records_are_written_as_fastavro_writes_them_whatever_is_null(name: str) -> None:
     codec, rng = Codec(), random.Random(name)
     writer = codec._writers[BY_NAME[name]][1]
-    schema, fields = writer.schema, writer.fields
+    schema = writer.schema
     optional = [f.name for f in dataclasses.fields(BY_NAME[name]) if f.default is not dataclasses.MISSING]
     plain = json.loads(json.dumps(newest(name)).replace('{"type": "long", "logicalType": "timestamp-millis"}', '"long"'))
     for value in generate_many(plain, 200):
@@ -98,9 +99,46 @@ def test_records_are_written_as_fastavro_writes_them_whatever_is_null(name: str)
         defaults = {f.name: f.default for f in dataclasses.fields(BY_NAME[name])}
         record = dataclasses.replace(record, **{n: defaults[n] for n in optional if rng.random() < 0.6})
         as_fastavro = BytesIO()
-        fastavro.schemaless_writer(as_fastavro, schema, fields.of(record))
+        fastavro.schemaless_writer(as_fastavro, schema, dataclasses.asdict(record))
         assert codec.encode(record)[5:] == as_fastavro.getvalue()
         assert codec.decode(codec.encode(record)) == record
+
+
+def test_a_record_holds_what_differs_from_its_defaults() -> None:
+    record = MessageStatusChanged(
+        event_id="e",
+        occurred_at=1,
+        recorded_at=2,
+        waba_id="w",
+        phone_number_id="p",
+        wamid="m",
+        status="sent",
+        raw="{}",
+        type="message",
+        contact=None,
+        error_code=7,
+    )
+    held = {
+        **{f.name: getattr(record, f.name) for f in dataclasses.fields(record) if f.default is dataclasses.MISSING},
+        "error_code": 7,
+    }
+    assert vars(record) == held
+    assert (record.type, record.contact, record.field) == ("message", None, "messages")
+    assert dataclasses.replace(record, error_code=None, type="payment") != record
+    assert dataclasses.replace(record, type="payment", error_code=7).type == "payment"
+    assert record == dataclasses.replace(record)
+    assert len({record, dataclasses.replace(record)}) == 1
+
+
+@pytest.mark.parametrize("wrong", [{"surprise": "x"}, {"wamid": None}, {"occurred_at": "today"}])
+def test_a_record_that_breaks_its_schema_is_not_written(wrong: dict[str, Any]) -> None:
+    given: dict[str, Any] = {
+        n: 1 if n.endswith("_at") else "x" for n in ("event_id", "occurred_at", "recorded_at", "waba_id", "phone_number_id")
+    }
+    right = {**given, "wamid": "m", "status": "sent", "raw": "{}"}
+    assert Codec().encode(MessageStatusChanged(**right))
+    with pytest.raises((TypeError, ValueError)):
+        Codec().encode(MessageStatusChanged(**{**right, **wrong}))
 
 
 def test_a_record_of_an_older_version_is_read_with_todays_defaults() -> None:

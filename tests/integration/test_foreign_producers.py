@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from confluent_kafka import Producer
@@ -32,9 +31,7 @@ def command(lane: Lane, number: str) -> SendMessage:
 
 
 def as_json(command: SendMessage) -> bytes:
-    fields: dict[str, Any] = {name: getattr(command, name) for name in SendMessage.__slots__}
-    fields["content"] = json.loads(command.content)
-    return json.dumps({name: value for name, value in fields.items() if value is not None}).encode()
+    return json.dumps({**vars(command), "content": json.loads(command.content)}).encode()
 
 
 @pytest.fixture

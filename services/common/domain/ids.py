@@ -13,8 +13,6 @@ WaId = NewType("WaId", str)
 """A customer's number as digits. May be absent."""
 Bsuid = NewType("Bsuid", str)
 """Business-scoped user id, `CC.` and up to 128 characters."""
-ContactKey = NewType("ContactKey", str)
-"""Our key of a person: the BSUID when Meta sent one, else the wa_id."""
 Wamid = NewType("Wamid", str)
 CommandId = NewType("CommandId", str)
 AttemptId = NewType("AttemptId", str)
@@ -32,9 +30,9 @@ def named(name: str) -> str:
     return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:32]}"
 
 
-def event_id_of_element(topic: str, partition: int, offset: int, pointer: str) -> EventId:
+def event_id_of_element(topic: str, partition: int, offset: int, pointer: str) -> str:
     """The same element of the same raw record gets the same id on every redelivery by Kafka."""
-    return EventId(named(f"{topic}/{partition}/{offset}#{pointer}"))
+    return named(f"{topic}/{partition}/{offset}#{pointer}")
 
 
 def attempt_id(command_id: str, attempt_no: int) -> AttemptId:
@@ -47,10 +45,9 @@ def outcome_event_id(command_id: str, attempt_no: int, kind: str) -> EventId:
     return EventId(named(f"{command_id}/{attempt_no}/{kind}"))
 
 
-def contact_key(*, bsuid: str | None, wa_id: str | None) -> ContactKey | None:
+def contact_key(*, bsuid: str | None, wa_id: str | None) -> str | None:
     """BSUID first, else wa_id; None when Meta named nobody."""
-    key = bsuid or wa_id
-    return ContactKey(key) if key else None
+    return bsuid or wa_id or None
 
 
 def record_key(phone_number_id: str, contact: str | None) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from services.common.domain import topics
@@ -26,9 +25,10 @@ from services.common.domain.events import (
     UserPreferenceChanged,
     WebhookEvent,
 )
+from services.common.domain.logged import logged
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@logged
 class SendMessage:
     """Send this, at most once. `command_id` is the producer's idempotency key, honoured for at least 30 days.
 
@@ -49,7 +49,7 @@ class SendMessage:
     expires_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@logged
 class SendOutcome:
     """What became of a command. `kind`: accepted, refused, rejected, unknown, unresolved.
 
@@ -79,7 +79,7 @@ class SendOutcome:
     source: str = "response"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@logged
 class RecordConsent:
     """Evidence that a contact allowed or withdrew a category of business-initiated messages.
 

@@ -53,7 +53,7 @@ class StreamSettings(ServiceSettings):
     """What a service has that reads the log by `Stream`."""
 
     stream_buffer_bytes: int = Field(
-        64 * 1024 * 1024,
+        8 * 1024 * 1024,
         ge=64 * 1024,
         description="Records read ahead of their processing, with what the objects around them take",
     )

@@ -12,6 +12,8 @@ from services.common.platform.kafka import LogRecord
 
 AVRO: Final = b"application/avro"
 JSON: Final = b"application/json"
+_SPEC_VERSION: Final = ("ce_specversion", b"1.0")
+_CONTENT_TYPE: Final = ("content-type", AVRO)
 _PREFIX: Final = "parley-dead-letter-"
 
 
@@ -29,12 +31,12 @@ def cloud_event(
 ) -> list[tuple[str, bytes]]:
     """Headers of a typed event. `subject` must not carry a phone number."""
     headers = [
-        ("ce_specversion", b"1.0"),
+        _SPEC_VERSION,
         ("ce_id", event_id.encode()),
         ("ce_type", event_type.encode()),
         ("ce_source", source.encode()),
         ("ce_time", rfc3339(at)),
-        ("content-type", AVRO),
+        _CONTENT_TYPE,
     ]
     if subject:
         headers.append(("ce_subject", subject.encode()))

@@ -19,7 +19,8 @@ log = logging.get(__name__)
 
 MAX_RECORD_BYTES: Final = 5 * 1024 * 1024
 """Meta posts up to 3 MB; the same limit stands in `deploy/kafka/topics.yaml` and in the broker."""
-FETCH_BYTES: Final = 8 * 1024 * 1024
+FETCH_BYTES: Final = 1024 * 1024
+"""Of a partition at a time. A larger record comes all the same, alone; what comes at once should not outgrow the caches."""
 SESSION_SECONDS: Final = 10.0
 HEARTBEAT_SECONDS: Final = 1.0
 TURN: Final = 50
@@ -149,11 +150,9 @@ class Producer:
         now = int(time.time() * 1000)
         builder = self._producer.create_batch()
         for record in records:
-            args = {"timestamp": now, "key": record.key, "value": record.value, "headers": list(record.headers)}
-            if builder.append(**args) is None:
+            while builder.append(timestamp=now, key=record.key, value=record.value, headers=record.headers) is None:
                 await self._send_batch(builder, place)
                 builder = self._producer.create_batch()
-                builder.append(**args)
         await self._send_batch(builder, place)
 
     async def _send_batch(self, builder: Any, place: tuple[str, int]) -> None:
