@@ -15,7 +15,7 @@ from tests.support.routed import EVENTS, all_events_there, append_posts, assert_
 from tests.support.waiting import wait_for
 
 CYCLES = 3
-BACKLOG = 20_000
+BACKLOG = 40_000
 
 
 @pytest.fixture
