@@ -150,7 +150,7 @@ class Producer:
         now = int(time.time() * 1000)
         builder = self._producer.create_batch()
         for record in records:
-            while builder.append(timestamp=now, key=record.key, value=record.value, headers=record.headers) is None:
+            while builder.append(timestamp=now, key=record.key, value=record.value, headers=list(record.headers)) is None:
                 await self._send_batch(builder, place)
                 builder = self._producer.create_batch()
         await self._send_batch(builder, place)
