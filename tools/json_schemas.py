@@ -31,7 +31,7 @@ _RULES: Final[dict[type[SendMessage | RecordConsent], dict[str, dict[str, Any]]]
     SendMessage: {
         "command_id": {"format": "uuid", "pattern": "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"},
         "phone_number_id": {"minLength": 1},
-        "content": {"type": ["object", "string"], "contentMediaType": "application/json"},
+        "content": {"type": ["object", "array", "string"], "contentMediaType": "application/json"},
         "lane": {"enum": [lane.value for lane in Lane]},
     },
     RecordConsent: {

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 
 import orjson
 
-from services.common.domain import message_content, recipients
+from services.common.domain import recipients
 from services.common.domain.lanes import Lane
 from services.common.domain.records import SendMessage
+from services.sender.content import check
 
 _DURATION = re.compile(r"(\d+)(s|m|h|d)")
 _PARAMETER = re.compile(r"[a-z0-9_]+")
@@ -28,6 +29,7 @@ def compose(
     recipient: str | None,
     text: str | None,
     template: str | None,
+    other: tuple[str, object] | None,
     language: str,
     params: Sequence[str],
     buttons: Sequence[str],
@@ -39,15 +41,19 @@ def compose(
     """The command; everything that can be known to be wrong before it is sent is a UsageError."""
     if recipients.parse(to=to, bsuid=recipient) is None:
         raise UsageError("name whom it goes to: --to with a phone number in international form, or --recipient with a user id")
-    if (text is None) == (template is None):
-        raise UsageError("give either --text or --template")
-    if text is not None and (params or buttons):
+    if sum(given is not None for given in (text, template, other)) != 1:
+        raise UsageError("give one of --text, --template, and --type with --content")
+    if template is None and (params or buttons):
         raise UsageError("--param and --button belong to --template")
-    kind = "text" if template is None else "template"
-    content = {"body": text} if template is None else template_content(template, language, params, buttons)
-    wrong = message_content.problem(kind, content)
+    kind: str
+    content: object
+    if template is not None:
+        kind, content = "template", template_content(template, language, params, buttons)
+    else:
+        kind, content = other or ("text", {"body": text})
+    wrong = check.problem(kind, content)
     if wrong is not None:
-        raise UsageError(wrong)
+        raise UsageError(wrong.detail)
     return SendMessage(
         command_id=command_id,
         phone_number_id=phone_number_id,
@@ -60,6 +66,20 @@ def compose(
         created_at=now,
         expires_at=None if expires is None else now + duration_seconds(expires) * 1000,
     )
+
+
+def other_content(kind: str | None, document: bytes | None) -> tuple[str, object] | None:
+    """A type of Meta's with its content as JSON; None when neither is given."""
+    if kind is None and document is None:
+        return None
+    if kind is None or document is None:
+        raise UsageError("--type and --content belong together")
+    if kind not in check.TYPES:
+        raise UsageError(f"--type is one of {', '.join(sorted(check.TYPES))}")
+    try:
+        return kind, orjson.loads(document)
+    except orjson.JSONDecodeError:
+        raise UsageError("--content is not a JSON document") from None
 
 
 def template_content(name: str, language: str, params: Sequence[str], buttons: Sequence[str]) -> dict[str, object]:

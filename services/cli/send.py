@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from services.cli import show
-from services.cli.composing import UsageError, compose
+from services.cli.composing import UsageError, compose, other_content
 from services.cli.problem import FAILED, CommandError
 from services.cli.reading import Reader, kafka_is_away, quiet_clients
 from services.cli.surroundings import kafka_servers, need
@@ -34,6 +34,12 @@ def send(  # noqa: PLR0917 - typer reads the options from the parameters
     recipient: Annotated[str | None, typer.Option(help="Business-scoped user id, in place of a phone number.")] = None,
     text: Annotated[str | None, typer.Option(help="Text message; needs an open 24-hour window.")] = None,
     template: Annotated[str | None, typer.Option(help="Name of an approved template.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--type", help="Any other type, in Meta's word: image, interactive, location …")
+    ] = None,
+    content: Annotated[
+        typer.FileBinaryRead | None, typer.Option(help="File with what Meta wants under that word, as JSON; - reads stdin.")
+    ] = None,
     language: Annotated[str, typer.Option(help="Language of the template.")] = "en",
     param: Annotated[list[str] | None, typer.Option(help="Parameter of its body: Ana, 1=Ana or name=Ana. Repeatable.")] = None,
     button: Annotated[list[str] | None, typer.Option(help="Parameter of a button: 0=1234. Repeatable.")] = None,
@@ -57,6 +63,7 @@ def send(  # noqa: PLR0917 - typer reads the options from the parameters
             recipient=recipient,
             text=text,
             template=template,
+            other=other_content(kind, None if content is None else content.read()),
             language=language,
             params=param or [],
             buttons=button or [],

@@ -45,14 +45,14 @@ def _from_json(value: bytes, codec: Codec) -> SendMessage:
         raise Unprocessable(Reason.COMMAND_SYNTAX, detail="not a JSON document") from None
     if not isinstance(fields, dict):
         raise Unprocessable(Reason.COMMAND_SYNTAX, detail="not a JSON object")
-    if isinstance(fields.get("content"), dict):
+    if isinstance(fields.get("content"), dict | list):
         fields = {**fields, "content": _dumped(fields["content"])}
     record = codec.validated(SendMessage, fields)
     assert isinstance(record, SendMessage)  # noqa: S101 - what `validated` was asked for
     return record
 
 
-def _dumped(content: dict[str, Any]) -> str:
+def _dumped(content: dict[str, Any] | list[Any]) -> str:
     try:
         return orjson.dumps(content).decode()
     except orjson.JSONEncodeError:

@@ -12,8 +12,9 @@ import time
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Final
 
-from services.common.domain import ids, message_content, recipients, send_policy
+from services.common.domain import ids, recipients, send_policy
 from services.common.domain.lanes import Lane
+from services.common.domain.reasons import Reason
 from services.common.domain.recipients import Recipient
 from services.common.domain.send_policy import Allowed, AskAgain, Command, Refused
 from services.common.platform import logging, metrics, postgres
@@ -21,6 +22,8 @@ from services.common.platform.faults import fault
 from services.sender import outcomes, request
 from services.sender.catch_up import CatchUp
 from services.sender.commands import LANES
+from services.sender.content import check
+from services.sender.content.simple import is_wamid
 from services.sender.graph_client import GraphClient
 from services.sender.headway import Headway, Turn
 from services.sender.numbers import Number, Numbers
@@ -266,14 +269,20 @@ def _command(candidate: Candidate, content: object, recipient: Recipient | None)
     message_type = candidate.attempt.message_type
     return Command(
         message_type=message_type,
-        is_type_supported=message_content.is_supported(message_type),
-        content_problem=message_content.problem(message_type, content),
+        content=_refusal(message_type, content, candidate.context_wamid),
         recipient=recipient,
         lane=LANES[candidate.attempt.lane],
         policy=candidate.policy,
         appended_at=candidate.appended_at,
         expires_at=candidate.expires_at,
     )
+
+
+def _refusal(message_type: str, content: object, context_wamid: str | None) -> Refused | None:
+    if context_wamid is not None and not is_wamid(context_wamid):
+        return Refused(reason=Reason.CONTEXT, detail="context_wamid: not the id of a message")
+    wrong = check.problem(message_type, content)
+    return None if wrong is None else Refused(reason=wrong.reason, detail=wrong.detail)
 
 
 def _prepared(candidate: Candidate, content: object, recipient: Recipient) -> _Call:

@@ -22,6 +22,7 @@ from services.sandbox.ports import free_port
 from services.sandbox.providers import Kafka
 from services.sandbox.simulator.rules import DropAfter, DropBefore, Error, Garbage
 from tests.support import log
+from tests.support.contents import VALID
 from tests.support.processes import ServiceProcess
 from tests.support.sending import CODEC, NUMBER, OWN_PHONE, PERSON, TOKEN_KEY, WABA, Scene, now_ms, scene, template, text
 from tests.support.waiting import wait_for
@@ -104,8 +105,8 @@ def test_a_command_that_can_never_be_sent_says_why(stage: Scene) -> None:
     hopeless = [
         (text(phone_number_id="999"), "phone_unknown"),
         (text(type="smoke_signal"), "type_unsupported"),
-        (text(content='{"body": " "}'), "content"),
-        (text(content="no json"), "content"),
+        (text(content='{"body": " "}'), "text_empty"),
+        (text(content="no json"), "shape"),
         (text(policy="resend_once"), "content"),
         (text(to="12345"), "recipient"),
         (text(to=f"+{OWN_PHONE}"), "recipient"),
@@ -116,6 +117,34 @@ def test_a_command_that_can_never_be_sent_says_why(stage: Scene) -> None:
     for command, reason in hopeless:
         outcome = stage.wait_outcome(command)
         assert (outcome.kind, outcome.reason) == ("refused", reason)
+    assert stage.arrivals() == []
+
+
+@pytest.mark.usefixtures("sender")
+def test_every_type_reaches_meta(stage: Scene) -> None:
+    stage.open_window()
+    contents = [(kind, content) for kind, content in VALID if kind != "template"]
+    commands = [text(type=kind, content=orjson.dumps(content).decode()) for kind, content in contents]
+    stage.put(*commands)
+    assert {stage.wait_outcome(command).kind for command in commands} == {"accepted"}
+    assert sorted(arrival.type or "" for arrival in stage.arrivals()) == sorted(kind for kind, _ in contents)
+
+
+@pytest.mark.usefixtures("sender")
+def test_a_content_that_meta_would_refuse_is_told_by_its_field(stage: Scene) -> None:
+    stage.open_window()
+    buttons = [{"type": "reply", "reply": {"id": str(n), "title": "x" * (18 + n)}} for n in (1, 2, 5)]
+    content = {"type": "button", "body": {"text": "Which?"}, "action": {"buttons": buttons}}
+    commands = [
+        text(type="interactive", content=orjson.dumps(content).decode()),
+        text(context_wamid="yesterday's"),
+    ]
+    stage.put(*commands)
+    told = [(outcome.kind, outcome.reason, outcome.detail) for outcome in map(stage.wait_outcome, commands)]
+    assert told == [
+        ("refused", "limit", "interactive.action.buttons[2].reply.title: 23 characters, at most 20"),
+        ("refused", "context", "context_wamid: not the id of a message"),
+    ]
     assert stage.arrivals() == []
 
 

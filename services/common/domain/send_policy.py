@@ -29,12 +29,19 @@ PROJECTION_LAG_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Never send it."""
+
+    reason: Reason
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What of a command the gate looks at. `recipient` and `content_problem` are what parsing found."""
+    """What of a command the gate looks at. Reading it found `recipient`, and in `content` why Meta would refuse it, if so."""
 
     message_type: str
-    is_type_supported: bool
-    content_problem: str | None
+    content: Refused | None
     recipient: Recipient | None
     lane: Lane
     policy: str
@@ -60,14 +67,6 @@ class Facts:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:
     """Send it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """Never send it."""
-
-    reason: Reason
-    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,10 +103,8 @@ def _expiry(command: Command, *, now: int) -> Refused | None:
 
 
 def _content(command: Command) -> Refused | None:
-    if not command.is_type_supported:
-        return Refused(reason=Reason.TYPE_UNSUPPORTED)
-    if command.content_problem is not None:
-        return Refused(reason=Reason.CONTENT, detail=command.content_problem)
+    if command.content is not None:
+        return command.content
     if command.policy != "hold":
         return Refused(reason=Reason.CONTENT, detail="policy is not hold")
     return None

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from services.cli.composing import UsageError, compose, duration_seconds, template_content
+from services.cli.composing import UsageError, compose, duration_seconds, other_content, template_content
 from services.common.domain.lanes import Lane
 from services.common.domain.records import SendMessage
 
@@ -22,6 +22,7 @@ def composed(**changes: Any) -> SendMessage:
         "recipient": None,
         "text": None,
         "template": None,
+        "other": None,
         "language": "en",
         "params": [],
         "buttons": [],
@@ -80,12 +81,12 @@ def test_a_button_parameter_becomes_a_component_of_its_own() -> None:
         ({"text": "x", "to": None}, "whom it goes to"),
         ({"text": "x", "to": "0170 1234567"}, "whom it goes to"),
         ({"text": "x", "to": None, "recipient": "no id"}, "whom it goes to"),
-        ({}, "either --text or --template"),
-        ({"text": "x", "template": "y"}, "either --text or --template"),
+        ({}, "one of --text, --template"),
+        ({"text": "x", "template": "y"}, "one of --text, --template"),
         ({"text": "x", "params": ["1=a"]}, "belong to --template"),
         ({"text": " "}, "blank"),
         ({"text": "x" * 4097}, "text.body"),
-        ({"template": "Not A Name"}, "not a template name"),
+        ({"template": "Not A Name"}, "not the name of a template"),
         ({"template": "t", "params": ["1=a", "name=b"]}, "not both"),
         ({"template": "t", "params": ["1=a", "3=b"]}, "without a gap"),
         ({"template": "t", "params": ["1=a", "1=b"]}, "twice"),
@@ -108,3 +109,27 @@ def test_durations_are_read(text: str, seconds: int) -> None:
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         duration_seconds(text)
+
+
+def test_any_other_type_is_taken_as_meta_wants_it() -> None:
+    command = composed(other=other_content("location", b'{"latitude": 1.5, "longitude": 2}'))
+    assert (command.type, orjson.loads(command.content)) == ("location", {"latitude": 1.5, "longitude": 2})
+
+
+@pytest.mark.parametrize(
+    ("kind", "document", "told"),
+    [
+        ("location", None, "belong together"),
+        (None, b"{}", "belong together"),
+        ("poll", b"{}", "--type is one of audio, contacts"),
+        ("image", b"{", "not a JSON document"),
+    ],
+)
+def test_another_type_needs_its_word_and_its_content(kind: str | None, document: bytes | None, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        other_content(kind, document)
+
+
+def test_content_that_meta_would_refuse_is_told_by_its_field() -> None:
+    with pytest.raises(UsageError, match=r"image: needs either id or link"):
+        composed(other=("image", {}))

@@ -19,8 +19,7 @@ PERSON = Recipient(digits="491700000001", bsuid=None)
 NOTHING = ConsentState()
 TEMPLATE = Command(
     message_type="template",
-    is_type_supported=True,
-    content_problem=None,
+    content=None,
     recipient=PERSON,
     lane=Lane.TRANSACTIONAL,
     policy="hold",
@@ -40,8 +39,7 @@ FACTS = Facts(
 # In the order the gate promises: what breaks a rule, and the reason it must be refused for.
 BREAKS_COMMAND: dict[str, dict[str, object]] = {
     "expired": {"expires_at": NOW},
-    "type": {"is_type_supported": False},
-    "content": {"content_problem": "text.body is blank"},
+    "content": {"content": Refused(reason=Reason.TEXT_EMPTY, detail="text.body: blank")},
     "policy": {"policy": "resend_once"},
     "recipient": {"recipient": None},
     "lane": {"lane": Lane.OTP},
@@ -56,8 +54,7 @@ ORDER = (
     ("unknown", Reason.PHONE_UNKNOWN),
     ("disabled", Reason.PHONE_DISABLED),
     ("expired", Reason.EXPIRED),
-    ("type", Reason.TYPE_UNSUPPORTED),
-    ("content", Reason.CONTENT),
+    ("content", Reason.TEXT_EMPTY),
     ("policy", Reason.CONTENT),
     ("recipient", Reason.RECIPIENT),
     ("stop", Reason.OPTED_OUT),
@@ -139,7 +136,7 @@ def test_read_models_that_are_behind_are_asked_again_for_five_seconds(name: str)
     assert isinstance(decide(command, behind, now=command.appended_at + 5_000), Refused)
 
 
-@pytest.mark.parametrize("name", ["unknown", "disabled", "expired", "type", "content", "policy", "recipient"])
+@pytest.mark.parametrize("name", ["unknown", "disabled", "expired", "content", "policy", "recipient"])
 def test_what_no_read_model_can_change_is_refused_at_once(name: str) -> None:
     command, facts = broken(frozenset({name}))
     assert isinstance(decide(command, replace(facts, is_caught_up=False), now=NOW), Refused)

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from rich.console import Console, RenderableType
 
-from services.common.domain import message_content, recipients
+from services.common.domain import recipients
 from services.common.domain.consent import Decision, said
 from services.common.domain.lanes import Lane
 from services.sandbox.demo import people, view
@@ -21,6 +21,7 @@ from services.sandbox.demo.snapshot import LastEvent, NumberNow, Snapshot, maske
 from services.sandbox.demo.traffic import Kill, Planned, Publish, Say, Script, write
 from services.sandbox.ledger import Finding, Kind, NumberVerdict, Verdict
 from services.sandbox.simulator.policy import refuse_template
+from services.sender.content import check
 
 pytestmark = pytest.mark.unit
 
@@ -70,7 +71,7 @@ def test_every_command_names_a_recipient_and_content_that_meta_takes(seed: int) 
     for one in planned(write(seed=seed, seconds=60)):
         command, content = one.command, orjson.loads(one.command.content)
         assert recipients.parse(to=command.to, bsuid=command.recipient) is not None
-        assert message_content.problem(command.type, content) is None
+        assert check.problem(command.type, content) is None
         if command.type == "template" and content["name"] != "no_such_template":
             template = templates[content["name"], content["language"]["code"]]
             assert refuse_template(template, content) is None
