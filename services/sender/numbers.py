@@ -7,14 +7,16 @@ import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from services.common.domain import limiter
+from services.common.domain.graph_codes import PROBE_SECONDS, Scope
 from services.common.domain.limiter import Throughput
 from services.common.platform import logging, metrics, postgres
 from services.common.platform.registry import RegisteredNumber, list_numbers
 from services.common.platform.tokens import TokenBox, TokenUnreadable
 from services.sender.pacer import Pacer
-from services.sender.response import PROBE_SECONDS, Result, Scope
+from services.sender.response import Result
 from services.sender.store import Store
 
 log = logging.get(__name__)
@@ -65,7 +67,12 @@ class Numbers:
     async def reload(self) -> None:
         """Read the registry; a new limit, token or state counts from now on."""
         async with self._pool.connection() as connection:
-            listed = {number.phone_number_id: number for number in await list_numbers(connection)}
+            numbers = await list_numbers(connection)
+        await self.know(numbers)
+
+    async def know(self, numbers: Iterable[RegisteredNumber]) -> None:
+        """These are registered, as they are here, and no others."""
+        listed = {number.phone_number_id: number for number in numbers}
         before, self._registered = self._registered, listed
         for phone_number_id, number in listed.items():
             known = before.get(phone_number_id)
@@ -126,17 +133,36 @@ class Numbers:
         return 1 if number.is_probing else max(4, math.ceil(number.pacer.limit * seconds))
 
     async def heed(self, number: Number, result: Result) -> None:
-        """What an exchange says about the number itself."""
-        if result.scope is Scope.NUMBER and result.wait_seconds:
-            number.freeze(result.wait_seconds)
-        elif result.scope is Scope.TOKEN:
+        """What an exchange says about the number itself, and about those that share its account or app."""
+        if result.scope is Scope.TOKEN:
             if number.paused_until is None:
                 log.error("number.paused", phone_number_id=number.phone_number_id, code=result.error_code)
             number.paused_until = time.monotonic() + PROBE_SECONDS
             await self._store.pause(number.phone_number_id, PROBE_SECONDS, str(result.reason), result.error_code)
+        elif result.wait_seconds:
+            for one in self._within(number, result.scope):
+                one.freeze(result.wait_seconds)
         elif number.paused_until is not None and result.error_code is None and result.wamid is not None:
             await self._resume(number)
         metrics.NUMBERS_PAUSED.set(sum(one.paused_until is not None for one in self._serving.values()))
+
+    def _within(self, number: Number, scope: Scope) -> list[Number]:
+        """Whom of those served here a refusal is about. Other processes learn it from an answer of their own.
+
+        Which app a token is of is not known here: all numbers are taken to share one, for the wait is short.
+        """
+        served = self._serving.values()
+        match scope:
+            case Scope.NUMBER:
+                return [number]
+            case Scope.WABA:
+                waba_id = self.waba_id(number.phone_number_id)
+                return [number, *(one for one in served if waba_id is not None and self.waba_id(one.phone_number_id) == waba_id)]
+            case Scope.APP:
+                return [number, *served]
+            case Scope.COMMAND | Scope.PAIR | Scope.TOKEN:
+                return []
+        assert_never(scope)
 
     async def _open(self, number: RegisteredNumber, *, is_new_token: bool) -> None:
         try:

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from services.common.domain.graph_codes import Scope
 from services.common.domain.reasons import Reason
 from services.common.platform import logging, metrics, postgres
 from services.common.platform.faults import fault
 from services.sender import outcomes
 from services.sender.outcomes import Attempt
-from services.sender.response import Proof, Result, Scope
+from services.sender.response import Proof, Result
 from services.sender.store import Finding, Store, now_ms
 
 log = logging.get(__name__)

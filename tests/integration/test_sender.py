@@ -153,7 +153,7 @@ def test_a_refusal_by_meta_is_told_with_its_code(stage: Scene) -> None:
     command = template("nobody_knows_it")
     stage.put(command)
     outcome = stage.wait_outcome(command)
-    assert (outcome.kind, outcome.reason, outcome.error_code) == ("rejected", "rejected_by_meta", 132001)
+    assert (outcome.kind, outcome.reason, outcome.error_code) == ("rejected", "template", 132001)
 
 
 @pytest.mark.usefixtures("sender")

@@ -54,7 +54,7 @@ class Reason(StrEnum):
     LANE_UNKNOWN = "lane_unknown"
     KEY_MISMATCH = "key_mismatch"
     VALUE_RANGE = "value_range"
-    # the gate: why a command was refused
+    # the gate: why a command was refused; Meta refuses for some of them too
     PHONE_UNKNOWN = "phone_unknown"
     PHONE_DISABLED = "phone_disabled"
     EXPIRED = "expired"
@@ -70,7 +70,6 @@ class Reason(StrEnum):
     MEDIA = "media"
     MEDIA_LINK = "media_link"
     CONTEXT = "context"
-    TEMPLATE = "template"
     TEMPLATE_LANG = "template_lang"
     TEMPLATE_PARAMS = "template_params"
     OPTED_OUT = "opted_out"
@@ -78,8 +77,17 @@ class Reason(StrEnum):
     WINDOW_CLOSED = "window_closed"
     LANE_MISMATCH = "lane_mismatch"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
-    # the exchange with Graph
+    # the exchange with Graph: each wants something else done about it
     REJECTED_BY_META = "rejected_by_meta"
+    """This message cannot be sent as it is: mend the command."""
+    TEMPLATE = "template"
+    """The template, or what it was filled with: none of its commands may get through until it is mended. The gate's word, too."""
+    UNDELIVERABLE = "undeliverable"
+    """This contact does not get it, whatever is sent again: wait, or use another channel. The error code says which."""
+    ACCOUNT_STOPPED = "account_stopped"
+    """Meta has stopped the number or the account: hold back what is to come until an operator has settled it."""
+    CONFIGURATION = "configuration"
+    """No message is at fault but how the number, the account or the app is set up: an operator mends it."""
     THROTTLED = "throttled"
     ACCESS_TOKEN = "access_token"  # noqa: S105 - a word
     NOT_SENT = "not_sent"

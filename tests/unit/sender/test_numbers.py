@@ -1,0 +1,63 @@
+"""Does a refusal hold exactly the numbers it is about?"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from services.common.domain.graph_codes import Scope
+from services.common.domain.reasons import Reason
+from services.common.platform import postgres
+from services.common.platform.avro import Codec
+from services.common.platform.registry import RegisteredNumber
+from services.common.platform.tokens import KEY_BYTES, TokenBox
+from services.sender.numbers import Numbers
+from services.sender.response import Proof, Result
+from services.sender.store import Store
+
+WABAS = {"1": "one", "2": "one", "3": "other"}
+TOKENS = TokenBox(bytes(KEY_BYTES))
+
+
+def registered(phone_number_id: str) -> RegisteredNumber:
+    return RegisteredNumber(
+        phone_number_id=phone_number_id,
+        waba_id=WABAS[phone_number_id],
+        display_phone_number=None,
+        messages_per_second=80,
+        state="active",
+        sealed_token=TOKENS.seal("token", phone_number_id=phone_number_id),
+    )
+
+
+async def held_after(refused: str, result: Result) -> set[str]:
+    """The numbers that start nothing after an answer to one of them. "4" is served and not registered."""
+    closed = postgres.pool("postgresql://nowhere.invalid", service="test")
+    numbers = Numbers(closed, Store(closed, Codec()), TOKENS, jitter_seconds=0.0)
+    await numbers.know([registered(phone_number_id) for phone_number_id in WABAS])
+    serving = [numbers.serve(phone_number_id, shard=0, epoch=1) for phone_number_id in (*WABAS, "4")]
+    await numbers.heed(next(number for number in serving if number.phone_number_id == refused), result)
+    return {number.phone_number_id for number in serving if number.hold_seconds() > 0}
+
+
+@pytest.mark.parametrize(
+    ("scope", "refused", "held"),
+    [
+        (Scope.COMMAND, "1", set()),
+        (Scope.PAIR, "1", set()),
+        (Scope.NUMBER, "1", {"1"}),
+        (Scope.WABA, "1", {"1", "2"}),
+        (Scope.WABA, "3", {"3"}),
+        (Scope.WABA, "4", {"4"}),
+        (Scope.APP, "1", {"1", "2", "3", "4"}),
+    ],
+)
+def test_a_refusal_for_now_holds_the_numbers_it_is_about(scope: Scope, refused: str, held: set[str]) -> None:
+    result = Result(proof=Proof.RETRY, reason=Reason.THROTTLED, error_code=4, scope=scope, wait_seconds=30.0)
+    assert asyncio.run(held_after(refused, result)) == held
+
+
+@pytest.mark.parametrize("proof", [Proof.ACCEPTED, Proof.REJECTED, Proof.UNKNOWN])
+def test_what_needs_no_wait_holds_nothing(proof: Proof) -> None:
+    assert asyncio.run(held_after("1", Result(proof=proof, wamid="wamid.1"))) == set()
