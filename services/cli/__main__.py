@@ -11,9 +11,11 @@ from services.cli.listen import listen
 from services.cli.problem import CommandError
 from services.cli.rebuild import rebuild
 from services.cli.send import send
+from services.cli.sends import sends
 from services.cli.simulate import simulate
 from services.cli.stack_commands import demo, down, migrate, up
 from services.cli.surroundings import adopt_local_stack
+from services.cli.trace import trace
 
 EXIT_INTERRUPTED = 130
 app = typer.Typer(
@@ -23,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Operate Parley. Works against the stack of PARLEY_* variables, else that of .parley/stack.env in this directory.",
 )
-for command in (demo, up, down, migrate, send, listen, simulate, rebuild):
+for command in (demo, up, down, migrate, send, sends, trace, listen, simulate, rebuild):
     app.command()(command)
 app.add_typer(numbers.app, name="number")
 app.add_typer(routes.app, name="routes")

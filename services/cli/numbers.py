@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-import psycopg
 import typer
 
 from services.cli import show
+from services.cli.database import in_database
 from services.cli.problem import CONFIGURATION, USAGE, CommandError
-from services.cli.surroundings import need, operator_dsn
+from services.cli.surroundings import need
 from services.common.platform.registry import Connection, RegisteredNumber, add_number, list_numbers
 from services.common.platform.tokens import TokenBox
 
-T = TypeVar("T")
 app = typer.Typer(no_args_is_help=True, help="Business numbers that Parley may send from.")
 
 
@@ -45,7 +42,7 @@ def add(
             messages_per_second=limit,
         )
 
-    _with_registry(register)
+    in_database(register)
     show.line(f"{phone_number_id} is registered: at most {limit} messages a second.")
 
 
@@ -54,7 +51,7 @@ def list_all(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Show the registered numbers. Tokens are never shown."""
-    numbers = _with_registry(list_numbers)
+    numbers = in_database(list_numbers)
     if as_json:
         for number in numbers:
             show.as_json(_public(number))
@@ -98,19 +95,3 @@ def _token(token_file: Path | None) -> str:
     if not token.strip():
         raise CommandError("The access token is empty.", exit_code=USAGE)
     return token.strip()
-
-
-def _with_registry(work: Callable[[Connection], Awaitable[T]]) -> T:
-    """Do it in one transaction on the operator's database."""
-    dsn = operator_dsn()
-
-    async def connected() -> T:
-        async with await psycopg.AsyncConnection.connect(dsn, connect_timeout=5) as connection:
-            return await work(connection)
-
-    try:
-        return asyncio.run(connected())
-    except psycopg.OperationalError:
-        raise CommandError("Postgres does not answer.", hint="Is the stack running? `make up` starts it.") from None
-    except psycopg.errors.UndefinedTable:
-        raise CommandError("The database has no tables yet.", hint="`parley migrate` makes them.") from None

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.command_line import parley
 
 TOKEN = "EAAnever-shown"  # a made-up one
 KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 
-def parley(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
-    return subprocess.run(
-        [sys.executable, "-m", "services.cli", *arguments],
-        cwd=folder,
-        env={**inherited, **env},
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=60,
-        check=False,
-    )
-
-
 @pytest.mark.parametrize(
-    "arguments", [["send", "--to", "+5511987654321", "--text", "x"], ["listen", "webhooks"], ["number", "list"], ["migrate"]]
+    "arguments",
+    [
+        ["send", "--to", "+5511987654321", "--text", "x"],
+        ["listen", "webhooks"],
+        ["number", "list"],
+        ["sends"],
+        ["trace", "1"],
+        ["migrate"],
+    ],
 )
 def test_without_a_stack_the_command_says_how_to_get_one(tmp_path: Path, arguments: list[str]) -> None:
     done = parley(tmp_path, *arguments, PARLEY_PHONE_NUMBER_ID="1")
@@ -38,7 +31,10 @@ def test_without_a_stack_the_command_says_how_to_get_one(tmp_path: Path, argumen
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("arguments", [["send", "--to", "+5511987654321"], ["listen", "nonsense"], ["fly"], ["down", "--wings"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["send", "--to", "+5511987654321"], ["listen", "nonsense"], ["sends", "--state", "lost"], ["fly"], ["down", "--wings"]],
+)
 def test_a_command_line_that_makes_no_sense_ends_with_2(tmp_path: Path, arguments: list[str]) -> None:
     assert parley(tmp_path, *arguments, PARLEY_PHONE_NUMBER_ID="1").returncode == 2
 

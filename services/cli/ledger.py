@@ -1,0 +1,127 @@
+"""What does the sender's ledger say of commands? Reads only, and never the recipient or the content."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from psycopg import IsolationLevel
+
+from services.cli.overview import LANES, LOOKED_AT_AGAIN, Count, Listed, State, shown_type
+from services.cli.story import Attempt, Command, Status, Story, Untold, outcome_ids
+from services.common.platform import postgres
+from services.common.platform.registry import Connection
+
+SQL: Final = postgres.queries("services.cli")
+
+
+async def as_of_one_moment(connection: Connection) -> int:
+    """What is read after this is of one moment, so that no two answers contradict each other; that moment."""
+    await connection.set_read_only(True)
+    await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
+    [(moment,)] = await _rows(connection, "moment")
+    now: int = moment
+    return now
+
+
+async def counts(connection: Connection, number: str | None) -> list[Count]:
+    """By state and lane, of one number or of all."""
+    return [
+        Count(state=State(state), lane=LANES[lane], count=count)
+        for state, lane, count in await _rows(connection, "counts", number=number)
+    ]
+
+
+async def listed(connection: Connection, state: State, number: str | None, limit: int) -> list[Listed]:
+    """Those that are looked at next first; without a next look the newest first."""
+    name = "soonest" if state in LOOKED_AT_AGAIN else "newest"
+    return [
+        Listed(
+            command_id=row[0],
+            phone_number_id=row[1],
+            lane=LANES[row[2]],
+            type=shown_type(row[3]),
+            state=state,
+            reason=row[4],
+            error_code=row[5],
+            attempts=row[6],
+            appended_at=row[7],
+            next_look_at=row[8],
+        )
+        for row in await _rows(connection, name, state=str(state), number=number, limit=limit)
+    ]
+
+
+async def story(connection: Connection, command_id: str) -> Story | None:
+    """All that is known of a command; None when no command has this id."""
+    found = await _rows(connection, "command", command_id=command_id)
+    if not found:
+        return None
+    command = _command(command_id, found[0])
+    attempts = tuple(_attempt(row) for row in await _rows(connection, "attempts", command_id=command_id))
+    wamids = {wamid for wamid in (command.wamid, *(one.wamid for one in attempts)) if wamid is not None}
+    statuses = await _rows(
+        connection,
+        "statuses",
+        phone_number_id=command.phone_number_id,
+        attempt_id=[one.attempt_id for one in attempts],
+        wamid=list(wamids),
+    )
+    possible = outcome_ids(command_id, command.attempts)
+    untold = await _rows(connection, "untold", event_id=list(possible))
+    return Story(
+        command=command,
+        attempts=attempts,
+        statuses=tuple(_status(row) for row in statuses),
+        outbox=tuple(Untold(attempt_no=possible[row[0]][0], kind=possible[row[0]][1], occurred_at=row[1]) for row in untold),
+    )
+
+
+async def _rows(connection: Connection, name: str, **values: Any) -> list[tuple[Any, ...]]:
+    return await (await connection.execute(SQL[name], values)).fetchall()
+
+
+def _command(command_id: str, row: tuple[Any, ...]) -> Command:
+    return Command(
+        command_id=command_id,
+        phone_number_id=row[0],
+        lane=LANES[row[1]],
+        type=shown_type(row[2]),
+        state=State(row[3]),
+        reason=row[4],
+        error_code=row[5],
+        wamid=row[6],
+        attempts=row[7],
+        has_outcome=row[8],
+        appended_at=row[9],
+        received_at=row[10],
+        expires_at=row[11],
+        next_action_at=row[12],
+        updated_at=row[13],
+        paused_until_at=row[14],
+        earlier=row[15],
+    )
+
+
+def _attempt(row: tuple[Any, ...]) -> Attempt:
+    return Attempt(
+        attempt_no=row[0],
+        attempt_id=row[1],
+        started_at=row[2],
+        finished_at=row[3],
+        outcome=row[4],
+        reason=row[5],
+        error_code=row[6],
+        wamid=row[7],
+    )
+
+
+def _status(row: tuple[Any, ...]) -> Status:
+    return Status(
+        status=row[0],
+        type=row[1],
+        wamid=row[2],
+        attempt_id=row[3],
+        error_code=row[4],
+        occurred_at=row[5],
+        recorded_at=row[6],
+    )

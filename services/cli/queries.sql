@@ -1,0 +1,65 @@
+-- moment --
+-- The clock that dates the rows of the ledger.
+SELECT (extract(epoch FROM now()) * 1000)::bigint
+
+-- counts --
+-- How many commands there are, by state and lane.
+SELECT state, lane, count(*) FROM sender.send_commands
+WHERE %(number)s::text IS NULL OR phone_number_id = %(number)s::text GROUP BY state, lane
+
+-- soonest --
+-- Commands of a state that is looked at again, in the order of that look. Neither the recipient nor the content is read.
+SELECT
+    command_id, phone_number_id, lane, type, reason, error_code, attempts,
+    (extract(epoch FROM appended_at) * 1000)::bigint, (extract(epoch FROM next_action_at) * 1000)::bigint
+FROM sender.send_commands
+WHERE state = %(state)s AND (%(number)s::text IS NULL OR phone_number_id = %(number)s::text)
+ORDER BY next_action_at, seq LIMIT %(limit)s
+
+-- newest --
+-- Commands of a state that has no next look, the last that came first. Of a state that ends a command this reads the whole ledger.
+SELECT
+    command_id, phone_number_id, lane, type, reason, error_code, attempts,
+    (extract(epoch FROM appended_at) * 1000)::bigint, NULL
+FROM sender.send_commands
+WHERE state = %(state)s AND (%(number)s::text IS NULL OR phone_number_id = %(number)s::text)
+ORDER BY seq DESC LIMIT %(limit)s
+
+-- command --
+-- One command, how many go before it because they came first for the same recipient, and the pause of its number.
+SELECT
+    c.phone_number_id, c.lane, c.type, c.state, c.reason, c.error_code, c.wamid, c.attempts, c.outcome IS NOT NULL,
+    (extract(epoch FROM c.appended_at) * 1000)::bigint, (extract(epoch FROM c.received_at) * 1000)::bigint,
+    (extract(epoch FROM c.expires_at) * 1000)::bigint, (extract(epoch FROM c.next_action_at) * 1000)::bigint,
+    (extract(epoch FROM c.updated_at) * 1000)::bigint, (extract(epoch FROM n.paused_until) * 1000)::bigint,
+    (
+        SELECT count(*) FROM sender.send_commands AS e
+        WHERE e.phone_number_id = c.phone_number_id AND e.lane = c.lane AND e.pair = c.pair AND e.seq < c.seq
+            AND e.state IN ('waiting', 'retry', 'started')
+    )
+FROM sender.send_commands AS c
+LEFT JOIN sender.number_state AS n ON n.phone_number_id = c.phone_number_id
+WHERE c.command_id = %(command_id)s
+
+-- attempts --
+-- Its calls to Meta.
+SELECT
+    attempt_no, attempt_id, (extract(epoch FROM started_at) * 1000)::bigint, (extract(epoch FROM finished_at) * 1000)::bigint,
+    outcome, reason, error_code, wamid
+FROM sender.send_attempts WHERE command_id = %(command_id)s ORDER BY attempt_no
+
+-- statuses --
+-- What Meta's webhooks told of these attempts and messages of a number. Nobody's name and no raw webhook is read.
+SELECT
+    status, type, wamid,
+    CASE WHEN biz_opaque_callback_data = ANY(%(attempt_id)s::text[]) THEN biz_opaque_callback_data END, error_code,
+    (extract(epoch FROM occurred_at) * 1000)::bigint, (extract(epoch FROM recorded_at) * 1000)::bigint
+FROM projector.message_statuses
+WHERE phone_number_id = %(phone_number_id)s
+    AND (biz_opaque_callback_data = ANY(%(attempt_id)s::text[]) OR wamid = ANY(%(wamid)s::text[]))
+ORDER BY recorded_at, occurred_at, status
+
+-- untold --
+-- Which of these outcomes the log has not acknowledged.
+SELECT event_id, (extract(epoch FROM occurred_at) * 1000)::bigint
+FROM sender.outbox WHERE event_id = ANY(%(event_id)s::text[]) ORDER BY seq
