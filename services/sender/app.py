@@ -34,6 +34,7 @@ from services.common.platform.tokens import TokenBox
 from services.sender.catch_up import CatchUp
 from services.sender.config import SenderSettings
 from services.sender.dispatcher import Dispatcher
+from services.sender.distrust import Distrust
 from services.sender.graph_client import GraphClient, session_options
 from services.sender.intake import GROUP, Intake
 from services.sender.numbers import Numbers
@@ -115,12 +116,14 @@ class SenderApp:
             ),
             partitions=partitions,
         )
+        distrust = Distrust(store)
         dispatcher = Dispatcher(
             store=store,
             numbers=numbers,
             graph=graph,
             recorder=recorder,
             catch_up=catch_up,
+            distrust=distrust,
             horizons=settings.horizons,
             inflight_seconds=settings.sender_inflight_seconds,
             told=told,
@@ -131,8 +134,10 @@ class SenderApp:
             store,
             recorder,
             numbers,
+            distrust,
             horizons=settings.horizons,
             every_seconds=settings.sender_settle_seconds,
+            told=told,
         )
         intake = Intake(
             store=store,

@@ -24,6 +24,7 @@ from services.sender.catch_up import CatchUp
 from services.sender.commands import LANES
 from services.sender.content import check
 from services.sender.content.simple import is_wamid
+from services.sender.distrust import Distrust, judged
 from services.sender.graph_client import GraphClient
 from services.sender.headway import Headway, Turn
 from services.sender.numbers import Number, Numbers
@@ -64,6 +65,7 @@ class Dispatcher:
         graph: GraphClient,
         recorder: Recorder,
         catch_up: CatchUp,
+        distrust: Distrust,
         horizons: Mapping[Lane, float],
         inflight_seconds: float,
         told: asyncio.Event,
@@ -71,7 +73,8 @@ class Dispatcher:
         fail: asyncio.Future[None],
     ) -> None:
         self._store, self._numbers, self._graph, self._recorder = store, numbers, graph, recorder
-        self._catch_up, self._horizons, self._inflight_seconds = catch_up, horizons, inflight_seconds
+        self._catch_up, self._distrust = catch_up, distrust
+        self._horizons, self._inflight_seconds = horizons, inflight_seconds
         self._told, self._abandon, self._fail = told, abandon, fail
         self._loops: dict[str, asyncio.Task[None]] = {}
         self._calls: set[asyncio.Task[None]] = set()
@@ -229,6 +232,7 @@ class Dispatcher:
                 waited = now_ms() / 1000 - (time.monotonic() - written_at) - call.appended_at / 1000
                 metrics.SEND_LATENCY_SECONDS.observe(max(0.0, waited))
             await postgres.retrying(lambda: self._numbers.heed(number, result), service="sender", stopping=self._abandon)
+            result = judged(result, self._distrust.codes)
             finding = finding_of(
                 attempt,
                 result,

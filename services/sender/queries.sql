@@ -277,3 +277,81 @@ WHERE shard = ANY(%(shards)s::int[]) AND state IN ('started', 'unknown', 'unreso
 -- positions --
 -- How far the read models are in what the gate depends on.
 SELECT topic, partition, min(next_offset) FROM projector.positions WHERE topic = ANY(%(topics)s::text[]) GROUP BY topic, partition
+
+-- contradictions --
+-- Attempts that were taken for refused or not sent, of which a status webhook tells that Meta had accepted them. While a later attempt
+-- of the command is under way they are left for the next look.
+SELECT
+    c.command_id, a.attempt_no, a.attempt_id, c.phone_number_id, c.lane, c.type, c.content, c.to_number, c.bsuid, c.shard, s.wamid,
+    a.outcome, a.error_code
+FROM sender.send_attempts AS a
+JOIN sender.send_commands AS c ON c.command_id = a.command_id
+CROSS JOIN LATERAL (
+    SELECT m.wamid FROM projector.message_statuses AS m
+    WHERE m.biz_opaque_callback_data = a.attempt_id AND m.phone_number_id = c.phone_number_id AND m.type = 'message'
+    ORDER BY m.occurred_at LIMIT 1
+) AS s
+WHERE a.shard = ANY(%(shards)s::int[]) AND a.outcome IN ('rejected', 'retry', 'not_sent')
+    AND a.finished_at > now() - make_interval(secs => %(seconds)s) AND c.state <> 'started'
+LIMIT %(limit)s
+
+-- correct --
+-- Meta has these after all: the attempt, its command unless another attempt of it was accepted too, the code that lied, and the log.
+WITH given AS (
+    SELECT * FROM unnest(
+        %(command_id)s::text[], %(attempt_no)s::int[], %(attempt_id)s::text[], %(wamid)s::text[], %(error_code)s::int[],
+        %(key)s::bytea[], %(value)s::bytea[], %(event_id)s::text[], %(occurred_at)s::bigint[]
+    ) AS g (command_id, attempt_no, attempt_id, wamid, error_code, key, value, event_id, occurred_at)
+),
+
+-- Locked first: a command whose next attempt is being started this moment is not touched, nor is its evidence used up.
+held AS MATERIALIZED (
+    SELECT c.command_id, c.shard, c.state FROM sender.send_commands AS c
+    WHERE c.command_id IN (SELECT g.command_id FROM given AS g) AND c.state <> 'started'
+    ORDER BY c.command_id FOR UPDATE OF c
+),
+
+attempts AS (
+    UPDATE sender.send_attempts AS a SET outcome = 'accepted', wamid = g.wamid
+    FROM given AS g JOIN held AS h ON h.command_id = g.command_id
+    WHERE a.command_id = g.command_id AND a.attempt_no = g.attempt_no AND a.outcome IN ('rejected', 'retry', 'not_sent')
+    RETURNING a.command_id, a.attempt_no
+),
+
+codes AS (
+    INSERT INTO sender.distrusted_codes (error_code, attempt_id)
+    SELECT DISTINCT ON (g.error_code) g.error_code, g.attempt_id
+    FROM given AS g JOIN attempts AS a ON a.command_id = g.command_id AND a.attempt_no = g.attempt_no
+    WHERE g.error_code IS NOT NULL
+    ORDER BY g.error_code
+    ON CONFLICT (error_code) DO NOTHING
+),
+
+first AS (
+    SELECT DISTINCT ON (g.command_id) g.* FROM given AS g
+    JOIN attempts AS a ON a.command_id = g.command_id AND a.attempt_no = g.attempt_no
+    ORDER BY g.command_id, g.attempt_no
+),
+
+commands AS (
+    UPDATE sender.send_commands AS c
+    SET state = 'accepted', reason = NULL, error_code = NULL, wamid = g.wamid, outcome = g.value, updated_at = now()
+    FROM first AS g
+    WHERE c.command_id = g.command_id AND c.state NOT IN ('accepted', 'started')
+    RETURNING c.command_id, c.shard
+),
+
+box AS (
+    INSERT INTO sender.outbox (shard, key, value, event_id, occurred_at)
+    SELECT c.shard, g.key, g.value, g.event_id, to_timestamp(g.occurred_at / 1000.0)
+    FROM first AS g JOIN commands AS c ON c.command_id = g.command_id
+)
+
+SELECT a.command_id, a.attempt_no, f.command_id IS NULL OR h.state = 'accepted'
+FROM attempts AS a
+JOIN held AS h ON h.command_id = a.command_id
+LEFT JOIN first AS f ON f.command_id = a.command_id AND f.attempt_no = a.attempt_no
+
+-- distrusted --
+-- Codes that came for messages which Meta had.
+SELECT error_code FROM sender.distrusted_codes

@@ -9,19 +9,24 @@ from typing import Final
 
 from services.common.domain.lanes import Lane
 from services.common.domain.reasons import Reason
+from services.common.domain.records import SendOutcome
 from services.common.platform import logging, metrics, postgres
 from services.common.platform.lifecycle import sleep_unless
+from services.sender import outcomes
 from services.sender.commands import LANES
+from services.sender.distrust import Distrust
 from services.sender.numbers import Numbers
 from services.sender.outcomes import Attempt
 from services.sender.recorder import Recorder, finding_of, finding_of_overdue
 from services.sender.response import Proof, Result
-from services.sender.store import Finding, Store
+from services.sender.store import Contradiction, Finding, Store, now_ms
 
 log = logging.get(__name__)
 
 STARTED_SECONDS: Final = 30.0
 """No call lasts this long: a STARTED row this old lost its answer."""
+_CONTRADICTED_SECONDS: Final = 86_400.0
+"""How long after an answer a status webhook is believed against it. Meta sends most within seconds and all within days."""
 _ALL_EVERY: Final = 10
 """Attempts that were given up, and such as nobody finished, are looked at every so many rounds."""
 
@@ -34,11 +39,13 @@ class Settler:
         store: Store,
         recorder: Recorder,
         numbers: Numbers,
+        distrust: Distrust,
         *,
         horizons: Mapping[Lane, float],
         every_seconds: float,
+        told: asyncio.Event,
     ) -> None:
-        self._store, self._recorder, self._numbers = store, recorder, numbers
+        self._store, self._recorder, self._numbers, self._distrust, self._told = store, recorder, numbers, distrust, told
         self._horizons, self._every_seconds = horizons, every_seconds
 
     async def run(self, owned: Callable[[], Sequence[int]], stopping: asyncio.Event) -> None:
@@ -51,6 +58,7 @@ class Settler:
 
     async def adopt(self, shards: Sequence[int]) -> None:
         """Attempts whose owner is gone, or that are too old to be under way, may have reached Meta: unknown, and told so."""
+        await self._distrust.reload()
         lost = Result(proof=Proof.UNKNOWN, reason=Reason.OWNER_LOST)
         before: set[str] = set()
         while orphans := await self._store.orphans(shards, STARTED_SECONDS):
@@ -73,6 +81,25 @@ class Settler:
             await self.adopt(shards)
         if open_states:
             await self._settle(shards, ("unknown", "unresolved"))
+        await self._distrust.reload()
+        if shards:
+            await self._correct(await self._store.contradictions(shards, _CONTRADICTED_SECONDS))
+
+    async def _correct(self, found: Sequence[tuple[Attempt, Contradiction]]) -> None:
+        """What was taken for refused, and Meta had it: the command is accepted, and the code is no proof from now on."""
+        if not found:
+            return
+        corrected = await self._store.correct([(one, told, self._told_accepted(one, told.wamid)) for one, told in found])
+        self._told.set()
+        for attempt, contradiction in found:
+            is_duplicate = corrected.get((attempt.command_id, attempt.attempt_no))
+            if is_duplicate is not None:
+                self._distrust.tell(attempt, contradiction, is_duplicate=is_duplicate)
+        await self._distrust.reload()
+
+    def _told_accepted(self, attempt: Attempt, wamid: str) -> SendOutcome:
+        waba_id = self._numbers.waba_id(attempt.phone_number_id)
+        return outcomes.accepted(attempt, wamid, at=now_ms(), waba_id=waba_id)
 
     async def _settle(self, shards: Sequence[int], states: Sequence[str]) -> None:
         settled = await self._store.evidence(shards, states)

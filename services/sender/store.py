@@ -76,6 +76,15 @@ class Finding:
     outcome: SendOutcome | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contradiction:
+    """What was thought of an attempt that Meta had accepted, and the id that Meta gave it."""
+
+    outcome: str
+    error_code: int | None
+    wamid: str
+
+
 class OwnerLost(Exception):  # noqa: N818 - what happened to us
     """Another process has taken the shard over: nothing of it may be started here."""
 
@@ -229,6 +238,31 @@ class Store:
         """Attempts without an answer whose status webhook has come, with Meta's message id."""
         rows = await self._rows("evidence", shards=list(shards), states=list(states), limit=_BATCH)
         return [(_attempt(row), row[10]) for row in rows]
+
+    async def contradictions(self, shards: Sequence[int], seconds: float) -> list[tuple[Attempt, Contradiction]]:
+        """Attempts of the last `seconds` that were taken for not accepted and that a status webhook proves; at most a batch."""
+        rows = await self._rows("contradictions", shards=list(shards), seconds=seconds, limit=_BATCH)
+        return [(_attempt(row), Contradiction(wamid=row[10], outcome=row[11], error_code=row[12])) for row in rows]
+
+    async def correct(self, found: Sequence[tuple[Attempt, Contradiction, SendOutcome]]) -> dict[tuple[str, int], bool]:
+        """They were accepted after all, and their codes are not trusted any more.
+
+        (command, attempt) of those that were corrected by it -> whether another attempt of the command was accepted, too.
+        """
+        rows = await self._rows(
+            "correct",
+            command_id=[attempt.command_id for attempt, _, _ in found],
+            attempt_no=[attempt.attempt_no for attempt, _, _ in found],
+            attempt_id=[attempt.attempt_id for attempt, _, _ in found],
+            wamid=[contradiction.wamid for _, contradiction, _ in found],
+            error_code=[contradiction.error_code for _, contradiction, _ in found],
+            **self._boxed([outcome for _, _, outcome in found]),
+        )
+        return {(row[0], row[1]): row[2] for row in rows}
+
+    async def distrusted(self) -> frozenset[int]:
+        """Codes that are no proof of a refusal."""
+        return frozenset(row[0] for row in await self._rows("distrusted"))
 
     async def overdue(self, shards: Sequence[int]) -> list[Attempt]:
         """Attempts without an answer whose time for evidence is over."""

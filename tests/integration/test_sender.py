@@ -20,7 +20,7 @@ from services.common.platform.kafka import NewRecord
 from services.common.platform.tokens import TokenBox
 from services.sandbox.ports import free_port
 from services.sandbox.providers import Kafka
-from services.sandbox.simulator.rules import DropAfter, DropBefore, Error, Garbage
+from services.sandbox.simulator.rules import DropAfter, DropBefore, Error, FalseError, Garbage
 from tests.support import log
 from tests.support.contents import VALID
 from tests.support.processes import ServiceProcess
@@ -180,6 +180,65 @@ def test_without_evidence_an_unknown_is_given_up_unsent_and_late_evidence_still_
         stage.settle_everything()
         assert stage.wait_outcome(command, "accepted").source == "webhook"
         assert len(stage.arrivals()) == 1
+
+
+def test_a_refusal_that_was_none_is_corrected_and_its_code_is_no_proof_any_more(stage: Scene) -> None:
+    stage.open_window()
+    with stage.sender(PARLEY_SENDER_SETTLE_SECONDS="0.05") as sender:
+        sender.wait_ready()
+        stage.misbehave(FalseError(code=131009))
+        command = text()
+        stage.put(command)
+        assert stage.wait_outcome(command).kind == "rejected"
+        [arrival] = stage.accepted()
+        stage.status_of(arrival)
+        outcome = stage.wait_outcome(command, "accepted")
+        assert (outcome.wamid, outcome.source) == (arrival.wamid, "webhook")
+        assert stage.sql("SELECT error_code, attempt_id FROM sender.distrusted_codes") == [(131009, arrival.opaque)]
+        assert sender.metric("parley_false_rejections_total", outcome="rejected", code="131009") == 1
+        assert sender.metric("parley_duplicate_sends_total") == 0
+        stage.misbehave(FalseError(code=131009))
+        again = text()
+        stage.put(again)
+        assert stage.wait_outcome(again).kind == "unknown"
+        stage.settle_everything()
+        assert stage.wait_outcome(again, "accepted").source == "webhook"
+        assert len(stage.arrivals()) == 2
+
+
+def test_what_waits_for_another_try_is_not_sent_again_when_meta_has_it(stage: Scene) -> None:
+    stage.open_window()
+    with stage.sender(PARLEY_SENDER_SETTLE_SECONDS="0.05") as sender:
+        sender.wait_ready()
+        stage.misbehave(FalseError(code=131053))
+        command = text()
+        stage.put(command)
+        wait_for(lambda: stage.sql("SELECT state FROM sender.send_commands") == [("retry",)], 20, "be refused for now")
+        stage.settle_everything()
+        assert stage.wait_outcome(command).kind == "accepted"
+        stage.sql("UPDATE sender.send_commands SET next_action_at = now()")
+        following = text()
+        stage.put(following)
+        assert stage.wait_outcome(following).kind == "accepted"
+        assert len(stage.arrivals()) == 2
+
+
+def test_two_acceptances_of_a_command_are_told_as_what_they_are(stage: Scene) -> None:
+    stage.open_window()
+    with stage.sender(PARLEY_SENDER_SETTLE_SECONDS="0.05") as sender:
+        sender.wait_ready()
+        stage.misbehave(FalseError(code=131053))
+        command = text()
+        stage.put(command)
+        wait_for(lambda: stage.sql("SELECT state FROM sender.send_commands") == [("retry",)], 20, "be refused for now")
+        stage.sql("UPDATE sender.send_commands SET next_action_at = now()")
+        outcome = stage.wait_outcome(command)
+        assert (outcome.kind, outcome.attempt_no, outcome.source) == ("accepted", 2, "response")
+        stage.settle_everything()
+        sender.wait_until(lambda: sender.metric("parley_duplicate_sends_total") == 1, 20, "see both")
+        assert sender.events("send.duplicate_confirmed")[0]["command_id"] == command.command_id
+        assert stage.sql("SELECT state, wamid FROM sender.send_commands") == [("accepted", outcome.wamid)]
+        assert stage.sql("SELECT outcome FROM sender.send_attempts ORDER BY attempt_no") == [("accepted",), ("accepted",)]
 
 
 @pytest.mark.usefixtures("sender")

@@ -22,7 +22,7 @@ from services.sandbox.simulator.client import SimulatorClient, SimulatorRefusedE
 from services.sandbox.simulator.config import Behaviour
 from services.sandbox.simulator.payloads import sign
 from services.sandbox.simulator.records import Arrival, JsonObject
-from services.sandbox.simulator.rules import Delay, DropAfter, DropBefore, Error, Garbage, Hang
+from services.sandbox.simulator.rules import Delay, DropAfter, DropBefore, Error, FalseError, Garbage, Hang
 from services.sandbox.simulator.settings import SimulatorSettings
 
 pytestmark = pytest.mark.integration
@@ -356,6 +356,8 @@ def test_errors_delays_hangs_and_garbage_come_as_asked_for(tmp_path: Path) -> No
         await stage.sim.rules(Garbage())
         with pytest.raises(json.JSONDecodeError):
             await stage.send(message)
+        await stage.sim.rules(FalseError(code=131053))
+        assert await stage.code(message) == (400, 131053)
         await stage.sim.rules(Hang(seconds=0.05))
         with pytest.raises(aiohttp.ClientOSError):
             await stage.send(message)
@@ -366,8 +368,8 @@ def test_errors_delays_hangs_and_garbage_come_as_asked_for(tmp_path: Path) -> No
         await stage.sim.clear_rules()
         assert await stage.code(message) == (200, None)
         decided = [arrival.decision for arrival in await stage.sim.requests()]
-        assert decided == ["refused", "refused", "garbage", "hung", "accepted", "accepted"]
-        assert (await stage.sim.summary()).accepted == 3
+        assert decided == ["refused", "refused", "garbage", "false_error", "hung", "accepted", "accepted"]
+        assert (await stage.sim.summary()).accepted == 4
 
     play(tmp_path, story)
 

@@ -53,6 +53,12 @@ SENDS_OPEN: Final = Gauge("parley_sends_open", "Attempts without an answer: star
 SEND_COMMANDS_REPEATED: Final = Counter(
     "parley_send_commands_repeated_total", "Commands whose id was known: same content, or a conflict", ["outcome"]
 )
+FALSE_REJECTIONS: Final = Counter(
+    "parley_false_rejections_total",
+    "Attempts that were taken for not accepted although Meta had them, by what was thought of them and Graph's code",
+    ["outcome", "code"],
+)
+DUPLICATE_SENDS: Final = Counter("parley_duplicate_sends_total", "Commands of which Meta accepted a second attempt")
 NUMBERS_PAUSED: Final = Gauge("parley_sender_numbers_paused", "Numbers whose token or permission Meta refuses")
 SHARDS_OWNED: Final = Gauge("parley_sender_shards_owned", "Partitions of sends.* this process may send for")
 BUILD_INFO: Final = Gauge("parley_build_info", "1; the version is in the label", ["version", "service"])

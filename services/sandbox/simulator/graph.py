@@ -31,7 +31,7 @@ from services.sandbox.simulator.ledger import Ledger
 from services.sandbox.simulator.message import Draft, read_draft, refuse_shape
 from services.sandbox.simulator.payloads import error, status_value, success
 from services.sandbox.simulator.records import Decision, JsonObject, Moment, Update
-from services.sandbox.simulator.rules import Delay, DropAfter, DropBefore, Error, Garbage, Hang, Rule, Rules
+from services.sandbox.simulator.rules import Delay, DropAfter, DropBefore, Error, FalseError, Garbage, Hang, Rule, Rules
 from services.sandbox.simulator.webhooks import Postbox
 
 _GARBAGE = b"<html><head><title>Error</title></head><body>Sorry, something went wrong.</body>"
@@ -85,6 +85,8 @@ class GraphEndpoint:
             decision = "dropped_after"
         elif rule is not None and isinstance(rule.action, Garbage):
             decision = "garbage"
+        elif rule is not None and isinstance(rule.action, FalseError):
+            decision = "false_error"
         visit.accepted(wamid, decision)
         steps = journey(
             customer=acceptance.customer,
@@ -170,8 +172,7 @@ class _Visit:
         """Record a no and make its answer."""
         answered = status or http_status(refusal.code)
         self._record("refused", code=refusal.code, status=answered)
-        fbtrace_id = base64.urlsafe_b64encode(secrets.token_bytes(17)).decode("ascii").rstrip("=")
-        return _json(error(refusal, "A" + fbtrace_id), answered)
+        return _no(refusal, answered)
 
     def accepted(self, wamid: str, decision: Decision) -> None:
         """Record a yes, whatever becomes of its answer."""
@@ -238,7 +239,15 @@ async def _misbehave_after(request: web.Request, response: web.Response, rule: R
         return _reset(request)
     elif isinstance(rule.action, Garbage) and response.status == 200:
         return web.Response(body=_GARBAGE, content_type="application/json")
+    elif isinstance(rule.action, FalseError) and response.status == 200:
+        code = rule.action.code
+        return _no(Refusal(code=code, details="Asked for by a rule."), rule.action.http_status or http_status(code))
     return response
+
+
+def _no(refusal: Refusal, status: int) -> web.Response:
+    fbtrace_id = base64.urlsafe_b64encode(secrets.token_bytes(17)).decode("ascii").rstrip("=")
+    return _json(error(refusal, "A" + fbtrace_id), status)
 
 
 def _reset(request: web.Request) -> web.Response:

@@ -8,7 +8,7 @@ from typing import Literal
 
 JsonObject = dict[str, object]
 
-Decision = Literal["accepted", "refused", "read_receipt", "dropped_before", "dropped_after", "hung", "garbage"]
+Decision = Literal["accepted", "refused", "read_receipt", "dropped_before", "dropped_after", "hung", "garbage", "false_error"]
 Signature = Literal["good", "bad", "none", "sha1"]
 State = Literal["pending", "delivered", "given_up"]
 

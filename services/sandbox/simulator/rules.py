@@ -57,7 +57,15 @@ class Garbage(Described):
     kind: Literal["garbage"] = "garbage"
 
 
-Action = Annotated[Delay | Error | DropBefore | DropAfter | Hang | Garbage, Field(discriminator="kind")]
+class FalseError(Described):
+    """Accept, then answer with an error of Meta's as if nothing had been taken."""
+
+    kind: Literal["false_error"] = "false_error"
+    code: int
+    http_status: int | None = Field(default=None, ge=400, le=599)
+
+
+Action = Annotated[Delay | Error | DropBefore | DropAfter | Hang | Garbage | FalseError, Field(discriminator="kind")]
 
 
 class RuleSpec(Described):
