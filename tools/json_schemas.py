@@ -8,6 +8,7 @@ from typing import Any, Final
 from services.common.domain.consent import ConsentCategory, Decision
 from services.common.domain.lanes import Lane
 from services.common.domain.records import RecordConsent, SendMessage
+from services.common.domain.send_policy import READ
 from tools import examples
 from tools.contract import SCHEMAS, Described, described, plain_type
 
@@ -47,6 +48,7 @@ _WHOLE: Final[dict[type[SendMessage | RecordConsent], dict[str, Any]]] = {
         "anyOf": [
             {"required": ["to"], "properties": {"to": _SAID}},
             {"required": ["recipient"], "properties": {"recipient": _SAID}},
+            {"properties": {"type": {"const": READ}}},
         ]
     },
     RecordConsent: {},

@@ -10,6 +10,7 @@ import orjson
 from services.common.domain import recipients
 from services.common.domain.lanes import Lane
 from services.common.domain.records import SendMessage
+from services.common.domain.send_policy import READ
 from services.sender.content import check
 
 _DURATION = re.compile(r"(\d+)(s|m|h|d)")
@@ -39,7 +40,10 @@ def compose(
     expires: str | None,
 ) -> SendMessage:
     """The command; everything that can be known to be wrong before it is sent is a UsageError."""
-    if recipients.parse(to=to, bsuid=recipient) is None:
+    is_call = other is not None and other[0] == READ
+    if is_call and (to is not None or recipient is not None):
+        raise UsageError("a message is marked as read for the number it came to: leave --to and --recipient out")
+    if not is_call and recipients.parse(to=to, bsuid=recipient) is None:
         raise UsageError("name whom it goes to: --to with a phone number in international form, or --recipient with a user id")
     if sum(given is not None for given in (text, template, other)) != 1:
         raise UsageError("give one of --text, --template, and --type with --content")

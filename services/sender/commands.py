@@ -16,6 +16,7 @@ from services.common.domain.failure import Unprocessable
 from services.common.domain.lanes import RANK, Lane
 from services.common.domain.reasons import Reason
 from services.common.domain.records import SendMessage
+from services.common.domain.send_policy import READ
 from services.common.domain.topics import SENDS
 from services.common.platform.avro import Codec
 from services.common.platform.kafka import LogRecord, partition_of
@@ -58,7 +59,8 @@ def read(record: LogRecord, codec: Codec, *, partitions: int, now: int, lifetime
         shard=record.partition,
         lane=lane,
         fingerprint=fingerprint(message),
-        pair=recipients.pair_of(to=message.to, bsuid=message.recipient),
+        # What is no message needs no order: it neither waits for another nor lets one wait.
+        pair=message.command_id if message.type == READ else recipients.pair_of(to=message.to, bsuid=message.recipient),
         appended_at=appended_at,
         expires_at=_expires_at(message, appended_at, lifetimes[lane]),
     )

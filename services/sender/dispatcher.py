@@ -16,7 +16,7 @@ from services.common.domain import ids, recipients, send_policy
 from services.common.domain.lanes import Lane
 from services.common.domain.reasons import Reason
 from services.common.domain.recipients import Recipient
-from services.common.domain.send_policy import Allowed, AskAgain, Command, Refused
+from services.common.domain.send_policy import READ, Allowed, AskAgain, Command, Refused
 from services.common.platform import logging, metrics, postgres
 from services.common.platform.faults import fault
 from services.sender import outcomes, request
@@ -30,7 +30,7 @@ from services.sender.headway import Headway, Turn
 from services.sender.numbers import Number, Numbers
 from services.sender.outcomes import Attempt
 from services.sender.recorder import Recorder, finding_of
-from services.sender.response import Proof
+from services.sender.response import Proof, repeated
 from services.sender.store import Batch, Candidate, OwnerLost, Store, now_ms
 
 log = logging.get(__name__)
@@ -209,7 +209,7 @@ class Dispatcher:
             elif isinstance(decision, AskAgain):
                 self._catch_up.want()
                 park.append((attempt.command_id, _ASK_AGAIN_SECONDS))
-            elif not has_token or not isinstance(decision, Allowed) or recipient is None:
+            elif not has_token or not isinstance(decision, Allowed) or (recipient is None and attempt.message_type != READ):
                 park.append((attempt.command_id, _NO_TOKEN_SECONDS))
             else:
                 calls.append(_prepared(candidate, content, recipient))
@@ -226,6 +226,7 @@ class Dispatcher:
                 attempt_no=attempt.attempt_no,
                 pacer=turn,
                 started=begun,
+                is_message=attempt.message_type != READ,
             )
             turn.close()
             if written_at is not None:
@@ -233,6 +234,8 @@ class Dispatcher:
                 metrics.SEND_LATENCY_SECONDS.observe(max(0.0, waited))
             await postgres.retrying(lambda: self._numbers.heed(number, result), service="sender", stopping=self._abandon)
             result = judged(result, self._distrust.codes)
+            if attempt.message_type == READ:
+                result = repeated(result, attempt_no=attempt.attempt_no)
             finding = finding_of(
                 attempt,
                 result,
@@ -289,14 +292,14 @@ def _refusal(message_type: str, content: object, context_wamid: str | None) -> R
     return None if wrong is None else Refused(reason=wrong.reason, detail=wrong.detail)
 
 
-def _prepared(candidate: Candidate, content: object, recipient: Recipient) -> _Call:
+def _prepared(candidate: Candidate, content: object, recipient: Recipient | None) -> _Call:
     """The next attempt of a command, and what it will say."""
     attempt_no = candidate.attempt.attempt_no + 1
     attempt_id = ids.attempt_id(candidate.attempt.command_id, attempt_no)
     body = request.body(
         message_type=candidate.attempt.message_type,
         content=content,
-        recipient=recipient,
+        recipient=None if candidate.attempt.message_type == READ else recipient,
         attempt_id=attempt_id,
         context_wamid=candidate.context_wamid,
     )

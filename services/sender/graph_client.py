@@ -137,7 +137,15 @@ class GraphClient:
         self._answer_seconds = answer_seconds
 
     async def post(
-        self, phone_number_id: str, *, token: str, body: bytes, attempt_no: int, pacer: Turn, started: float
+        self,
+        phone_number_id: str,
+        *,
+        token: str,
+        body: bytes,
+        attempt_no: int,
+        pacer: Turn,
+        started: float,
+        is_message: bool = True,
     ) -> tuple[Result, float | None]:
         """Send one attempt; what the exchange proved, and the monotonic instant of the write, if there was one.
 
@@ -153,7 +161,7 @@ class GraphClient:
                     headers={"Authorization": f"Bearer {token}"},
                     allow_redirects=False,
                 )
-                result = await self._exchange(posting, attempt_no, write)
+                result = await self._exchange(posting, attempt_no, write, is_message=is_message)
         except TimeoutError:
             # Armed by the write and by nothing else.
             result = response.no_answer("TimeoutError")
@@ -164,13 +172,15 @@ class GraphClient:
             metrics.GRAPH_REQUEST_SECONDS.observe(time.monotonic() - write.written_at)
         return result, write.written_at
 
-    async def _exchange(self, posting: AbstractAsyncContextManager[ClientResponse], attempt_no: int, write: _Write) -> Result:
+    async def _exchange(
+        self, posting: AbstractAsyncContextManager[ClientResponse], attempt_no: int, write: _Write, *, is_message: bool
+    ) -> Result:
         permission = _write.set(write)
         try:
             async with posting as answer:
                 payload = await answer.read()
                 fault("sender.after_response")
-                return response.classify(answer.status, payload, attempt_no=attempt_no)
+                return response.classify(answer.status, payload, attempt_no=attempt_no, is_message=is_message)
         except _NotWritten as given_up:
             return response.late() if given_up.late else response.not_sent(given_up.detail, attempt_no=attempt_no)
         except (aiohttp.ClientError, OSError, ValueError) as problem:

@@ -16,7 +16,7 @@ from services.common.platform import logging, metrics, postgres
 from services.common.platform.registry import RegisteredNumber, list_numbers
 from services.common.platform.tokens import TokenBox, TokenUnreadable
 from services.sender.pacer import Pacer
-from services.sender.response import Result
+from services.sender.response import Proof, Result
 from services.sender.store import Store
 
 log = logging.get(__name__)
@@ -142,7 +142,7 @@ class Numbers:
         elif result.wait_seconds:
             for one in self._within(number, result.scope):
                 one.freeze(result.wait_seconds)
-        elif number.paused_until is not None and result.error_code is None and result.wamid is not None:
+        elif number.paused_until is not None and result.proof is Proof.ACCEPTED:
             await self._resume(number)
         metrics.NUMBERS_PAUSED.set(sum(one.paused_until is not None for one in self._serving.values()))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -24,8 +24,11 @@ def template_name(message_type: str, content: object) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def body(*, message_type: str, content: object, recipient: Recipient, attempt_id: str, context_wamid: str | None) -> bytes:
+def body(*, message_type: str, content: object, recipient: Recipient | None, attempt_id: str, context_wamid: str | None) -> bytes:
     """The request body. A number always goes with its `+`: without it Meta may put our own country code before it."""
+    if recipient is None:
+        # What is no message: the content stands beside the product and its status.
+        return orjson.dumps({**cast("dict[str, Any]", content), "messaging_product": "whatsapp", "status": message_type})
     message: dict[str, Any] = {"messaging_product": "whatsapp", "recipient_type": "individual"}
     if recipient.digits is not None:
         message["to"] = f"+{recipient.digits}"

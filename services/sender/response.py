@@ -6,6 +6,7 @@ Meta's error codes decide, never the HTTP status alone: the same code comes with
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -69,9 +70,18 @@ def no_answer(detail: str) -> Result:
     return Result(proof=Proof.UNKNOWN, reason=Reason.NO_ANSWER, detail=detail)
 
 
-def classify(status: int, payload: bytes, *, attempt_no: int) -> Result:
-    """What a complete HTTP answer proves."""
+def repeated(result: Result, *, attempt_no: int) -> Result:
+    """Of a call that does the same when it is made twice: without an answer it is made again, a little later each time."""
+    if result.proof is not Proof.UNKNOWN:
+        return result
+    return dataclasses.replace(result, proof=Proof.RETRY, wait_seconds=min(_LONGEST_SECONDS, 2.0 ** min(attempt_no, 10)))
+
+
+def classify(status: int, payload: bytes, *, attempt_no: int, is_message: bool = True) -> Result:
+    """What a complete HTTP answer proves. What is no message is accepted without an id."""
     document = _document(payload)
+    if status == 200 and not is_message and isinstance(document, dict) and document.get("success") is True:
+        return Result(proof=Proof.ACCEPTED)
     if status == 200:
         return _accepted(document)
     code, trace_id = _error_code(document), _trace_id(document)

@@ -10,6 +10,7 @@ from typing import Final
 from services.common.domain.lanes import Lane
 from services.common.domain.reasons import Reason
 from services.common.domain.records import SendOutcome
+from services.common.domain.send_policy import READ
 from services.common.platform import logging, metrics, postgres
 from services.common.platform.lifecycle import sleep_unless
 from services.sender import outcomes
@@ -18,7 +19,7 @@ from services.sender.distrust import Distrust
 from services.sender.numbers import Numbers
 from services.sender.outcomes import Attempt
 from services.sender.recorder import Recorder, finding_of, finding_of_overdue
-from services.sender.response import Proof, Result
+from services.sender.response import Proof, Result, repeated
 from services.sender.store import Contradiction, Finding, Store, now_ms
 
 log = logging.get(__name__)
@@ -66,7 +67,7 @@ class Settler:
             if found == before:
                 return  # nothing was written: the process is giving up on Postgres
             before = found
-            await self._recorder.write([self._finding(attempt, lost) for attempt in orphans])
+            await self._recorder.write([self._finding(attempt, _of_orphan(attempt, lost)) for attempt in orphans])
             log.warning("send.orphans", count=len(orphans))
 
     async def _settle_unknown(self, shards: Sequence[int]) -> None:
@@ -126,3 +127,7 @@ class Settler:
             horizon_seconds=self._horizons[LANES[attempt.lane]],
             source=source,
         )
+
+
+def _of_orphan(attempt: Attempt, lost: Result) -> Result:
+    return repeated(lost, attempt_no=attempt.attempt_no) if attempt.message_type == READ else lost

@@ -123,11 +123,28 @@ def test_a_command_that_can_never_be_sent_says_why(stage: Scene) -> None:
 @pytest.mark.usefixtures("sender")
 def test_every_type_reaches_meta(stage: Scene) -> None:
     stage.open_window()
-    contents = [(kind, content) for kind, content in VALID if kind != "template"]
+    contents = [(kind, content) for kind, content in VALID if kind not in ("template", "read")]
     commands = [text(type=kind, content=orjson.dumps(content).decode()) for kind, content in contents]
     stage.put(*commands)
     assert {stage.wait_outcome(command).kind for command in commands} == {"accepted"}
     assert sorted(arrival.type or "" for arrival in stage.arrivals()) == sorted(kind for kind, _ in contents)
+
+
+@pytest.mark.usefixtures("sender")
+def test_a_message_is_marked_as_read_without_window_or_recipient_and_again_when_the_answer_is_lost(stage: Scene) -> None:
+    wamid = stage.ask(lambda client: client.inbound(NUMBER, PERSON, "hello"))
+    content = orjson.dumps({"message_id": wamid, "typing_indicator": {"type": "text"}}).decode()
+    stage.misbehave(DropBefore())
+    command = text(type="read", content=content, to=None)
+    stage.put(command)
+    outcome = stage.wait_outcome(command)
+    assert (outcome.kind, outcome.wamid, outcome.attempt_no) == ("accepted", None, 2)
+    assert [arrival.decision for arrival in stage.arrivals()] == ["dropped_before", "read_receipt"]
+    stranger = text(type="read", content=orjson.dumps({"message_id": f"{wamid}x"}).decode(), to=None)
+    stage.put(stranger)
+    refused = stage.wait_outcome(stranger)
+    assert (refused.kind, refused.error_code) == ("rejected", 131009)
+    assert [one.kind for one in stage.outcomes()] == ["accepted", "rejected"]
 
 
 @pytest.mark.usefixtures("sender")

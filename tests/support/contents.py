@@ -133,6 +133,8 @@ VALID: Final[list[tuple[str, Any]]] = [
     ),
     ("reaction", {"message_id": WAMID, "emoji": "👍"}),
     ("reaction", {"message_id": WAMID, "emoji": ""}),
+    ("read", {"message_id": WAMID}),
+    ("read", {"message_id": WAMID, "typing_indicator": {"type": "text"}}),
     *(("interactive", one) for one in INTERACTIVE.values()),
     ("template", {"name": "order_1", "language": {"code": "pt"}}),
     *(("template", template(one)) for one in COMPONENTS.values()),

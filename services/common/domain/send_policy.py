@@ -23,6 +23,9 @@ CATEGORY_OF_LANE: Final = {
 }
 """What a lane is for. The category a template has at Meta is not known here; the lane the producer chose stands for it."""
 
+READ: Final = "read"
+"""A call and no message: a customer's message is marked as read. It has no recipient, needs no window, and may be repeated."""
+
 NumberState = Literal["active", "disabled"]
 PROJECTION_LAG_SECONDS: Final = 5.0
 """How long a refusal may wait for read models that are behind."""
@@ -81,8 +84,10 @@ Decision = Allowed | Refused | AskAgain
 
 def decide(command: Command, facts: Facts, *, now: int) -> Decision:
     """Number, expiry, type and content, recipient, consent, window, lane: the first that says no is the reason."""
-    recipient = command.recipient
-    refused = _number(facts) or _expiry(command, now=now) or _content(command) or _recipient(recipient, facts)
+    refused = _number(facts) or _expiry(command, now=now) or _content(command)
+    if command.message_type == READ:
+        return refused or _lane(command) or Allowed()
+    refused = refused or _recipient(command.recipient, facts)
     if refused is not None:
         return refused
     doubt = _consent(command, facts) or _window(command, facts, now=now)

@@ -10,10 +10,11 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from services.common.domain.reasons import Reason
+from services.common.domain.send_policy import READ
 from services.sender.content.interactive import Interactive
 from services.sender.content.limits import LIMITS
 from services.sender.content.media import Audio, Document, Image, Sticker, Video
-from services.sender.content.simple import Card, Location, Reaction, Text
+from services.sender.content.simple import Card, Location, Reaction, Read, Text
 from services.sender.content.template import Template
 
 _ADAPTERS: Final[Mapping[str, TypeAdapter[Any]]] = {
@@ -26,6 +27,7 @@ _ADAPTERS: Final[Mapping[str, TypeAdapter[Any]]] = {
     "location": TypeAdapter(Location),
     "contacts": TypeAdapter(list[Card]),
     "reaction": TypeAdapter(Reaction),
+    READ: TypeAdapter(Read),
     "interactive": TypeAdapter(Interactive),
     "template": TypeAdapter(Template),
 }

@@ -6,7 +6,7 @@ Sources: messages/{text,location,contacts,reaction}-messages.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, StrictBool, StrictStr, model_validator
 
@@ -52,6 +52,20 @@ class Reaction(Part):
 
     message_id: Wamid
     emoji: StrictStr
+
+
+class _Typing(Part):
+    type: Literal["text"]
+
+
+class Read(Part):
+    """A message of a customer that is marked as read, with those before it; it may show that somebody is typing.
+
+    Source: messages/mark-message-as-read, typing-indicators.
+    """
+
+    message_id: Wamid
+    typing_indicator: _Typing | None = None
 
 
 class _Name(Part):

@@ -133,3 +133,10 @@ def test_another_type_needs_its_word_and_its_content(kind: str | None, document:
 def test_content_that_meta_would_refuse_is_told_by_its_field() -> None:
     with pytest.raises(UsageError, match=r"image: needs either id or link"):
         composed(other=("image", {}))
+
+
+def test_a_message_is_marked_as_read_without_a_recipient() -> None:
+    content = {"message_id": "wamid.HBgLNTUxMTk4NzY1NDMyMRUCABIYFDNBMDE"}
+    assert composed(other=("read", content), to=None).type == "read"
+    with pytest.raises(UsageError, match="leave --to and --recipient out"):
+        composed(other=("read", content))

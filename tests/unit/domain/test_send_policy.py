@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from services.common.domain.consent import ConsentState
 from services.common.domain.lanes import Lane
 from services.common.domain.reasons import Reason
 from services.common.domain.recipients import Recipient
-from services.common.domain.send_policy import Allowed, AskAgain, Command, Facts, Refused, decide
+from services.common.domain.send_policy import READ, Allowed, AskAgain, Command, Facts, Refused, decide
 from services.common.domain.window import CUSTOMER_SERVICE_WINDOW_SECONDS, GUARD_SECONDS
 
 NOW = 1_800_000_000_000
@@ -140,3 +141,28 @@ def test_read_models_that_are_behind_are_asked_again_for_five_seconds(name: str)
 def test_what_no_read_model_can_change_is_refused_at_once(name: str) -> None:
     command, facts = broken(frozenset({name}))
     assert isinstance(decide(command, replace(facts, is_caught_up=False), now=NOW), Refused)
+
+
+def test_marking_as_read_needs_no_recipient_consent_or_window() -> None:
+    read = replace(TEXT, message_type=READ, recipient=None)
+    facts = replace(FACTS, last_inbound_at=None, consent_all=ConsentState(withdrawn_at=NOW - 1))
+    assert decide(read, facts, now=NOW) == Allowed()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"expires_at": NOW}, Reason.EXPIRED),
+        ({"lane": Lane.OTP}, Reason.LANE_MISMATCH),
+        ({"policy": "resend_once"}, Reason.CONTENT),
+    ],
+)
+def test_marking_as_read_is_refused_for_what_is_about_any_call(change: dict[str, Any], reason: Reason) -> None:
+    decision = decide(replace(TEXT, message_type=READ, recipient=None, **change), FACTS, now=NOW)
+    assert isinstance(decision, Refused)
+    assert decision.reason is reason
+
+
+def test_a_number_that_may_not_send_marks_nothing_as_read() -> None:
+    decision = decide(replace(TEXT, message_type=READ, recipient=None), replace(FACTS, number_state=None), now=NOW)
+    assert decision == Refused(reason=Reason.PHONE_UNKNOWN)

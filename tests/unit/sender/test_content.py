@@ -139,6 +139,8 @@ WRONG: list[tuple[str, Any, Reason, str]] = [
     ("document", {"id": 1}, Reason.MEDIA, "document.id: not a text"),
     ("reaction", {"message_id": "1", "emoji": "x"}, Reason.CONTEXT, "reaction.message_id: not the id of a message"),
     ("reaction", {"message_id": WAMID}, Reason.SHAPE, "reaction.emoji: missing"),
+    ("read", {"message_id": "1"}, Reason.CONTEXT, "read.message_id: not the id of a message"),
+    ("read", {"message_id": WAMID, "typing_indicator": {}}, Reason.SHAPE, "read.typing_indicator.type: missing"),
     ("location", {"latitude": True, "longitude": 1}, Reason.SHAPE, "location.latitude: not a number"),
     ("location", {"latitude": "north", "longitude": 1}, Reason.SHAPE, "location.latitude: not a number"),
     ("location", {"latitude": "NaN", "longitude": 1}, Reason.LIMIT, "location.latitude: at least -90"),

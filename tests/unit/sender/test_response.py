@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.common.domain.graph_codes import CODES, Scope
 from services.common.domain.reasons import Reason
-from services.sender.response import Proof, classify, late, no_answer, not_sent
+from services.sender.response import Proof, Result, classify, late, no_answer, not_sent, repeated
 
 WAITS = {
     Scope.NUMBER: (17, 32, 613, 130429, 131057, 133000, 133015, 133016, 131064),
@@ -144,3 +144,26 @@ def test_what_was_not_sent_is_tried_again_soon_and_then_later() -> None:
 
 def test_no_answer_is_unknown() -> None:
     assert (no_answer("reset").proof, no_answer("reset").reason) == (Proof.UNKNOWN, Reason.NO_ANSWER)
+
+
+def test_what_is_no_message_is_accepted_without_an_id() -> None:
+    assert classify(200, b'{"success": true}', attempt_no=1, is_message=False) == Result(proof=Proof.ACCEPTED)
+    assert classify(200, b'{"success": true}', attempt_no=1).proof is Proof.UNKNOWN
+    assert classify(200, b'{"success": false}', attempt_no=1, is_message=False).proof is Proof.UNKNOWN
+
+
+def test_only_an_unknown_result_of_a_call_that_may_be_repeated_is_made_again() -> None:
+    lost = no_answer("TimeoutError")
+    waits = [repeated(lost, attempt_no=number) for number in (1, 2, 3, 30)]
+    assert [(one.proof, one.wait_seconds) for one in waits] == [
+        (Proof.RETRY, 2.0),
+        (Proof.RETRY, 4.0),
+        (Proof.RETRY, 8.0),
+        (Proof.RETRY, 1024.0),
+    ]
+    for result in (
+        Result(proof=Proof.ACCEPTED),
+        Result(proof=Proof.REJECTED, error_code=131009),
+        not_sent("refused", attempt_no=1),
+    ):
+        assert repeated(result, attempt_no=1) == result
