@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from psycopg import IsolationLevel
 
@@ -49,6 +49,18 @@ async def listed(connection: Connection, state: State, number: str | None, limit
         )
         for row in await _rows(connection, name, state=str(state), number=number, limit=limit)
     ]
+
+
+class Refusal(NamedTuple):
+    """Why Meta refuses a number as a whole."""
+
+    reason: str
+    error_code: int | None
+
+
+async def refused_numbers(connection: Connection) -> dict[str, Refusal]:
+    """By number: those of which all commands are kept until Meta takes one again."""
+    return {row[0]: Refusal(row[1], row[2]) for row in await _rows(connection, "refused_numbers")}
 
 
 async def story(connection: Connection, command_id: str) -> Story | None:

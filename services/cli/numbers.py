@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from services.cli import show
+from services.cli import ledger, show
 from services.cli.database import in_database
+from services.cli.ledger import Refusal
 from services.cli.problem import CONFIGURATION, USAGE, CommandError
 from services.cli.surroundings import need
-from services.common.platform.registry import Connection, RegisteredNumber, add_number, list_numbers
+from services.common.platform.registry import Connection, RegisteredNumber, add_number, limit_number, list_numbers, pause_number
 from services.common.platform.tokens import TokenBox
 
 app = typer.Typer(no_args_is_help=True, help="Business numbers that Parley may send from.")
@@ -50,25 +52,61 @@ def add(
 def list_all(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """Show the registered numbers. Tokens are never shown."""
-    numbers = in_database(list_numbers)
+    """Show the registered numbers, and those that Meta refuses as a whole. Tokens are never shown."""
+
+    async def read(connection: Connection) -> tuple[list[RegisteredNumber], dict[str, Refusal]]:
+        return await list_numbers(connection), await ledger.refused_numbers(connection)
+
+    numbers, refused = in_database(read)
+    rows = [_public(number, refused.get(number.phone_number_id)) for number in numbers]
     if as_json:
-        for number in numbers:
-            show.as_json(_public(number))
+        for row in rows:
+            show.as_json(row)
     elif not numbers:
         show.aside("No number is registered: parley number add --help.")
     else:
-        head = ("PHONE NUMBER ID", "NUMBER", "ACCOUNT", "LIMIT/S", "STATE")
-        show.table([head, *(tuple(str(value or "-") for value in _public(number).values()) for number in numbers)])
+        head = ("PHONE NUMBER ID", "NUMBER", "ACCOUNT", "LIMIT/S", "STATE", "META REFUSES", "CODE")
+        show.table([head, *(tuple(str(value or "-") for value in row.values()) for row in rows)])
 
 
-def _public(number: RegisteredNumber) -> dict[str, object]:
+@app.command()
+def pause(phone_number_id: Annotated[str, typer.Argument(help="Meta's id of the number.")]) -> None:
+    """Send nothing from a number until it is resumed. Its commands are kept; those whose time ends meanwhile expire."""
+    _change(phone_number_id, lambda connection: pause_number(connection, phone_number_id, paused=True))
+    show.line(f"{phone_number_id} is paused: its commands wait. Resume it with: parley number resume {phone_number_id}")
+
+
+@app.command()
+def resume(phone_number_id: Annotated[str, typer.Argument(help="Meta's id of the number.")]) -> None:
+    """Send again from a number that was paused."""
+    _change(phone_number_id, lambda connection: pause_number(connection, phone_number_id, paused=False))
+    show.line(f"{phone_number_id} sends again.")
+
+
+@app.command("limit")
+def set_limit(
+    phone_number_id: Annotated[str, typer.Argument(help="Meta's id of the number.")],
+    messages_per_second: Annotated[int, typer.Argument(min=1, max=1000, help="Messages a second that Meta allows it.")],
+) -> None:
+    """Change how many messages a second may go out. Senders take it over within seconds."""
+    _change(phone_number_id, lambda connection: limit_number(connection, phone_number_id, messages_per_second))
+    show.line(f"{phone_number_id}: at most {messages_per_second} messages a second.")
+
+
+def _change(phone_number_id: str, work: Callable[[Connection], Awaitable[bool]]) -> None:
+    if not in_database(work):
+        raise CommandError(f"Number {phone_number_id} is not registered, or disabled.", hint="See: parley number list.")
+
+
+def _public(number: RegisteredNumber, refused: Refusal | None) -> dict[str, object]:
     return {
         "phone_number_id": number.phone_number_id,
         "display_phone_number": number.display_phone_number,
         "waba_id": number.waba_id,
         "messages_per_second": number.messages_per_second,
         "state": number.state,
+        "meta_refuses": None if refused is None else refused.reason,
+        "error_code": None if refused is None else refused.error_code,
     }
 
 

@@ -63,3 +63,7 @@ ORDER BY recorded_at, occurred_at, status
 -- Which of these outcomes the log has not acknowledged.
 SELECT event_id, (extract(epoch FROM occurred_at) * 1000)::bigint
 FROM sender.outbox WHERE event_id = ANY(%(event_id)s::text[]) ORDER BY seq
+
+-- refused_numbers --
+-- Numbers whose token or permission Meta refuses.
+SELECT phone_number_id, reason, error_code FROM sender.number_state

@@ -42,7 +42,8 @@ _BATCH_ROWS: Final = 50
 _IDLE_SECONDS: Final = 10.0
 _HELD_SECONDS: Final = 1.0
 _ASK_AGAIN_SECONDS: Final = 0.1
-_NO_TOKEN_SECONDS: Final = 1.0
+_NOT_NOW_SECONDS: Final = 1.0
+"""Without a token, or paused: until somebody does something about the number."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +211,7 @@ class Dispatcher:
                 self._catch_up.want()
                 park.append((attempt.command_id, _ASK_AGAIN_SECONDS))
             elif not has_token or not isinstance(decision, Allowed) or (recipient is None and attempt.message_type != READ):
-                park.append((attempt.command_id, _NO_TOKEN_SECONDS))
+                park.append((attempt.command_id, _NOT_NOW_SECONDS))
             else:
                 calls.append(_prepared(candidate, content, recipient))
         return Batch(start=[call.attempt for call in calls], refuse=refuse, park=park)

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import inf
 from typing import assert_never
 
 from services.common.domain import limiter
@@ -38,8 +39,13 @@ class Number:
     paused_until: float | None = None
     """While set, Meta refuses the number as a whole: one probe whenever the instant has passed."""
 
+    is_paused: bool = False
+    """An operator holds it back."""
+
     def hold_seconds(self) -> float:
         """How long nothing may be started; 0 when something may."""
+        if self.is_paused:
+            return inf
         until = max(self.frozen_until, self.paused_until or 0.0)
         return max(0.0, until - time.monotonic())
 
@@ -79,6 +85,10 @@ class Numbers:
             if known is None or known.sealed_token != number.sealed_token:
                 await self._open(number, is_new_token=known is not None)
             serving = self._serving.get(phone_number_id)
+            if serving is not None and serving.is_paused != (number.state == "paused"):
+                serving.is_paused = number.state == "paused"
+                serving.wake.set()
+                log.info("number.state_changed", phone_number_id=phone_number_id, state=number.state)
             if serving is not None and serving.pacer.limit != number.messages_per_second:
                 serving.pacer.change_limit(number.messages_per_second)
                 log.info("number.limit_changed", phone_number_id=phone_number_id, limit=number.messages_per_second)
@@ -105,6 +115,7 @@ class Numbers:
             epoch=epoch,
             pacer=Pacer(limiter.inherit(policy, ages, now=time.monotonic())),
             paused_until=self._pauses.get(phone_number_id),
+            is_paused=registered is not None and registered.state == "paused",
         )
         self._serving[phone_number_id] = number
         return number

@@ -86,7 +86,8 @@ DELETE FROM sender.number_state WHERE phone_number_id = %(phone_number_id)s
 
 -- pick --
 -- The next commands of a number with everything the gate looks at. No row: the shard has another owner by now.
--- A command waits for earlier ones of the same lane and recipient. While the number pauses only what expired is picked.
+-- A command waits for earlier ones of the same lane and recipient, but not to expire. While the number pauses only what expired is
+-- picked.
 WITH fence AS MATERIALIZED (
     SELECT s.shard FROM sender.shards AS s WHERE s.shard = %(shard)s AND s.epoch = %(epoch)s FOR SHARE
 ),
@@ -98,10 +99,13 @@ picked AS MATERIALIZED (
         AND c.state IN ('waiting', 'retry') AND c.next_action_at <= now()
         AND (%(sending)s OR c.expires_at <= now())
         AND EXISTS (SELECT FROM fence)
-        AND NOT EXISTS (
-            SELECT FROM sender.send_commands AS e
-            WHERE e.phone_number_id = c.phone_number_id AND e.lane = c.lane AND e.pair = c.pair AND e.seq < c.seq
-                AND e.state IN ('waiting', 'retry', 'started')
+        AND (
+            c.expires_at <= now()
+            OR NOT EXISTS (
+                SELECT FROM sender.send_commands AS e
+                WHERE e.phone_number_id = c.phone_number_id AND e.lane = c.lane AND e.pair = c.pair AND e.seq < c.seq
+                    AND e.state IN ('waiting', 'retry', 'started')
+            )
         )
     ORDER BY c.lane, c.seq LIMIT %(limit)s
     FOR UPDATE OF c

@@ -26,7 +26,8 @@ CATEGORY_OF_LANE: Final = {
 READ: Final = "read"
 """A call and no message: a customer's message is marked as read. It has no recipient, needs no window, and may be repeated."""
 
-NumberState = Literal["active", "disabled"]
+NumberState = Literal["active", "paused", "disabled"]
+"""Of a paused number nothing is refused for it: its commands wait, and expire in time."""
 PROJECTION_LAG_SECONDS: Final = 5.0
 """How long a refusal may wait for read models that are behind."""
 
@@ -73,34 +74,43 @@ class Allowed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Nothing speaks against it but that its number is paused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskAgain:
     """It looks like a refusal, but the read models may not know the newest yet."""
 
     reason: Reason
 
 
-Decision = Allowed | Refused | AskAgain
+Decision = Allowed | Held | Refused | AskAgain
 
 
 def decide(command: Command, facts: Facts, *, now: int) -> Decision:
     """Number, expiry, type and content, recipient, consent, window, lane: the first that says no is the reason."""
     refused = _number(facts) or _expiry(command, now=now) or _content(command)
     if command.message_type == READ:
-        return refused or _lane(command) or Allowed()
+        return refused or _lane(command) or _go(facts)
     refused = refused or _recipient(command.recipient, facts)
     if refused is not None:
         return refused
     doubt = _consent(command, facts) or _window(command, facts, now=now)
     if doubt is None:
-        return _lane(command) or Allowed()
+        return _lane(command) or _go(facts)
     waited = now - command.appended_at >= PROJECTION_LAG_SECONDS * 1000
     return Refused(reason=doubt) if facts.is_caught_up or waited else AskAgain(reason=doubt)
+
+
+def _go(facts: Facts) -> Allowed | Held:
+    return Held() if facts.number_state == "paused" else Allowed()
 
 
 def _number(facts: Facts) -> Refused | None:
     if facts.number_state is None:
         return Refused(reason=Reason.PHONE_UNKNOWN)
-    return None if facts.number_state == "active" else Refused(reason=Reason.PHONE_DISABLED)
+    return Refused(reason=Reason.PHONE_DISABLED) if facts.number_state == "disabled" else None
 
 
 def _expiry(command: Command, *, now: int) -> Refused | None:

@@ -23,6 +23,10 @@ _LIST: Final = """
 SELECT phone_number_id, waba_id, display_phone_number, messages_per_second, state, access_token
 FROM registry.phone_numbers ORDER BY phone_number_id
 """
+_SET_STATE: Final = """
+UPDATE registry.phone_numbers SET state = %s, updated_at = now() WHERE phone_number_id = %s AND state <> 'disabled'
+"""
+_SET_LIMIT: Final = "UPDATE registry.phone_numbers SET messages_per_second = %s, updated_at = now() WHERE phone_number_id = %s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,3 +70,14 @@ async def list_numbers(connection: Connection) -> list[RegisteredNumber]:
         )
         for row in rows
     ]
+
+
+async def pause_number(connection: Connection, phone_number_id: str, *, paused: bool) -> bool:
+    """Hold its commands back, or send again; False for a number that is not registered or disabled. The caller commits."""
+    state = "paused" if paused else "active"
+    return (await connection.execute(_SET_STATE, (state, phone_number_id))).rowcount == 1
+
+
+async def limit_number(connection: Connection, phone_number_id: str, messages_per_second: int) -> bool:
+    """What Meta allows it from now on; False for a number that is not registered. The caller commits."""
+    return (await connection.execute(_SET_LIMIT, (messages_per_second, phone_number_id))).rowcount == 1

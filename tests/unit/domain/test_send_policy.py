@@ -12,7 +12,7 @@ from services.common.domain.consent import ConsentState
 from services.common.domain.lanes import Lane
 from services.common.domain.reasons import Reason
 from services.common.domain.recipients import Recipient
-from services.common.domain.send_policy import READ, Allowed, AskAgain, Command, Facts, Refused, decide
+from services.common.domain.send_policy import READ, Allowed, AskAgain, Command, Facts, Held, Refused, decide
 from services.common.domain.window import CUSTOMER_SERVICE_WINDOW_SECONDS, GUARD_SECONDS
 
 NOW = 1_800_000_000_000
@@ -166,3 +166,11 @@ def test_marking_as_read_is_refused_for_what_is_about_any_call(change: dict[str,
 def test_a_number_that_may_not_send_marks_nothing_as_read() -> None:
     decision = decide(replace(TEXT, message_type=READ, recipient=None), replace(FACTS, number_state=None), now=NOW)
     assert decision == Refused(reason=Reason.PHONE_UNKNOWN)
+
+
+def test_a_paused_number_holds_what_would_go_and_refuses_what_would_not() -> None:
+    paused = replace(FACTS, number_state="paused")
+    assert decide(TEXT, paused, now=NOW) == Held()
+    assert decide(replace(TEXT, message_type=READ, recipient=None), paused, now=NOW) == Held()
+    assert decide(replace(TEXT, expires_at=NOW), paused, now=NOW) == Refused(reason=Reason.EXPIRED)
+    assert decide(TEXT, replace(paused, last_inbound_at=None), now=NOW) == Refused(reason=Reason.WINDOW_CLOSED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
 import pytest
 
@@ -61,3 +62,19 @@ def test_a_refusal_for_now_holds_the_numbers_it_is_about(scope: Scope, refused: 
 @pytest.mark.parametrize("proof", [Proof.ACCEPTED, Proof.REJECTED, Proof.UNKNOWN])
 def test_what_needs_no_wait_holds_nothing(proof: Proof) -> None:
     assert asyncio.run(held_after("1", Result(proof=proof, wamid="wamid.1"))) == set()
+
+
+async def holds_through(*states: str) -> list[bool]:
+    """Whether a number that is served meanwhile is held in each of these states."""
+    closed = postgres.pool("postgresql://nowhere.invalid", service="test")
+    numbers = Numbers(closed, Store(closed, Codec()), TOKENS, jitter_seconds=0.0)
+    number, held = registered("1"), []
+    for state in states:
+        await numbers.know([dataclasses.replace(number, state=state)])
+        held.append(numbers.serve("1", shard=0, epoch=1).hold_seconds() > 0)
+    return held
+
+
+def test_an_operator_pauses_and_resumes_a_number_that_is_served() -> None:
+    assert asyncio.run(holds_through("active", "paused", "paused", "active")) == [False, True, True, False]
+    assert asyncio.run(holds_through("paused", "active")) == [True, False]

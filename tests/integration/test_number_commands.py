@@ -1,0 +1,108 @@
+"""Does an operator hold a number back, let it go, and change its limit, while a sender runs?"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from services.sandbox.providers import Kafka
+from services.sandbox.simulator.rules import Error
+from tests.support.command_line import parley
+from tests.support.sending import NUMBER, PERSON, WABA, Scene, now_ms, scene, text
+from tests.support.waiting import wait_for
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(postgres: str, tmp_path: Path) -> Run:
+    """The command, as the operator of this database."""
+    return lambda *arguments: parley(tmp_path, *arguments, PARLEY_POSTGRES_DSN=postgres)
+
+
+@pytest.fixture
+def stage(cluster: Kafka, postgres: str) -> Iterator[Scene]:
+    """A registered number and a simulated Meta."""
+    with scene(cluster, postgres) as made:
+        made.register()
+        yield made
+
+
+def listed(run: Run) -> dict[str, object]:
+    done = run("number", "list", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    number: dict[str, object] = json.loads(done.stdout)
+    return number
+
+
+def test_a_paused_number_keeps_its_commands_lets_them_expire_and_sends_the_rest_when_resumed(stage: Scene, run: Run) -> None:
+    stage.open_window()
+    done = run("number", "pause", NUMBER)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"parley number resume {NUMBER}" in done.stdout
+    assert listed(run)["state"] == "paused"
+    with stage.sender() as sender:
+        sender.wait_ready()
+        kept, short = text(), text(expires_at=now_ms() + 1_500)
+        stage.put(kept, short)
+        assert stage.wait_outcome(short).reason == "expired"
+        assert stage.outcomes_of(kept) == []
+        assert stage.arrivals() == []
+        assert run("number", "resume", NUMBER).stdout == f"{NUMBER} sends again.\n"
+        assert stage.wait_outcome(kept).kind == "accepted"
+        run("number", "pause", NUMBER)
+        wait_for(lambda: len(sender.events("number.state_changed")) == 2, 20, "take the second pause over")
+        held = text()
+        stage.put(held)
+        wait_for(
+            lambda: stage.sql("SELECT count(*) FROM sender.send_commands WHERE state = 'waiting'") == [(1,)], 20, "take it in"
+        )
+        run("number", "resume", NUMBER)
+        assert stage.wait_outcome(held).kind == "accepted"
+    assert [arrival.recipient for arrival in stage.arrivals()] == [f"+{PERSON}"] * 2
+
+
+def test_a_limit_is_changed_while_a_sender_runs(stage: Scene, run: Run) -> None:
+    with stage.sender() as sender:
+        sender.wait_ready()
+        stage.open_window()
+        first = text()
+        stage.put(first)
+        stage.wait_outcome(first)
+        assert run("number", "limit", NUMBER, "20").stdout == f"{NUMBER}: at most 20 messages a second.\n"
+        wait_for(lambda: bool(sender.events("number.limit_changed")), 20, "take the limit over")
+        assert sender.events("number.limit_changed")[0]["limit"] == 20
+    assert listed(run) == {
+        "phone_number_id": NUMBER,
+        "display_phone_number": "15550100001",
+        "waba_id": WABA,
+        "messages_per_second": 20,
+        "state": "active",
+        "meta_refuses": None,
+        "error_code": None,
+    }
+
+
+def test_a_number_that_meta_refuses_is_seen_in_the_list(stage: Scene, run: Run) -> None:
+    stage.open_window()
+    stage.misbehave(Error(code=190))
+    with stage.sender() as sender:
+        sender.wait_ready()
+        stage.put(text())
+        wait_for(lambda: stage.sql("SELECT count(*) FROM sender.number_state") == [(1,)], 20, "be refused")
+    assert (listed(run)["meta_refuses"], listed(run)["error_code"]) == ("access_token", 190)
+    shown = run("number", "list").stdout.splitlines()
+    assert "META REFUSES" in shown[0]
+    assert "access_token" in shown[1]
+
+
+@pytest.mark.parametrize("arguments", [("pause", "7"), ("resume", "7"), ("limit", "7", "20")])
+@pytest.mark.usefixtures("stage")
+def test_a_number_that_nobody_registered_is_said_to_be_none(run: Run, arguments: tuple[str, ...]) -> None:
+    done = run("number", *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == ["Number 7 is not registered, or disabled.", "See: parley number list."]
