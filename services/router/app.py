@@ -16,7 +16,7 @@ from services.common.domain.failure import Unprocessable
 from services.common.platform import logging, metrics
 from services.common.platform.avro import Codec
 from services.common.platform.faults import fault
-from services.common.platform.kafka import LogRecord, NewRecord, Producer, in_turns, wait_for_topics
+from services.common.platform.kafka import LogRecord, Pile, Producer, in_turns, wait_for_topics
 from services.common.platform.ops import Ops
 from services.common.platform.stream import Stream
 from services.router.config import RouterSettings
@@ -75,12 +75,15 @@ class RouterApp:
     def _why_not_ready(self) -> str | None:
         return self._stream.why_not_ready() if self._partitions else "waiting for Kafka and its topics"
 
-    async def _prepare(self, records: Sequence[LogRecord]) -> list[NewRecord]:
+    async def _prepare(self, records: Sequence[LogRecord]) -> Pile:
         fault("router.after_fetch")
-        return [out async for few in in_turns(records) for out in self._router.route(*few)]
+        pile = self._producer.pile(self._partitions)
+        async for few in in_turns(records):
+            pile.add(self._router.route(*few))
+        return pile
 
-    async def _commit(self, out: Sequence[NewRecord]) -> None:
-        await self._producer.append_all(out, self._partitions, midway=lambda: fault("router.mid_batch_emit"))
+    async def _commit(self, pile: Pile) -> None:
+        await self._producer.append_pile(pile, midway=lambda: fault("router.mid_batch_emit"))
 
 
 def _count_dead_letter(problem: Unprocessable) -> None:

@@ -40,11 +40,9 @@ class Flag:
 
 
 class Position(NamedTuple):
-    """Where the raw record stands in the log, and when ingest received it (milliseconds)."""
+    """Where the raw record stands in the log (`topic/partition/offset`), and when ingest received it (milliseconds)."""
 
-    topic: str
-    partition: int
-    offset: int
+    place: str
     received_at: int
 
 
@@ -92,8 +90,7 @@ class Scope:
 
     def event_id(self, pointer: str) -> str:
         """The same for the same element of the same raw record."""
-        at = self.at
-        return event_id_of_element(at.topic, at.partition, at.offset, pointer)
+        return event_id_of_element(self.at.place, pointer)
 
     def optional_phone_number_id(self) -> str | None:
         """The number that the change is about, where it names one."""

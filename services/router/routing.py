@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from services.common.domain import topics
 from services.common.domain.events import UnrecognizedChange, WebhookEvent
@@ -32,6 +32,14 @@ OnEmpty = Callable[[], None]
 """A webhook without any element: nothing to append, and not nothing to know."""
 
 
+class _Source(NamedTuple):
+    """A raw record while it becomes others."""
+
+    record: LogRecord
+    place: str
+    traceparent: bytes | None
+
+
 class Router:
     """The routing table. `on_*` are told what an operator wants to count."""
 
@@ -48,7 +56,6 @@ class Router:
         self._codec, self._routes = codec, routes
         self._on_dead_letter, self._on_unrecognized = on_dead_letter, on_unrecognized
         self._on_copied, self._on_empty = on_copied, on_empty
-        self._read = {topics.WEBHOOKS: self._webhook, topics.SEND_COMMANDS: self._command}
 
     def route(self, *records: LogRecord) -> list[NewRecord]:
         """Everything that raw records become, in their order. Never raises for what a record contains.
@@ -56,51 +63,46 @@ class Router:
         First all are read, then all is written: the code and tables of one of the two fit into a processor's cache beside the
         data, and going back and forth for each record takes a fifth more time.
         """
-        found = [(record, self._found(record)) for record in records]
-        return [one for record, elements in found for one in self._out(record, elements)]
-
-    def _found(self, record: LogRecord) -> Sequence[Element]:
-        try:
-            return self._read[record.topic](record)
-        except Unprocessable as problem:
-            return [webhook.SetAside(problem=problem, value=record.value or b"")]
-
-    def _webhook(self, record: LogRecord) -> Sequence[Element]:
-        received_at = encoding = None
-        for name, value in record.headers:
-            if name == RECEIVED_AT:
-                received_at = value
-            elif name == "content-encoding":
-                encoding = value
-        position = Position(record.topic, record.partition, record.offset, _received_at(received_at, record))
-        elements = webhook.split(inflated(record.value or b"", encoding), position)
-        if not elements:
-            self._on_empty()
-        return elements
-
-    def _command(self, record: LogRecord) -> Sequence[Element]:
-        return [commands.decode(record.value, header(record, "content-type"), self._codec)]
-
-    def _out(self, record: LogRecord, elements: Sequence[Element]) -> list[NewRecord]:
-        source = f"/{record.topic}/{record.partition}/{record.offset}"
-        traceparent = None
-        for name, value in record.headers:
-            if name == "traceparent":
-                traceparent = value
-        out = []
-        for element in elements:
-            if isinstance(element, webhook.SetAside):
-                out.append(self._dead_letter(record, element))
-            elif isinstance(element, SendMessage):
-                out.append(self._lane_command(element, record, source, traceparent))
-            else:
-                own = self._event(element, source, traceparent)
-                out.append(own)
-                if self._routes is not None:
-                    out += self._copies(element, own, self._routes)
+        found = [self._found(record) for record in records]
+        out: list[NewRecord] = []
+        for source, elements in found:
+            for element in elements:
+                self._write(out, element, source)
         return out
 
-    def _event(self, event: WebhookEvent, source: str, traceparent: bytes | None) -> NewRecord:
+    def _found(self, record: LogRecord) -> tuple[_Source, Sequence[Element]]:
+        told = encoding = traceparent = None
+        for name, value in record.headers:
+            if name == RECEIVED_AT:
+                told = value
+            elif name == "content-encoding":
+                encoding = value
+            elif name == "traceparent":
+                traceparent = value
+        source = _Source(record, f"{record.topic}/{record.partition}/{record.offset}", traceparent)
+        try:
+            if record.topic == topics.SEND_COMMANDS:
+                return source, [commands.decode(record.value, header(record, "content-type"), self._codec)]
+            position = Position(source.place, _received_at(told, record))
+            elements = webhook.split(inflated(record.value or b"", encoding), position)
+        except Unprocessable as problem:
+            return source, [webhook.SetAside(problem=problem, value=record.value or b"")]
+        if not elements:
+            self._on_empty()
+        return source, elements
+
+    def _write(self, out: list[NewRecord], element: Element, source: _Source) -> None:
+        if isinstance(element, webhook.SetAside):
+            out.append(self._dead_letter(source.record, element))
+        elif isinstance(element, SendMessage):
+            out.append(self._lane_command(element, source))
+        else:
+            own = self._event(element, source)
+            out.append(own)
+            if self._routes is not None:
+                out += self._copies(element, own, self._routes)
+
+    def _event(self, event: WebhookEvent, source: _Source) -> NewRecord:
         topic, full_name = TOPIC_OF[type(event)], FULL_NAMES[type(event)]
         if isinstance(event, UnrecognizedChange):
             self._on_unrecognized(event)
@@ -109,9 +111,9 @@ class Router:
         headers = cloud_event(
             event_id=event.event_id,
             event_type=full_name,
-            source=source,
+            source=f"/{source.place}",
             at=event.occurred_at if event.occurred_at is not None else event.recorded_at,
-            traceparent=traceparent,
+            traceparent=source.traceparent,
         )
         return NewRecord(topic, key.encode(), self._codec.encode(event), headers)
 
@@ -121,13 +123,13 @@ class Router:
             self._on_copied(route.name)
             yield own._replace(topic=route.topic, headers=[*own.headers, (HEADER, route.name.encode())])
 
-    def _lane_command(self, command: SendMessage, record: LogRecord, source: str, traceparent: bytes | None) -> NewRecord:
+    def _lane_command(self, command: SendMessage, source: _Source) -> NewRecord:
         headers = cloud_event(
             event_id=command.command_id,
             event_type=FULL_NAMES[SendMessage],
-            source=source,
-            at=command.created_at if command.created_at is not None else record.appended_at,
-            traceparent=traceparent,
+            source=f"/{source.place}",
+            at=command.created_at if command.created_at is not None else source.record.appended_at,
+            traceparent=source.traceparent,
         )
         topic = topics.SENDS[Lane(command.lane)]
         return NewRecord(topic, command.phone_number_id.encode(), self._codec.encode(command), headers)

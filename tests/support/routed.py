@@ -42,7 +42,7 @@ def expected(raw: list[LogRecord]) -> tuple[dict[str, WebhookEvent], Counter[str
             dead[f"{record.topic}/{record.partition}/{record.offset}"] += 1
             continue
         received = int(dict(record.headers)["parley-received-at"])
-        at = Position(topic=record.topic, partition=record.partition, offset=record.offset, received_at=received)
+        at = Position(place=f"{record.topic}/{record.partition}/{record.offset}", received_at=received)
         for element in split(record.value or b"", at):
             assert not isinstance(element, SetAside)
             events[element.event_id] = element

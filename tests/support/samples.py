@@ -61,7 +61,8 @@ def routed(raw: LogRecord) -> list[NewRecord]:
 def told(raw: LogRecord) -> list[dict[str, Any]]:
     """The same for people, as JSON: topic, key, record, place in the body, and every field that has a value."""
     pointers = {
-        event_id_of_element(raw.topic, raw.partition, raw.offset, one.pointer): one.pointer for one in elements(raw.value or b"")
+        event_id_of_element(f"{raw.topic}/{raw.partition}/{raw.offset}", one.pointer): one.pointer
+        for one in elements(raw.value or b"")
     }
     shown: list[dict[str, Any]] = json.loads(json.dumps([_told(one, pointers) for one in routed(raw)]))
     return shown

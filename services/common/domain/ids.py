@@ -30,9 +30,9 @@ def named(name: str) -> str:
     return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:32]}"
 
 
-def event_id_of_element(topic: str, partition: int, offset: int, pointer: str) -> str:
-    """The same element of the same raw record gets the same id on every redelivery by Kafka."""
-    return named(f"{topic}/{partition}/{offset}#{pointer}")
+def event_id_of_element(place: str, pointer: str) -> str:
+    """The same element of the same raw record, at `topic/partition/offset`, gets the same id on every redelivery by Kafka."""
+    return named(f"{place}#{pointer}")
 
 
 def attempt_id(command_id: str, attempt_no: int) -> AttemptId:

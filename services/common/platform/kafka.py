@@ -69,6 +69,28 @@ def partition_of(key: bytes | None, partitions: int) -> int:
     return (crc32(key) if key else random.getrandbits(31)) % partitions
 
 
+class Pile:
+    """Records that are to be appended together, each at once in the bytes of its partition's batch.
+
+    They are not kept as objects until then: thousands of them, with their headers, are more than a processor's cache holds.
+    """
+
+    def __init__(self, new_batch: Callable[[], Any], partitions: Mapping[str, int]) -> None:
+        self._new_batch, self._partitions = new_batch, partitions
+        self.batches: dict[tuple[str, int], list[Any]] = {}
+
+    def add(self, records: Iterable[NewRecord]) -> None:
+        """In this order. A batch that is full is followed by another."""
+        now = int(time.time() * 1000)
+        for topic, key, value, headers in records:
+            place = (topic, partition_of(key, self._partitions[topic]))
+            batches = self.batches.get(place)
+            if batches is None:
+                batches = self.batches[place] = [self._new_batch()]
+            while batches[-1].append(timestamp=now, key=key, value=value, headers=list(headers)) is None:
+                batches.append(self._new_batch())
+
+
 class Producer:
     """Appends with acks=all and idempotence.
 
@@ -125,35 +147,36 @@ class Producer:
         leader: int | None = self._producer.client.cluster.leader_for_partition(TopicPartition(topic, partition))
         return leader
 
+    def pile(self, partitions: Mapping[str, int]) -> Pile:
+        """For records to append together; `partitions` is what `wait_for_topics` found."""
+        return Pile(self._producer.create_batch, partitions)
+
     async def append_all(
         self, records: Iterable[NewRecord], partitions: Mapping[str, int], *, midway: Callable[[], None] = lambda: None
     ) -> None:
-        """Append every record and return when all are acknowledged; raises the first failure.
+        """Append every record, as `append_pile` does."""
+        pile = self.pile(partitions)
+        pile.add(records)
+        await self.append_pile(pile, midway=midway)
+
+    async def append_pile(self, pile: Pile, *, midway: Callable[[], None] = lambda: None) -> None:
+        """Append all that is on it and return when all is acknowledged; raises the first failure.
 
         `midway` is called when the first partition has acknowledged and others may not have.
 
-        One batch for each partition touched: a third of the cost of sending record by record. `partitions` is what
-        `wait_for_topics` found. Order within a partition is the order given.
+        One batch for each partition touched: a third of the cost of sending record by record. Order within a partition is the
+        order in which the records were added.
         """
-        batches: dict[tuple[str, int], list[NewRecord]] = {}
-        for record in records:
-            place = (record.topic, partition_of(record.key, partitions[record.topic]))
-            batches.setdefault(place, []).append(record)
-        if not batches:
+        if not pile.batches:
             return
-        sends = [asyncio.ensure_future(self._append_batch(place, batch)) for place, batch in batches.items()]
+        sends = [asyncio.ensure_future(self._append_batches(place, batches)) for place, batches in pile.batches.items()]
         await asyncio.wait(sends, return_when=asyncio.FIRST_COMPLETED)
         midway()
         await asyncio.gather(*sends)
 
-    async def _append_batch(self, place: tuple[str, int], records: Sequence[NewRecord]) -> None:
-        now = int(time.time() * 1000)
-        builder = self._producer.create_batch()
-        for record in records:
-            while builder.append(timestamp=now, key=record.key, value=record.value, headers=list(record.headers)) is None:
-                await self._send_batch(builder, place)
-                builder = self._producer.create_batch()
-        await self._send_batch(builder, place)
+    async def _append_batches(self, place: tuple[str, int], batches: Sequence[Any]) -> None:
+        for builder in batches:
+            await self._send_batch(builder, place)
 
     async def _send_batch(self, builder: Any, place: tuple[str, int]) -> None:
         topic, partition = place

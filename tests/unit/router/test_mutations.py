@@ -94,7 +94,7 @@ def test_elements_in_are_events_and_dead_letters_out(name: str, seed: int) -> No
 def assert_accounted_for(body: bytes) -> None:
     raw = samples.record(body)
     told = elements(body)
-    ids = {event_id_of_element(raw.topic, raw.partition, raw.offset, one.pointer): one.pointer for one in told}
+    ids = {event_id_of_element(f"{raw.topic}/{raw.partition}/{raw.offset}", one.pointer): one.pointer for one in told}
     out = samples.routed(raw)
     assert len(out) == len(told), body
     events = {dict(one.headers)["ce_id"].decode() for one in out if one.topic != topics.ROUTER_DEAD_LETTERS}

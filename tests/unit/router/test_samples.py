@@ -37,7 +37,7 @@ def test_a_sample_becomes_what_stands_beside_it(name: str) -> None:
         pointer = next(
             found.pointer
             for found in elements(samples.body(name))
-            if event_id_of_element(raw.topic, raw.partition, raw.offset, found.pointer) == event.event_id
+            if event_id_of_element(f"{raw.topic}/{raw.partition}/{raw.offset}", found.pointer) == event.event_id
         )
         assert json.loads(event.raw) == element_at(samples.document(name), pointer)
         assert event.recorded_at == samples.RECEIVED

@@ -31,7 +31,7 @@ from services.router.reading import Position
 from services.router.routing import Router
 from services.router.webhook import FIELDS, SetAside, split
 
-AT = Position(topic="parley.webhooks.v1", partition=3, offset=41, received_at=1_795_000_000_000)
+AT = Position(place="parley.webhooks.v1/3/41", received_at=1_795_000_000_000)
 
 
 def message(**changes: Any) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def test_the_same_bytes_at_the_same_position_give_the_same_events() -> None:
 
 
 def test_another_offset_gives_other_ids() -> None:
-    other = Position(topic=AT.topic, partition=AT.partition, offset=AT.offset + 1, received_at=AT.received_at)
+    other = AT._replace(place="parley.webhooks.v1/3/42")
     (again,) = split(webhook(value(messages=[message()])), other)
     assert not isinstance(again, SetAside)
     assert only(webhook(value(messages=[message()]))).event_id != again.event_id
