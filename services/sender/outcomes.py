@@ -51,11 +51,6 @@ def of_result(attempt: Attempt, result: Result, *, at: int, waba_id: str | None,
     )
 
 
-def accepted(attempt: Attempt, wamid: str, *, at: int, waba_id: str | None) -> SendOutcome:
-    """A status webhook tells that Meta has it, whatever was said before."""
-    return _outcome(attempt, kind="accepted", at=at, waba_id=waba_id, wamid=wamid, source="webhook")
-
-
 def unresolved(attempt: Attempt, *, at: int, waba_id: str | None) -> SendOutcome:
     """No evidence came in time. A later status webhook still turns it into accepted."""
     return _outcome(attempt, kind="unresolved", at=at, waba_id=waba_id, reason=Reason.NO_EVIDENCE)

@@ -9,18 +9,16 @@ from typing import Final
 
 from services.common.domain.lanes import Lane
 from services.common.domain.reasons import Reason
-from services.common.domain.records import SendOutcome
 from services.common.domain.send_policy import READ
 from services.common.platform import logging, metrics, postgres
 from services.common.platform.lifecycle import sleep_unless
-from services.sender import outcomes
 from services.sender.commands import LANES
 from services.sender.distrust import Distrust
 from services.sender.numbers import Numbers
 from services.sender.outcomes import Attempt
 from services.sender.recorder import Recorder, finding_of, finding_of_overdue
 from services.sender.response import Proof, Result, repeated
-from services.sender.store import Contradiction, Finding, Store, now_ms
+from services.sender.store import Contradiction, Finding, Store
 
 log = logging.get(__name__)
 
@@ -90,17 +88,13 @@ class Settler:
         """What was taken for refused, and Meta had it: the command is accepted, and the code is no proof from now on."""
         if not found:
             return
-        corrected = await self._store.correct([(one, told, self._told_accepted(one, told.wamid)) for one, told in found])
+        corrected = await self._store.correct([(one, told, self._accepted(one, told.wamid).outcome) for one, told in found])
         self._told.set()
         for attempt, contradiction in found:
             is_duplicate = corrected.get((attempt.command_id, attempt.attempt_no))
             if is_duplicate is not None:
                 self._distrust.tell(attempt, contradiction, is_duplicate=is_duplicate)
         await self._distrust.reload()
-
-    def _told_accepted(self, attempt: Attempt, wamid: str) -> SendOutcome:
-        waba_id = self._numbers.waba_id(attempt.phone_number_id)
-        return outcomes.accepted(attempt, wamid, at=now_ms(), waba_id=waba_id)
 
     async def _settle(self, shards: Sequence[int], states: Sequence[str]) -> None:
         settled = await self._store.evidence(shards, states)

@@ -244,7 +244,7 @@ class Store:
         rows = await self._rows("contradictions", shards=list(shards), seconds=seconds, limit=_BATCH)
         return [(_attempt(row), Contradiction(wamid=row[10], outcome=row[11], error_code=row[12])) for row in rows]
 
-    async def correct(self, found: Sequence[tuple[Attempt, Contradiction, SendOutcome]]) -> dict[tuple[str, int], bool]:
+    async def correct(self, found: Sequence[tuple[Attempt, Contradiction, SendOutcome | None]]) -> dict[tuple[str, int], bool]:
         """They were accepted after all, and their codes are not trusted any more.
 
         (command, attempt) of those that were corrected by it -> whether another attempt of the command was accepted, too.
