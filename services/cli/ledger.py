@@ -6,8 +6,9 @@ from typing import Any, Final, NamedTuple
 
 from psycopg import IsolationLevel
 
-from services.cli.overview import LANES, LOOKED_AT_AGAIN, Count, Listed, State, shown_type
+from services.cli.overview import LOOKED_AT_AGAIN, Count, Listed, State, shown_type
 from services.cli.story import Attempt, Command, Status, Story, Untold, outcome_ids
+from services.common.domain.lanes import LANES
 from services.common.platform import postgres
 from services.common.platform.registry import Connection
 

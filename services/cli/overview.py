@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from services.cli import show
-from services.common.domain.lanes import RANK, Lane
+from services.common.domain.lanes import LANES, RANK, Lane
 
 
 class State(StrEnum):
@@ -27,8 +27,6 @@ class State(StrEnum):
 
 LOOKED_AT_AGAIN: Final = frozenset({State.WAITING, State.RETRY, State.UNKNOWN})
 """The sender comes back to these at a time that it has noted; to the others only when it is told something."""
-LANES: Final = tuple(sorted(RANK, key=RANK.__getitem__))
-"""Lane of a rank."""
 NO_TYPE: Final = "no type"
 _WORD: Final = re.compile(r"[a-z_]{1,32}")
 COUNTS_HEAD: Final = ("STATE", *(lane.upper() for lane in LANES))

@@ -13,7 +13,7 @@ import orjson
 
 from services.common.domain import recipients
 from services.common.domain.failure import Unprocessable
-from services.common.domain.lanes import RANK, Lane
+from services.common.domain.lanes import Lane
 from services.common.domain.reasons import Reason
 from services.common.domain.records import SendMessage
 from services.common.domain.send_policy import READ
@@ -24,8 +24,6 @@ from services.common.platform.kafka import LogRecord, partition_of
 MAX_COMMAND_BYTES: Final = 64 * 1024
 LONGEST_LIFETIME_SECONDS: Final = 30 * 86_400.0
 """As long as a `command_id` is remembered; a command never outlives its idempotency key."""
-LANES: Final = tuple(sorted(RANK, key=RANK.__getitem__))
-"""Lane of a rank."""
 _LANE_OF_TOPIC: Final = {topic: lane for lane, topic in SENDS.items()}
 
 

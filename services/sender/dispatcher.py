@@ -13,7 +13,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Final
 
 from services.common.domain import ids, recipients, send_policy
-from services.common.domain.lanes import Lane
+from services.common.domain.lanes import LANES, Lane
 from services.common.domain.reasons import Reason
 from services.common.domain.recipients import Recipient
 from services.common.domain.send_policy import READ, Allowed, AskAgain, Command, Refused
@@ -21,7 +21,6 @@ from services.common.platform import logging, metrics, postgres
 from services.common.platform.faults import fault
 from services.sender import outcomes, request
 from services.sender.catch_up import CatchUp
-from services.sender.commands import LANES
 from services.sender.content import check
 from services.sender.content.simple import is_wamid
 from services.sender.distrust import Distrust, judged

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.common.domain import ids, recipients
+from services.common.domain.lanes import LANES
 from services.common.domain.reasons import Reason
 from services.common.domain.records import SendOutcome
 from services.sender import request
-from services.sender.commands import LANES, TakenIn
+from services.sender.commands import TakenIn
 from services.sender.response import Proof, Result
 
 KIND_OF_PROOF: Final = {Proof.ACCEPTED: "accepted", Proof.REJECTED: "rejected", Proof.UNKNOWN: "unknown"}

@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from services.common.domain.lanes import Lane
+from services.common.domain.lanes import LANES, Lane
 from services.common.domain.reasons import Reason
 from services.common.domain.send_policy import READ
 from services.common.platform import logging, metrics, postgres
 from services.common.platform.lifecycle import sleep_unless
-from services.sender.commands import LANES
 from services.sender.distrust import Distrust
 from services.sender.numbers import Numbers
 from services.sender.outcomes import Attempt

@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from services.common.domain.consent import ConsentState
 from services.common.domain.ids import record_key
+from services.common.domain.lanes import LANES
 from services.common.domain.records import SendOutcome
 from services.common.domain.send_policy import Facts
 from services.common.platform import postgres
 from services.common.platform.avro import Codec
 from services.common.platform.faults import fault
-from services.sender.commands import LANES, TakenIn
+from services.sender.commands import TakenIn
 from services.sender.outcomes import Attempt
 
 SQL: Final = postgres.queries("services.sender")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 
 class Lane(StrEnum):
@@ -14,3 +15,5 @@ class Lane(StrEnum):
 
 
 RANK = {Lane.OTP: 0, Lane.TRANSACTIONAL: 1, Lane.BULK: 2}
+LANES: Final = tuple(sorted(RANK, key=RANK.__getitem__))
+"""Lane of a rank."""

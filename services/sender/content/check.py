@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from services.common.domain.reasons import Reason
 from services.common.domain.send_policy import READ
+from services.sender.content.fields import within
 from services.sender.content.interactive import Interactive
-from services.sender.content.limits import LIMITS
 from services.sender.content.media import Audio, Document, Image, Sticker, Video
 from services.sender.content.simple import Card, Location, Reaction, Read, Text
 from services.sender.content.template import Template
@@ -25,7 +25,7 @@ _ADAPTERS: Final[Mapping[str, TypeAdapter[Any]]] = {
     "document": TypeAdapter(Document),
     "sticker": TypeAdapter(Sticker),
     "location": TypeAdapter(Location),
-    "contacts": TypeAdapter(list[Card]),
+    "contacts": TypeAdapter(Annotated[list[Card], within("contacts")]),
     "reaction": TypeAdapter(Reaction),
     READ: TypeAdapter(Read),
     "interactive": TypeAdapter(Interactive),
@@ -59,18 +59,11 @@ def problem(message_type: str, content: object) -> Wrong | None:
     unreadable = _unreadable(content, message_type)
     if unreadable is not None:
         return unreadable
-    if message_type == "contacts" and not LIMITS["contacts"].at_least <= len(content) <= LIMITS["contacts"].at_most:
-        return Wrong(Reason.LIMIT, _too_many(len(content), "contacts"))
     try:
         adapter.validate_python(content)
     except ValidationError as found:
         return _told(message_type, content, found.errors(include_url=False, include_context=True, include_input=True)[0])
     return None
-
-
-def _too_many(count: int, path: str) -> str:
-    limit = LIMITS[path]
-    return f"{path}: {count} items, {f'at least {limit.at_least}' if count < limit.at_least else f'at most {limit.at_most}'}"
 
 
 def _unreadable(content: object, message_type: str) -> Wrong | None:

@@ -8,13 +8,13 @@ import uuid
 import pytest
 
 from services.common.domain.failure import Unprocessable
-from services.common.domain.lanes import Lane
+from services.common.domain.lanes import LANES, Lane
 from services.common.domain.reasons import Reason
 from services.common.domain.records import SendMessage
 from services.common.domain.topics import SENDS
 from services.common.platform.avro import Codec
 from services.common.platform.kafka import LogRecord, partition_of
-from services.sender.commands import LANES, TakenIn, fingerprint, read
+from services.sender.commands import TakenIn, fingerprint, read
 from services.sender.outcomes import conflict
 
 NOW = 1_800_000_000_000
