@@ -26,6 +26,7 @@ _TYPES: Final = {
     "boolean": "boolean",
 }
 _SAID: Final = {"type": "string", "minLength": 1}
+_DOCUMENT: Final = {"type": ["object", "string", "null"], "contentMediaType": "application/json"}
 
 # What Parley refuses although it is no question of type, for each record and field.
 _RULES: Final[dict[type[SendMessage | RecordConsent], dict[str, dict[str, Any]]]] = {
@@ -33,6 +34,9 @@ _RULES: Final[dict[type[SendMessage | RecordConsent], dict[str, dict[str, Any]]]
         "command_id": {"format": "uuid", "pattern": "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"},
         "phone_number_id": {"minLength": 1},
         "content": {"type": ["object", "array", "string"], "contentMediaType": "application/json"},
+        "fallback_template": _DOCUMENT,
+        "marketing_messages": _DOCUMENT,
+        "oversize": {"enum": ["refuse", "link"]},
         "lane": {"enum": [lane.value for lane in Lane]},
     },
     RecordConsent: {
@@ -48,6 +52,7 @@ _WHOLE: Final[dict[type[SendMessage | RecordConsent], dict[str, Any]]] = {
         "anyOf": [
             {"required": ["to"], "properties": {"to": _SAID}},
             {"required": ["recipient"], "properties": {"recipient": _SAID}},
+            {"required": ["group_id"], "properties": {"group_id": _SAID}},
             {"properties": {"type": {"const": READ}}},
         ]
     },

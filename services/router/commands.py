@@ -15,6 +15,8 @@ from services.common.domain.records import SendMessage
 from services.common.platform.avro import Codec
 
 MAX_COMMAND_BYTES: Final = 64 * 1024
+_DOCUMENTS: Final = ("content", "fallback_template", "marketing_messages")
+"""Fields that are JSON in Avro, and the value itself in JSON."""
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -45,18 +47,17 @@ def _from_json(value: bytes, codec: Codec) -> SendMessage:
         raise Unprocessable(Reason.COMMAND_SYNTAX, detail="not a JSON document") from None
     if not isinstance(fields, dict):
         raise Unprocessable(Reason.COMMAND_SYNTAX, detail="not a JSON object")
-    if isinstance(fields.get("content"), dict | list):
-        fields = {**fields, "content": _dumped(fields["content"])}
-    record = codec.validated(SendMessage, fields)
+    documents = {name: _dumped(fields[name], name) for name in _DOCUMENTS if isinstance(fields.get(name), dict | list)}
+    record = codec.validated(SendMessage, {**fields, **documents})
     assert isinstance(record, SendMessage)  # noqa: S101 - what `validated` was asked for
     return record
 
 
-def _dumped(content: dict[str, Any] | list[Any]) -> str:
+def _dumped(document: dict[str, Any] | list[Any], name: str) -> str:
     try:
-        return orjson.dumps(content).decode()
+        return orjson.dumps(document).decode()
     except orjson.JSONEncodeError:
-        raise Unprocessable(Reason.JSON_DEPTH, pointer="/content") from None
+        raise Unprocessable(Reason.JSON_DEPTH, pointer=f"/{name}") from None
 
 
 def _checked(command: SendMessage) -> SendMessage:
@@ -67,11 +68,6 @@ def _checked(command: SendMessage) -> SendMessage:
         raise Unprocessable(Reason.LANE_UNKNOWN, detail="lane is none of otp, transactional, bulk")
     if not command.phone_number_id:
         raise Unprocessable(Reason.PHONE_MISSING, detail="phone_number_id is empty")
-    if any("\0" in text for text in _texts(command)):
+    if any(isinstance(value, str) and "\0" in value for value in vars(command).values()):
         raise Unprocessable(Reason.TEXT_NUL)
     return replace(command, command_id=command_id)
-
-
-def _texts(command: SendMessage) -> list[str]:
-    every = (command.phone_number_id, command.type, command.to, command.recipient, command.policy, command.context_wamid)
-    return [text for text in every if text is not None]

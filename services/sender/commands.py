@@ -20,10 +20,28 @@ from services.common.domain.send_policy import READ
 from services.common.domain.topics import SENDS
 from services.common.platform.avro import Codec
 from services.common.platform.kafka import LogRecord, partition_of
+from services.sender import options
+from services.sender.options import Options
 
 MAX_COMMAND_BYTES: Final = 64 * 1024
 LONGEST_LIFETIME_SECONDS: Final = 30 * 86_400.0
 """As long as a `command_id` is remembered; a command never outlives its idempotency key."""
+_FIRST_FIELDS: Final = frozenset(
+    [
+        "command_id",
+        "phone_number_id",
+        "type",
+        "content",
+        "to",
+        "recipient",
+        "lane",
+        "policy",
+        "context_wamid",
+        "created_at",
+        "expires_at",
+    ]
+)
+"""What commands had from the beginning. Later fields count where they are said: a command is the same under every version."""
 _LANE_OF_TOPIC: Final = {topic: lane for lane, topic in SENDS.items()}
 
 
@@ -38,6 +56,7 @@ class TakenIn:
     pair: str
     appended_at: int
     expires_at: int
+    options: Options
 
 
 def read(record: LogRecord, codec: Codec, *, partitions: int, now: int, lifetimes: Mapping[Lane, float]) -> TakenIn | None:
@@ -61,12 +80,15 @@ def read(record: LogRecord, codec: Codec, *, partitions: int, now: int, lifetime
         pair=message.command_id if message.type == READ else recipients.pair_of(to=message.to, bsuid=message.recipient),
         appended_at=appended_at,
         expires_at=_expires_at(message, appended_at, lifetimes[lane]),
+        options=options.of(message),
     )
 
 
 def fingerprint(message: SendMessage) -> bytes:
     """The same for the same command, whoever wrote its bytes; any other content gives another."""
-    return hashlib.sha256(orjson.dumps(dataclasses.asdict(message), option=orjson.OPT_SORT_KEYS)).digest()
+    said = vars(message)
+    fields = {name: value for name, value in dataclasses.asdict(message).items() if name in _FIRST_FIELDS or name in said}
+    return hashlib.sha256(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 def _check(message: SendMessage, record: LogRecord, partitions: int) -> None:
@@ -75,8 +97,7 @@ def _check(message: SendMessage, record: LogRecord, partitions: int) -> None:
         UUID(message.command_id)
     except ValueError:
         raise Unprocessable(Reason.COMMAND_ID, pointer="/command_id", detail="not a UUID") from None
-    texts = (message.phone_number_id, message.type, message.content, message.to, message.recipient, message.context_wamid)
-    if any(text is not None and "\0" in text for text in (*texts, message.policy)):
+    if any(isinstance(value, str) and "\0" in value for value in vars(message).values()):
         raise Unprocessable(Reason.TEXT_NUL, detail="a NUL in a text")
     key = message.phone_number_id.encode()
     if record.key != key or record.partition != partition_of(key, partitions):
@@ -95,5 +116,5 @@ def _lane(text: str) -> Lane:
 def _expires_at(message: SendMessage, appended_at: int, lifetime_seconds: float) -> int:
     longest = appended_at + int(LONGEST_LIFETIME_SECONDS * 1000)
     if message.expires_at is None:
-        return min(longest, appended_at + int(lifetime_seconds * 1000))
+        return min(longest, max(appended_at, message.send_at or 0) + int(lifetime_seconds * 1000))
     return max(0, min(longest, message.expires_at))

@@ -11,6 +11,7 @@ from services.common.domain.reasons import Reason
 from services.common.domain.records import SendOutcome
 from services.sender import request
 from services.sender.commands import TakenIn
+from services.sender.options import NONE, Options
 from services.sender.response import Proof, Result
 
 KIND_OF_PROOF: Final = {Proof.ACCEPTED: "accepted", Proof.REJECTED: "rejected", Proof.UNKNOWN: "unknown"}
@@ -30,6 +31,7 @@ class Attempt:
     to: str | None
     bsuid: str | None
     shard: int
+    options: Options = NONE
 
 
 def of_result(attempt: Attempt, result: Result, *, at: int, waba_id: str | None, source: str = "response") -> SendOutcome | None:
@@ -45,6 +47,7 @@ def of_result(attempt: Attempt, result: Result, *, at: int, waba_id: str | None,
         reason=result.reason,
         detail=result.detail,
         error_code=result.error_code,
+        trace_id=result.trace_id,
         wamid=result.wamid,
         wa_id=result.wa_id,
         bsuid=result.bsuid,
@@ -76,6 +79,7 @@ def conflict(taken: TakenIn, *, at: int) -> SendOutcome:
         to=message.to,
         bsuid=message.recipient,
         shard=taken.shard,
+        options=taken.options,
     )
     event_id = ids.outcome_event_id(message.command_id, 0, f"conflict/{taken.fingerprint.hex()}")
     return _outcome(attempt, kind="refused", at=at, waba_id=None, reason=Reason.IDEMPOTENCY_CONFLICT, event_id=event_id)
@@ -90,6 +94,7 @@ def _outcome(
     reason: Reason | None = None,
     detail: str | None = None,
     error_code: int | None = None,
+    trace_id: str | None = None,
     wamid: str | None = None,
     wa_id: str | None = None,
     bsuid: str | None = None,
@@ -119,4 +124,7 @@ def _outcome(
         detail=detail,
         error_code=error_code,
         source=source,
+        trace_id=trace_id,
+        group_id=attempt.options.group_id,
+        biz_opaque_callback_data=attempt.options.biz_opaque_callback_data,
     )

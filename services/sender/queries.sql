@@ -2,18 +2,20 @@
 -- Commands become rows in the order given; those whose id is known stay as they are.
 INSERT INTO sender.send_commands (
     command_id, shard, fingerprint, phone_number_id, lane, policy, type, content, to_number, bsuid, pair, context_wamid,
-    appended_at, expires_at
+    appended_at, expires_at, next_action_at, options
 )
 SELECT
     g.command_id, g.shard, g.fingerprint, g.phone_number_id, g.lane, g.policy, g.type, g.content, g.to_number, g.bsuid, g.pair,
-    g.context_wamid, to_timestamp(g.appended_at / 1000.0), to_timestamp(g.expires_at / 1000.0)
+    g.context_wamid, to_timestamp(g.appended_at / 1000.0), to_timestamp(g.expires_at / 1000.0),
+    greatest(now(), to_timestamp(g.send_at / 1000.0)), g.options
 FROM unnest(
     %(command_id)s::text[], %(shard)s::int[], %(fingerprint)s::bytea[], %(phone_number_id)s::text[], %(lane)s::smallint[],
     %(policy)s::text[], %(type)s::text[], %(content)s::text[], %(to_number)s::text[], %(bsuid)s::text[], %(pair)s::text[],
-    %(context_wamid)s::text[], %(appended_at)s::bigint[], %(expires_at)s::bigint[]
+    %(context_wamid)s::text[], %(appended_at)s::bigint[], %(expires_at)s::bigint[], %(send_at)s::bigint[],
+    %(options)s::text[]
 ) WITH ORDINALITY AS g (
     command_id, shard, fingerprint, phone_number_id, lane, policy, type, content, to_number, bsuid, pair, context_wamid,
-    appended_at, expires_at, place
+    appended_at, expires_at, send_at, options, place
 )
 ORDER BY g.place
 ON CONFLICT (command_id) DO NOTHING
@@ -50,7 +52,7 @@ RETURNING shard, epoch
 -- orphans --
 -- Attempts that an earlier owner started and nobody finished, or that are older than any call lasts.
 SELECT
-    c.command_id, c.attempts, a.attempt_id, c.phone_number_id, c.lane, c.type, c.content, c.to_number, c.bsuid, c.shard
+    c.command_id, c.attempts, a.attempt_id, c.phone_number_id, c.lane, c.type, c.content, c.to_number, c.bsuid, c.shard, c.options
 FROM sender.send_commands AS c
 JOIN sender.send_attempts AS a ON a.command_id = c.command_id AND a.attempt_no = c.attempts
 JOIN sender.shards AS s ON s.shard = c.shard
@@ -115,7 +117,7 @@ SELECT
     p.command_id, p.attempts, p.phone_number_id, p.lane, p.type, p.content, p.to_number, p.bsuid, p.context_wamid, p.policy,
     (extract(epoch FROM p.appended_at) * 1000)::bigint, (extract(epoch FROM p.received_at) * 1000)::bigint,
     (extract(epoch FROM p.expires_at) * 1000)::bigint,
-    n.state, n.display_phone_number,
+    p.options, n.state, n.display_phone_number,
     (extract(epoch FROM k.last_inbound_at) * 1000)::bigint,
     (extract(epoch FROM k.all_granted_at) * 1000)::bigint, (extract(epoch FROM k.all_withdrawn_at) * 1000)::bigint,
     (extract(epoch FROM k.granted_at) * 1000)::bigint, (extract(epoch FROM k.withdrawn_at) * 1000)::bigint
@@ -252,7 +254,8 @@ WHERE a.outcome IN ('accepted', 'rejected')
 -- evidence --
 -- Attempts without an answer of which a status webhook tells that Meta had accepted them.
 SELECT
-    c.command_id, c.attempts, a.attempt_id, c.phone_number_id, c.lane, c.type, c.content, c.to_number, c.bsuid, c.shard, s.wamid
+    c.command_id, c.attempts, a.attempt_id, c.phone_number_id, c.lane, c.type, c.content, c.to_number, c.bsuid, c.shard,
+    c.options, s.wamid
 FROM sender.send_commands AS c
 JOIN sender.send_attempts AS a ON a.command_id = c.command_id AND a.attempt_no = c.attempts
 CROSS JOIN LATERAL (
@@ -267,7 +270,7 @@ LIMIT %(limit)s
 -- overdue --
 -- Attempts that nobody told us anything about in time.
 SELECT
-    c.command_id, c.attempts, a.attempt_id, c.phone_number_id, c.lane, c.type, c.content, c.to_number, c.bsuid, c.shard
+    c.command_id, c.attempts, a.attempt_id, c.phone_number_id, c.lane, c.type, c.content, c.to_number, c.bsuid, c.shard, c.options
 FROM sender.send_commands AS c
 JOIN sender.send_attempts AS a ON a.command_id = c.command_id AND a.attempt_no = c.attempts
 WHERE c.shard = ANY(%(shards)s::int[]) AND c.state = 'unknown' AND c.next_action_at <= now()
@@ -286,7 +289,8 @@ SELECT topic, partition, min(next_offset) FROM projector.positions WHERE topic =
 -- Attempts that were taken for refused or not sent, of which a status webhook tells that Meta had accepted them. While a later attempt
 -- of the command is under way they are left for the next look.
 SELECT
-    c.command_id, a.attempt_no, a.attempt_id, c.phone_number_id, c.lane, c.type, c.content, c.to_number, c.bsuid, c.shard, s.wamid,
+    c.command_id, a.attempt_no, a.attempt_id, c.phone_number_id, c.lane, c.type, c.content, c.to_number, c.bsuid, c.shard,
+    c.options, s.wamid,
     a.outcome, a.error_code
 FROM sender.send_attempts AS a
 JOIN sender.send_commands AS c ON c.command_id = a.command_id

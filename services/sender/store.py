@@ -15,6 +15,7 @@ from services.common.domain.send_policy import Facts
 from services.common.platform import postgres
 from services.common.platform.avro import Codec
 from services.common.platform.faults import fault
+from services.sender import options
 from services.sender.commands import TakenIn
 from services.sender.outcomes import Attempt
 
@@ -115,6 +116,8 @@ class Store:
             context_wamid=[message.context_wamid for message in messages],
             appended_at=[taken.appended_at for taken in commands],
             expires_at=[taken.expires_at for taken in commands],
+            send_at=[message.send_at for message in messages],
+            options=[options.dumped(taken.options) for taken in commands],
         )
         return {row[0] for row in rows}
 
@@ -238,12 +241,12 @@ class Store:
     async def evidence(self, shards: Sequence[int], states: Sequence[str]) -> list[tuple[Attempt, str]]:
         """Attempts without an answer whose status webhook has come, with Meta's message id."""
         rows = await self._rows("evidence", shards=list(shards), states=list(states), limit=_BATCH)
-        return [(_attempt(row), row[10]) for row in rows]
+        return [(_attempt(row), row[11]) for row in rows]
 
     async def contradictions(self, shards: Sequence[int], seconds: float) -> list[tuple[Attempt, Contradiction]]:
         """Attempts of the last `seconds` that were taken for not accepted and that a status webhook proves; at most a batch."""
         rows = await self._rows("contradictions", shards=list(shards), seconds=seconds, limit=_BATCH)
-        return [(_attempt(row), Contradiction(wamid=row[10], outcome=row[11], error_code=row[12])) for row in rows]
+        return [(_attempt(row), Contradiction(wamid=row[11], outcome=row[12], error_code=row[13])) for row in rows]
 
     async def correct(self, found: Sequence[tuple[Attempt, Contradiction, SendOutcome | None]]) -> dict[tuple[str, int], bool]:
         """They were accepted after all, and their codes are not trusted any more.
@@ -323,6 +326,7 @@ def _attempt(row: Sequence[Any]) -> Attempt:
         to=row[7],
         bsuid=row[8],
         shard=row[9],
+        options=options.loaded(row[10]),
     )
 
 
@@ -340,6 +344,7 @@ def _candidate(row: Sequence[Any], shard: int) -> Candidate:
             to=row[6],
             bsuid=row[7],
             shard=shard,
+            options=options.loaded(row[13]),
         ),
         context_wamid=row[8],
         policy=row[9],
@@ -347,11 +352,11 @@ def _candidate(row: Sequence[Any], shard: int) -> Candidate:
         received_at=row[11],
         expires_at=row[12],
         facts=Facts(
-            number_state=row[13],
-            display_phone_number=row[14],
-            last_inbound_at=row[15],
-            consent_all=ConsentState(granted_at=row[16], withdrawn_at=row[17]),
-            consent_category=ConsentState(granted_at=row[18], withdrawn_at=row[19]),
+            number_state=row[14],
+            display_phone_number=row[15],
+            last_inbound_at=row[16],
+            consent_all=ConsentState(granted_at=row[17], withdrawn_at=row[18]),
+            consent_category=ConsentState(granted_at=row[19], withdrawn_at=row[20]),
             is_caught_up=False,
         ),
     )

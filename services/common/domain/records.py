@@ -33,7 +33,7 @@ class SendMessage:
     """Send this, at most once. `command_id` is the producer's idempotency key, honoured for at least 30 days.
 
     `type` is Meta's word ("text", "template"); `content` is what Meta's API wants under that word, as JSON text.
-    `to` is a phone number (E.164), `recipient` a BSUID; at least one. `expires_at` is exclusive.
+    `to` is a phone number (E.164), `recipient` a BSUID, `group_id` a group; at least one. `expires_at` is exclusive.
     """
 
     command_id: str
@@ -47,14 +47,28 @@ class SendMessage:
     context_wamid: str | None = None
     created_at: int | None = None
     expires_at: int | None = None
+    group_id: str | None = None
+    recipient_identity_key_hash: str | None = None
+    fallback_template: str | None = None
+    caused_by: str | None = None
+    send_at: int | None = None
+    category: str | None = None
+    marketing_messages: str | None = None
+    message_activity_sharing: bool | None = None
+    oversize: str = "refuse"
+    tenant_id: str | None = None
+    biz_opaque_callback_data: str | None = None
 
 
 @logged
 class SendOutcome:
-    """What became of a command. `kind`: accepted, refused, rejected, unknown, unresolved.
+    """What became of a command. `kind` says it in one word.
 
-    `refused`: our gate said no, nothing was sent. `rejected`: Meta said no. `unknown`: the bytes may have reached Meta and
-    no answer came; a status webhook settles it as `accepted` with `source` "webhook". `unresolved`: no evidence came in time.
+    `refused`: our gate said no, nothing was sent. `rejected`: Meta said no. `expired`: its time was over before it could be sent.
+    `deferred`: not before `not_before_at`, told once for each cause. `unknown`: the bytes may have reached Meta and no answer
+    came; a status webhook settles it as `accepted` with `source` "webhook". `unresolved`: no evidence came in time. `resent`: nor
+    did it, and the policy is to send once more. `late_failure`: accepted, and Meta told later that it was not delivered.
+    `duplicate_confirmed`: two attempts of the command turned out to be accepted.
     """
 
     event_id: str
@@ -77,6 +91,11 @@ class SendOutcome:
     detail: str | None = None
     error_code: int | None = None
     source: str = "response"
+    trace_id: str | None = None
+    not_before_at: int | None = None
+    group_id: str | None = None
+    possible_duplicate: bool | None = None
+    biz_opaque_callback_data: str | None = None
 
 
 @logged

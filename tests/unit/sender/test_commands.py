@@ -104,6 +104,17 @@ def test_the_fingerprint_changes_with_every_field() -> None:
         "context_wamid": "w",
         "created_at": 1,
         "expires_at": 1,
+        "group_id": "g",
+        "recipient_identity_key_hash": "h",
+        "fallback_template": "{}",
+        "caused_by": "parley.inbound-messages.v1/0/1",
+        "send_at": 1,
+        "category": "utility",
+        "marketing_messages": "{}",
+        "message_activity_sharing": False,
+        "oversize": "link",
+        "tenant_id": "t",
+        "biz_opaque_callback_data": "mine",
     }
     assert set(changes) == {field.name for field in dataclasses.fields(SendMessage)}
     prints = {fingerprint(dataclasses.replace(COMMAND, **{name: value})) for name, value in changes.items()}  # type: ignore[arg-type]  # values of several fields
@@ -115,3 +126,8 @@ def test_a_conflict_has_an_event_id_of_its_own_that_never_changes() -> None:
     assert one is not None
     assert other is not None
     assert conflict(one, at=1).event_id == conflict(one, at=2).event_id != conflict(other, at=1).event_id
+
+
+def test_a_command_of_the_first_version_keeps_its_fingerprint() -> None:
+    message = SendMessage(command_id="c", phone_number_id="1", type="text", content="{}", to="+4915112345678")
+    assert fingerprint(message).hex() == "853c1bc4c7b74935fb9e7cd35a6001fec0e66cc69b0caf76f8c620f3bd43cc9b"
