@@ -7,27 +7,21 @@ Meta may have the message; without it Meta cannot have it.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Final
 
-from services.common.domain import ids, recipients, send_policy
 from services.common.domain.lanes import LANES, Lane
-from services.common.domain.reasons import Reason
-from services.common.domain.recipients import Recipient
-from services.common.domain.send_policy import READ, Allowed, AskAgain, Command, Refused
+from services.common.domain.send_policy import READ
 from services.common.platform import logging, metrics, postgres
 from services.common.platform.faults import fault
-from services.sender import outcomes, request
+from services.sender import judging
 from services.sender.catch_up import CatchUp
-from services.sender.content import check
-from services.sender.content.simple import is_wamid
 from services.sender.distrust import Distrust, judged
 from services.sender.graph_client import GraphClient
 from services.sender.headway import Headway, Turn
+from services.sender.judging import Call
 from services.sender.numbers import Number, Numbers
-from services.sender.outcomes import Attempt
 from services.sender.recorder import Recorder, finding_of
 from services.sender.response import Proof, repeated
 from services.sender.store import Batch, Candidate, OwnerLost, Store, now_ms
@@ -40,18 +34,6 @@ _BATCH_SECONDS: Final = 0.05
 _BATCH_ROWS: Final = 50
 _IDLE_SECONDS: Final = 10.0
 _HELD_SECONDS: Final = 1.0
-_ASK_AGAIN_SECONDS: Final = 0.1
-_NOT_NOW_SECONDS: Final = 1.0
-"""Without a token, or paused: until somebody does something about the number."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Call:
-    """A call to make: the attempt, its body, and when its command was appended."""
-
-    attempt: Attempt
-    body: bytes
-    appended_at: int
 
 
 class Dispatcher:
@@ -157,15 +139,23 @@ class Dispatcher:
 
     async def _start(self, number: Number, *, limit: int, sending: bool) -> int | None:
         """One transaction; how many commands it picked. None when told to drain before Postgres answered."""
-        calls: list[_Call] = []
+        calls: list[Call] = []
         begun = 0.0
         picked = 0
 
         def judge(candidates: Sequence[Candidate]) -> Batch:
             nonlocal picked
-            calls.clear()
             picked = len(candidates)
-            return self._judge(number, candidates, calls)
+            batch, calls[:] = judging.judge(
+                candidates,
+                now=now_ms(),
+                has_token=self._numbers.token(number.phone_number_id) is not None,
+                waba_id=self._numbers.waba_id(number.phone_number_id),
+                caught_up_at=self._catch_up.caught_up_at,
+            )
+            if any(one.is_for_read_models for one in batch.park):
+                self._catch_up.want()
+            return batch
 
         async def transaction() -> Batch:
             nonlocal begun
@@ -193,29 +183,7 @@ class Dispatcher:
             self._calls.add(self._watched(self._call(number, call, begun, Turn(number.pacer, self._headway))))
         return picked
 
-    def _judge(self, number: Number, candidates: Sequence[Candidate], calls: list[_Call]) -> Batch:
-        now = now_ms()
-        refuse, park = [], []
-        has_token = self._numbers.token(number.phone_number_id) is not None
-        for candidate in candidates:
-            attempt = candidate.attempt
-            content = request.parse_content(attempt.content)
-            recipient = recipients.parse(to=attempt.to, bsuid=attempt.bsuid)
-            facts = dataclasses.replace(candidate.facts, is_caught_up=self._catch_up.caught_up_at >= candidate.received_at)
-            decision = send_policy.decide(_command(candidate, content, recipient), facts, now=now)
-            if isinstance(decision, Refused):
-                waba_id = self._numbers.waba_id(number.phone_number_id)
-                refuse.append((attempt, outcomes.refused(attempt, decision.reason, decision.detail, at=now, waba_id=waba_id)))
-            elif isinstance(decision, AskAgain):
-                self._catch_up.want()
-                park.append((attempt.command_id, _ASK_AGAIN_SECONDS))
-            elif not has_token or not isinstance(decision, Allowed) or (recipient is None and attempt.message_type != READ):
-                park.append((attempt.command_id, _NOT_NOW_SECONDS))
-            else:
-                calls.append(_prepared(candidate, content, recipient))
-        return Batch(start=[call.attempt for call in calls], refuse=refuse, park=park)
-
-    async def _call(self, number: Number, call: _Call, begun: float, turn: Turn) -> None:
+    async def _call(self, number: Number, call: Call, begun: float, turn: Turn) -> None:
         """One attempt from its STARTED row to its recorded outcome."""
         attempt = call.attempt
         try:
@@ -270,38 +238,3 @@ async def _wake_or(number: Number, seconds: float) -> None:
             await number.wake.wait()
     except TimeoutError:
         return
-
-
-def _command(candidate: Candidate, content: object, recipient: Recipient | None) -> Command:
-    message_type = candidate.attempt.message_type
-    return Command(
-        message_type=message_type,
-        content=_refusal(message_type, content, candidate.context_wamid),
-        recipient=recipient,
-        lane=LANES[candidate.attempt.lane],
-        policy=candidate.policy,
-        appended_at=candidate.appended_at,
-        expires_at=candidate.expires_at,
-    )
-
-
-def _refusal(message_type: str, content: object, context_wamid: str | None) -> Refused | None:
-    if context_wamid is not None and not is_wamid(context_wamid):
-        return Refused(reason=Reason.CONTEXT, detail="context_wamid: not the id of a message")
-    wrong = check.problem(message_type, content)
-    return None if wrong is None else Refused(reason=wrong.reason, detail=wrong.detail)
-
-
-def _prepared(candidate: Candidate, content: object, recipient: Recipient | None) -> _Call:
-    """The next attempt of a command, and what it will say."""
-    attempt_no = candidate.attempt.attempt_no + 1
-    attempt_id = ids.attempt_id(candidate.attempt.command_id, attempt_no)
-    body = request.body(
-        message_type=candidate.attempt.message_type,
-        content=content,
-        recipient=None if candidate.attempt.message_type == READ else recipient,
-        attempt_id=attempt_id,
-        context_wamid=candidate.context_wamid,
-    )
-    attempt = dataclasses.replace(candidate.attempt, attempt_no=attempt_no, attempt_id=attempt_id)
-    return _Call(attempt=attempt, body=body, appended_at=candidate.appended_at)

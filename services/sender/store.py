@@ -10,6 +10,7 @@ from typing import Any, Final
 from services.common.domain.consent import ConsentState
 from services.common.domain.ids import record_key
 from services.common.domain.lanes import LANES
+from services.common.domain.reasons import Reason
 from services.common.domain.records import SendOutcome
 from services.common.domain.send_policy import Facts
 from services.common.platform import postgres
@@ -56,12 +57,22 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Park:
+    """A command that is looked at again in so many seconds. `reason`: why it waits, where its producer may want to know."""
+
+    attempt: Attempt
+    seconds: float
+    reason: Reason | None = None
+    is_for_read_models: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """What the gate made of candidates. A refusal goes with its outcome."""
 
     start: Sequence[Attempt]
     refuse: Sequence[tuple[Attempt, SendOutcome]]
-    park: Sequence[tuple[str, float]]
+    park: Sequence[Park]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,8 +212,8 @@ class Store:
                     **self._boxed([outcome for _, outcome in batch.refuse]),
                 }
                 await connection.execute(SQL["refuse"], {"shard": shard, **refused})
-            for seconds in {wait for _, wait in batch.park}:
-                parked = [command_id for command_id, wait in batch.park if wait == seconds]
+            for seconds in {one.seconds for one in batch.park}:
+                parked = [one.attempt.command_id for one in batch.park if one.seconds == seconds]
                 await connection.execute(SQL["park"], {"command_id": parked, "seconds": seconds})
         return batch
 

@@ -57,6 +57,7 @@ class Reason(StrEnum):
     # the gate: why a command was refused; Meta refuses for some of them too
     PHONE_UNKNOWN = "phone_unknown"
     PHONE_DISABLED = "phone_disabled"
+    PHONE_PAUSED = "phone_paused"
     EXPIRED = "expired"
     RECIPIENT = "recipient"
     TYPE_UNSUPPORTED = "type_unsupported"

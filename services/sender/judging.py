@@ -1,0 +1,96 @@
+"""What does the gate make of commands whose turn it is: which are started, refused, or asked again later? Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Final
+
+from services.common.domain import ids, recipients, send_policy
+from services.common.domain.lanes import LANES
+from services.common.domain.reasons import Reason
+from services.common.domain.recipients import Recipient
+from services.common.domain.records import SendOutcome
+from services.common.domain.send_policy import READ, Allowed, AskAgain, Command, Refused
+from services.sender import outcomes, request
+from services.sender.content import check
+from services.sender.content.simple import is_wamid
+from services.sender.outcomes import Attempt
+from services.sender.store import Batch, Candidate, Park
+
+_ASK_AGAIN_SECONDS: Final = 0.1
+_NOT_NOW_SECONDS: Final = 1.0
+"""Without a token, or paused: until somebody does something about the number."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A call to make: the attempt, its body, and when its command was appended."""
+
+    attempt: Attempt
+    body: bytes
+    appended_at: int
+
+
+def judge(
+    candidates: Sequence[Candidate], *, now: int, has_token: bool, waba_id: str | None, caught_up_at: int
+) -> tuple[Batch, list[Call]]:
+    """What is to be recorded of the candidates, and the calls that follow once it is.
+
+    `caught_up_at`: the read models have taken in what was in the log at that instant.
+    """
+    calls: list[Call] = []
+    refuse: list[tuple[Attempt, SendOutcome]] = []
+    park: list[Park] = []
+    for candidate in candidates:
+        attempt = candidate.attempt
+        content = request.parse_content(attempt.content)
+        recipient = recipients.parse(to=attempt.to, bsuid=attempt.bsuid)
+        facts = dataclasses.replace(candidate.facts, is_caught_up=caught_up_at >= candidate.received_at)
+        decision = send_policy.decide(_command(candidate, content, recipient), facts, now=now)
+        if isinstance(decision, Refused):
+            refuse.append((attempt, outcomes.refused(attempt, decision.reason, decision.detail, at=now, waba_id=waba_id)))
+        elif isinstance(decision, AskAgain):
+            park.append(Park(attempt=attempt, seconds=_ASK_AGAIN_SECONDS, is_for_read_models=True))
+        elif not has_token:
+            park.append(Park(attempt=attempt, seconds=_NOT_NOW_SECONDS, reason=Reason.ACCESS_TOKEN))
+        elif not isinstance(decision, Allowed) or (recipient is None and attempt.message_type != READ):
+            park.append(Park(attempt=attempt, seconds=_NOT_NOW_SECONDS, reason=Reason.PHONE_PAUSED))
+        else:
+            calls.append(_prepared(candidate, content, recipient))
+    return Batch(start=[call.attempt for call in calls], refuse=refuse, park=park), calls
+
+
+def _command(candidate: Candidate, content: object, recipient: Recipient | None) -> Command:
+    message_type = candidate.attempt.message_type
+    return Command(
+        message_type=message_type,
+        content=_refusal(message_type, content, candidate.context_wamid),
+        recipient=recipient,
+        lane=LANES[candidate.attempt.lane],
+        policy=candidate.policy,
+        appended_at=candidate.appended_at,
+        expires_at=candidate.expires_at,
+    )
+
+
+def _refusal(message_type: str, content: object, context_wamid: str | None) -> Refused | None:
+    if context_wamid is not None and not is_wamid(context_wamid):
+        return Refused(reason=Reason.CONTEXT, detail="context_wamid: not the id of a message")
+    wrong = check.problem(message_type, content)
+    return None if wrong is None else Refused(reason=wrong.reason, detail=wrong.detail)
+
+
+def _prepared(candidate: Candidate, content: object, recipient: Recipient | None) -> Call:
+    """The next attempt of a command, and what it will say."""
+    attempt_no = candidate.attempt.attempt_no + 1
+    attempt_id = ids.attempt_id(candidate.attempt.command_id, attempt_no)
+    body = request.body(
+        message_type=candidate.attempt.message_type,
+        content=content,
+        recipient=None if candidate.attempt.message_type == READ else recipient,
+        attempt_id=attempt_id,
+        context_wamid=candidate.context_wamid,
+    )
+    attempt = dataclasses.replace(candidate.attempt, attempt_no=attempt_no, attempt_id=attempt_id)
+    return Call(attempt=attempt, body=body, appended_at=candidate.appended_at)
