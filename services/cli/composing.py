@@ -8,9 +8,13 @@ from collections.abc import Iterable, Sequence
 import orjson
 
 from services.common.domain import recipients
+from services.common.domain.failure import Unprocessable
 from services.common.domain.lanes import Lane
 from services.common.domain.records import SendMessage
 from services.common.domain.send_policy import READ
+from services.common.platform.avro import Codec
+from services.router import commands
+from services.sender import request
 from services.sender.content import check
 
 _DURATION = re.compile(r"(\d+)(s|m|h|d)")
@@ -70,6 +74,27 @@ def compose(
         created_at=now,
         expires_at=None if expires is None else now + duration_seconds(expires) * 1000,
     )
+
+
+def whole(document: bytes, *, command_id: str, phone_number_id: str | None, now: int) -> SendMessage:
+    """A command as producers write it in JSON, with any field; its id, number and time are filled in where it names none."""
+    try:
+        fields = orjson.loads(document)
+    except orjson.JSONDecodeError:
+        raise UsageError("--command is not a JSON document") from None
+    if not isinstance(fields, dict):
+        raise UsageError("--command is not a JSON object")
+    usual = {"command_id": command_id, "created_at": now}
+    if phone_number_id is not None:
+        usual["phone_number_id"] = phone_number_id
+    try:
+        command = commands.decode(orjson.dumps({**usual, **fields}), commands.JSON, Codec())
+    except Unprocessable as problem:
+        raise UsageError(f"--command: {problem.reason}{f', {problem.detail}' if problem.detail else ''}") from None
+    wrong = check.problem(command.type, request.parse_content(command.content))
+    if wrong is not None:
+        raise UsageError(wrong.detail)
+    return command
 
 
 def other_content(kind: str | None, document: bytes | None) -> tuple[str, object] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 import uuid
 from dataclasses import asdict
@@ -13,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from services.cli import show
-from services.cli.composing import UsageError, compose, other_content
+from services.cli.composing import UsageError, compose, other_content, whole
 from services.cli.problem import FAILED, CommandError
 from services.cli.reading import Reader, kafka_is_away, quiet_clients
 from services.cli.surroundings import kafka_servers, need
@@ -40,6 +41,10 @@ def send(  # noqa: PLR0917 - typer reads the options from the parameters
     content: Annotated[
         typer.FileBinaryRead | None, typer.Option(help="File with what Meta wants under that word, as JSON; - reads stdin.")
     ] = None,
+    command: Annotated[
+        typer.FileBinaryRead | None,
+        typer.Option(help="File with a whole send-command as producers write it, as JSON; - reads stdin. With no other content."),
+    ] = None,
     language: Annotated[str, typer.Option(help="Language of the template.")] = "en",
     param: Annotated[list[str] | None, typer.Option(help="Parameter of its body: Ana, 1=Ana or name=Ana. Repeatable.")] = None,
     button: Annotated[list[str] | None, typer.Option(help="Parameter of a button: 0=1234. Repeatable.")] = None,
@@ -55,27 +60,35 @@ def send(  # noqa: PLR0917 - typer reads the options from the parameters
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines.")] = False,
 ) -> None:
     """Publish a send-command to parley.send-commands.v1."""
+    now = int(time.time() * 1000)
+    key = str(command_id or uuid.uuid4())
     try:
-        command = compose(
-            command_id=str(command_id or uuid.uuid4()),
-            phone_number_id=from_number or need("PARLEY_PHONE_NUMBER_ID"),
-            to=to,
-            recipient=recipient,
-            text=text,
-            template=template,
-            other=other_content(kind, None if content is None else content.read()),
-            language=language,
-            params=param or [],
-            buttons=button or [],
-            lane=lane,
-            policy=policy,
-            now=int(time.time() * 1000),
-            expires=expires,
-        )
+        if command is not None:
+            if any(given is not None for given in (to, recipient, text, template, kind, content, expires)):
+                raise UsageError("--command is the whole command: name nothing of it by another option")
+            number = from_number or os.environ.get("PARLEY_PHONE_NUMBER_ID")
+            message = whole(command.read(), command_id=key, phone_number_id=number, now=now)
+        else:
+            message = compose(
+                command_id=key,
+                phone_number_id=from_number or need("PARLEY_PHONE_NUMBER_ID"),
+                to=to,
+                recipient=recipient,
+                text=text,
+                template=template,
+                other=other_content(kind, None if content is None else content.read()),
+                language=language,
+                params=param or [],
+                buttons=button or [],
+                lane=lane,
+                policy=policy,
+                now=now,
+                expires=expires,
+            )
     except UsageError as problem:
         raise typer.BadParameter(str(problem)) from None
     quiet_clients()
-    if not asyncio.run(_send(kafka_servers(), command, wait_seconds=timeout if wait else None, as_json=as_json)):
+    if not asyncio.run(_send(kafka_servers(), message, wait_seconds=timeout if wait else None, as_json=as_json)):
         raise typer.Exit(FAILED)
 
 

@@ -14,6 +14,8 @@ from services.common.domain.reasons import Reason
 from services.common.domain.records import SendMessage
 from services.common.platform.avro import Codec
 
+JSON: Final = b"application/json"
+"""The content type of a command that is not Avro."""
 MAX_COMMAND_BYTES: Final = 64 * 1024
 _DOCUMENTS: Final = ("content", "fallback_template", "marketing_messages")
 """Fields that are JSON in Avro, and the value itself in JSON."""
@@ -29,7 +31,7 @@ def decode(value: bytes | None, content_type: bytes | None, codec: Codec) -> Sen
         raise Unprocessable(Reason.TOMBSTONE)
     if len(value) > MAX_COMMAND_BYTES:
         raise Unprocessable(Reason.COMMAND_SIZE, detail=f"{len(value)} bytes, at most {MAX_COMMAND_BYTES}")
-    as_json = (content_type or b"").strip().lower().startswith(b"application/json") or value[:1] == b"{"
+    as_json = (content_type or b"").strip().lower().startswith(JSON) or value[:1] == b"{"
     return _checked(_from_json(value, codec) if as_json else _from_avro(value, codec))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from services.cli.composing import UsageError, compose, duration_seconds, other_content, template_content
+from services.cli.composing import UsageError, compose, duration_seconds, other_content, template_content, whole
 from services.common.domain.lanes import Lane
 from services.common.domain.records import SendMessage
 
@@ -140,3 +140,37 @@ def test_a_message_is_marked_as_read_without_a_recipient() -> None:
     assert composed(other=("read", content), to=None).type == "read"
     with pytest.raises(UsageError, match="leave --to and --recipient out"):
         composed(other=("read", content))
+
+
+def test_a_whole_command_may_say_anything_and_what_it_leaves_out_is_filled_in() -> None:
+    document = (
+        b'{"type": "text", "content": {"body": "Hello"}, "group_id": "g", "fallback_template": {"name": "n"}, "send_at": 5}'
+    )
+    command = whole(document, command_id=COMMAND_ID, phone_number_id="1", now=7)
+    assert (command.command_id, command.phone_number_id, command.created_at) == (COMMAND_ID, "1", 7)
+    assert (command.group_id, command.fallback_template, command.send_at) == ("g", '{"name":"n"}', 5)
+
+
+def test_a_whole_command_keeps_its_own_id_and_number() -> None:
+    own = "9b0f6a52-6f0e-4b7e-9a55-0c1c7f0f4b53"
+    document = orjson.dumps(
+        {"command_id": own, "phone_number_id": "2", "to": "+4915112345678", "type": "text", "content": {"body": "Hello"}}
+    )
+    command = whole(document, command_id=COMMAND_ID, phone_number_id=None, now=7)
+    assert (command.command_id, command.phone_number_id) == (own, "2")
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        (b"{", "not a JSON document"),
+        (b"[]", "not a JSON object"),
+        (b'{"type": "text", "to": "+4915112345678"}', "content"),
+        (b'{"type": "text", "content": {"body": "Hello"}, "to": "+4915112345678"}', "missing: phone_number_id"),
+        (b'{"phone_number_id": "1", "type": "text", "content": {"body": ""}, "to": "+4915112345678"}', "text.body"),
+        (b'{"phone_number_id": "1", "type": "text", "content": {"body": "Hello"}, "lane": "fast"}', "lane"),
+    ],
+)
+def test_a_whole_command_that_cannot_be_sent_is_refused_before_it_is_published(document: bytes, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        whole(document, command_id=COMMAND_ID, phone_number_id=None, now=7)
