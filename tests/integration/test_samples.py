@@ -256,7 +256,7 @@ def test_parley_simulate_need_not_wait(stack: Stack, tmp_path: Path) -> None:
 def test_parley_simulate_fails_when_ingest_takes_nothing(stack: Stack, tmp_path: Path, url: str | None, answer: str) -> None:
     async def refused() -> subprocess.CompletedProcess[str]:
         told = {"ingest_url": url or stack.env["PARLEY_INGEST_URL"], "app_secret": "not the secret of the app"}
-        async with running(SimulatorSettings.model_validate(told)) as simulator_url:
+        async with running(SimulatorSettings.model_validate(told)) as (simulator_url, *_):
             env = {"PARLEY_SIMULATOR_URL": simulator_url}
             return await asyncio.to_thread(parley, tmp_path, env, "message_text", "status_sent")
 

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
+import ssl
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,12 +18,24 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from benchmarks.certificate import throw_away
 from services.sandbox.simulator.app import running
 from services.sandbox.simulator.client import SimulatorClient, SimulatorRefusedError
 from services.sandbox.simulator.config import Behaviour
 from services.sandbox.simulator.payloads import sign
 from services.sandbox.simulator.records import Arrival, JsonObject
-from services.sandbox.simulator.rules import Delay, DropAfter, DropBefore, Error, FalseError, Garbage, Hang
+from services.sandbox.simulator.rules import (
+    Delay,
+    DropAfter,
+    DropBefore,
+    Error,
+    FalseError,
+    Garbage,
+    Hang,
+    OddAnswer,
+    OddBody,
+    Statuses,
+)
 from services.sandbox.simulator.settings import SimulatorSettings
 
 pytestmark = pytest.mark.integration
@@ -137,7 +150,7 @@ async def scene(tmp_path: Path, behaviour: Behaviour = QUICK) -> AsyncIterator[S
         settings = SimulatorSettings.model_validate(
             {"ingest_url": receiver.url, "app_secret": SECRET, "config": config, "behaviour": behaviour}
         )
-        async with running(settings) as url:
+        async with running(settings) as (url, *_):
             yield Scene(sim=SimulatorClient(url, session), receiver=receiver, session=session)
 
 
@@ -249,6 +262,137 @@ def test_more_than_the_limit_in_a_second_is_throttled_and_inbound_counts(tmp_pat
         assert summary.numbers[NUMBER].worst_second_arrivals > 20
 
     play(tmp_path, story)
+
+
+def test_a_number_lets_less_pass_than_advertised_from_the_moment_it_is_told_to(tmp_path: Path) -> None:
+    async def story(stage: Scene) -> None:
+        await stage.sim.behave(window="off")
+        await stage.sim.change_number(NUMBER, hidden_throughput=10)
+        await stage.sim.inbound(NUMBER, "491701111", "hello")
+        codes = await asyncio.gather(*(stage.code(text(f"+49171000{each:03}")) for each in range(30)))
+        summary = await stage.sim.summary()
+        assert summary.numbers[NUMBER].worst_second_accepted == 10
+        assert codes.count((200, None)) == summary.accepted
+        assert codes.count((400, 130429)) == 30 - summary.accepted > 0
+        await stage.sim.change_number(NUMBER, hidden_throughput=None)
+        after = await asyncio.gather(*(stage.code(text(f"+49172000{each:03}")) for each in range(30)))
+        assert after == [(200, None)] * 30
+        with pytest.raises(SimulatorRefusedError, match="unknown"):
+            await stage.sim.change_number("999", hidden_throughput=1)
+
+    play(tmp_path, story)
+
+
+def test_a_revoked_token_is_refused_until_the_new_one_is_used(tmp_path: Path) -> None:
+    async def story(stage: Scene) -> None:
+        message = template("order", "en_US", "x")
+        await stage.sim.change_number(NUMBER, token="the-new-one")
+        assert await stage.code(message) == (401, 190)
+        assert await stage.code(message, token="the-new-one") == (200, None)
+
+    play(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (502, "html", b"<html>"),
+        (503, "empty", b""),
+        (200, "no_messages", b'{"messaging_product":"whatsapp"}'),
+        (200, "empty_list", b'{"messaging_product":"whatsapp","messages":[]}'),
+        (200, "no_id", b'"message_status"'),
+    ],
+)
+def test_an_odd_answer_comes_before_or_after_the_message_was_accepted(
+    tmp_path: Path, status: int, body: OddBody, said: bytes
+) -> None:
+    async def story(stage: Scene) -> None:
+        for accepts in (True, False):
+            await stage.sim.rules(OddAnswer(http_status=status, body=body, accepts=accepts))
+            url = f"{stage.sim.url}/v25.0/{NUMBER}/messages"
+            headers = {"Authorization": f"Bearer {TOKEN}"}
+            async with stage.session.post(url, json=template("order", "en_US", "x"), headers=headers) as response:
+                answer = await response.read()
+                assert response.status == status
+                assert said in answer if said else answer == said
+        [after, before] = await stage.sim.requests()
+        assert (after.decision, after.is_accepted, after.http_status) == ("odd_after", True, status)
+        assert (before.decision, before.is_accepted, before.http_status) == ("odd_before", False, status)
+        assert await stage.sim.wait_idle()
+        assert stage.receiver.statuses == ["sent", "delivered", "read"]
+
+    play(tmp_path, story)
+
+
+def test_an_answer_waits_for_the_status_webhook_where_the_webhook_comes_first(tmp_path: Path) -> None:
+    async def story(stage: Scene) -> None:
+        await stage.sim.behave(sent_after_seconds=0.1, delivered_probability=0.0)
+        await stage.sim.rules(Statuses(when="before_answer"))
+        for seen in (["sent"], ["sent"]):  # the second message is answered at once
+            assert await stage.code(template("order", "en_US", "x")) == (200, None)
+            assert stage.receiver.statuses == seen
+        assert await stage.sim.wait_idle()
+        assert stage.receiver.statuses == ["sent", "sent"]
+
+    play(tmp_path, story)
+
+
+def test_statuses_come_late_or_never_by_rule_and_by_behaviour(tmp_path: Path) -> None:
+    async def story(stage: Scene) -> None:
+        message = template("order", "en_US", "x")
+        await stage.sim.rules(Statuses(when="never"))
+        assert await stage.code(message) == (200, None)
+        await stage.sim.behave(statuses="never")
+        assert await stage.code(message) == (200, None)
+        assert await stage.sim.wait_idle()
+        assert stage.receiver.statuses == []
+        await stage.sim.behave(statuses="after_answer", statuses_late_seconds=0.5)
+        started = time.monotonic()
+        assert await stage.code(message) == (200, None)
+        assert stage.receiver.statuses == []
+        assert await stage.sim.wait_idle()
+        assert time.monotonic() - started >= 0.5
+        assert stage.receiver.statuses == ["sent", "delivered", "read"]
+
+    play(tmp_path, story)
+
+
+def test_a_share_of_the_connections_is_reset_for_as_long_as_asked(tmp_path: Path) -> None:
+    async def story(stage: Scene) -> None:
+        await stage.sim.behave(pair_limit=False, throughput_limit=False)
+        await stage.sim.rules(DropAfter(), always=True, share=0.3)
+        reset = 0
+        for _ in range(100):
+            try:
+                await stage.send(template("order", "en_US", "x"))
+            except aiohttp.ClientError:
+                reset += 1
+        decisions = (await stage.sim.summary()).decisions
+        assert decisions == {"dropped_after": reset, "accepted": 100 - reset}
+        assert 10 <= reset <= 50
+
+    play(tmp_path, story)
+
+
+def test_with_a_certificate_it_listens_with_tls_too(tmp_path: Path) -> None:
+    async def story() -> None:
+        certificate, key = throw_away(tmp_path)
+        settings = SimulatorSettings.model_validate(
+            {"ingest_url": "http://127.0.0.1:9/", "app_secret": SECRET, "certificate": certificate, "certificate_key": key}
+        )
+        trusting = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=certificate))
+        async with running(settings) as (plain, secure), aiohttp.ClientSession(connector=trusting) as session:
+            assert plain.startswith("http://")
+            before = time.monotonic()
+            async with session.post(f"{secure}/v25.0/{NUMBER}/messages", json=text()) as response:
+                assert response.status == 403
+            [arrival] = await SimulatorClient(plain, session).requests()
+            assert before <= arrival.read_monotonic <= time.monotonic()
+        async with running(settings) as (_, secure), aiohttp.ClientSession() as session:
+            with pytest.raises(aiohttp.ClientConnectorCertificateError):
+                await session.get(secure)
+
+    asyncio.run(story())
 
 
 def test_too_many_messages_to_one_person_are_throttled_for_that_person_only(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ OWN_PHONE: Final = "15550100001"
 WABA: Final = "102290129340398"
 PERSON: Final = "491700000001"
 TOKEN: Final = "token-of-the-number"
+APP_SECRET: Final = "secret-of-the-app"
 TOKEN_KEY: Final = base64.b64encode(bytes(range(32))).decode()
 CODEC: Final = Codec()
 _DEAF: Final = "http://127.0.0.1:9/webhooks"
@@ -216,11 +217,11 @@ class Scene:
 
 
 @contextmanager
-def scene(kafka: Kafka, dsn: str, **behaviour: str) -> Iterator[Scene]:
+def scene(kafka: Kafka, dsn: str, *, ingest_url: str = _DEAF, **behaviour: str) -> Iterator[Scene]:
     """A scene with a fresh simulator; `behaviour` as its environment has it, in lower case."""
     env = {
-        "PARLEY_INGEST_URL": _DEAF,
-        "PARLEY_APP_SECRET": "secret",
+        "PARLEY_INGEST_URL": ingest_url,
+        "PARLEY_APP_SECRET": APP_SECRET,
         "PARLEY_SIMULATOR_BEHAVIOUR__WINDOW": "off",
         "PARLEY_SIMULATOR_BEHAVIOUR__RETRY_GAP_SECONDS": "600",
         **{f"PARLEY_SIMULATOR_BEHAVIOUR__{name.upper()}": value for name, value in behaviour.items()},

@@ -14,12 +14,13 @@ from services.sandbox.simulator.settings import SimulatorSettings
 
 
 async def serve(settings: SimulatorSettings) -> None:
-    """Listen until told to stop; the first line on stdout is the address."""
+    """Listen until told to stop; the first lines on stdout are the addresses."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with running(settings) as url:
-        print(f"simulator listening on {url}", flush=True)
+    async with running(settings) as urls:
+        for url in urls:
+            print(f"simulator listening on {url}", flush=True)
         await stop.wait()
 
 

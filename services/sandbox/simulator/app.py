@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -29,8 +30,10 @@ _AGENT = "facebookexternalua"
 
 
 @asynccontextmanager
-async def running(settings: SimulatorSettings) -> AsyncIterator[str]:
-    """A simulator that listens; yields its URL. An earlier life in the same ledger file is taken up again.
+async def running(settings: SimulatorSettings) -> AsyncIterator[tuple[str, ...]]:
+    """A simulator that listens; yields its URLs, the one with TLS last where there is one.
+
+    An earlier life in the same ledger file is taken up again.
 
     If delivery of webhooks breaks, so does this: a Meta that silently sends nothing would be believed."""
     exchange = Exchange(read_world(settings.config), settings.behaviour)
@@ -51,16 +54,16 @@ async def running(settings: SimulatorSettings) -> AsyncIterator[str]:
             connections=settings.connections,
         )
         _take_up(facts, exchange, ledger, postbox)
-        rules = Rules()
+        rules = Rules(chance.random)
         graph = GraphEndpoint(exchange=exchange, rules=rules, ledger=ledger, postbox=postbox, chance=chance)
         control = Control(exchange=exchange, rules=rules, ledger=ledger, postbox=postbox)
         application = web.Application(middlewares=[forget_stamp, explain_mistakes], client_max_size=_MAX_BODY_BYTES)
         application.add_routes([*graph.routes(), *control.routes(), web.route("*", "/{path:.*}", unknown_path)])
         try:
-            async with _listening(application, settings) as url, asyncio.TaskGroup() as group:
+            async with _listening(application, settings) as urls, asyncio.TaskGroup() as group:
                 delivering = group.create_task(postbox.run())
                 try:
-                    yield url
+                    yield urls
                 finally:
                     delivering.cancel()
         finally:
@@ -69,21 +72,32 @@ async def running(settings: SimulatorSettings) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _listening(application: web.Application, settings: SimulatorSettings) -> AsyncIterator[str]:
+async def _listening(application: web.Application, settings: SimulatorSettings) -> AsyncIterator[tuple[str, ...]]:
     """aiohttp's server behind connections that stamp what they read."""
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     server = runner.server
     if server is None:
         raise RuntimeError("aiohttp has set up no server")
-    listener = await asyncio.get_running_loop().create_server(
-        lambda: StampedConnection(server()), settings.host, settings.port, backlog=1024
-    )
+    doors: list[tuple[str, int, ssl.SSLContext | None]] = [("http", settings.port, None)]
+    if settings.certificate is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(settings.certificate, settings.certificate_key)
+        doors.append(("https", settings.tls_port, context))
+    listeners: list[asyncio.Server] = []
+    urls = []
     try:
-        host, port = listener.sockets[0].getsockname()[:2]
-        yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        for scheme, wanted, context_of_door in doors:
+            listener = await asyncio.get_running_loop().create_server(
+                lambda: StampedConnection(server()), settings.host, wanted, ssl=context_of_door, backlog=1024
+            )
+            listeners.append(listener)
+            host, port = listener.sockets[0].getsockname()[:2]
+            urls.append(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
+        yield tuple(urls)
     finally:
-        listener.close()
+        for listener in listeners:
+            listener.close()
         await runner.cleanup()
 
 

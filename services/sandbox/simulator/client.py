@@ -72,12 +72,14 @@ class SimulatorClient:
         *,
         times: int | None = None,
         seconds: float | None = None,
+        always: bool = False,
+        share: float = 1.0,
         phone_number_id: str | None = None,
         to: str | None = None,
     ) -> int:
         """Misbehave, such as `rules(DropAfter(), times=2)`; the default is once. Returns the rule's id."""
         match = Match(phone_number_id=phone_number_id, to=to)
-        rule = RuleSpec(match=match, next=times, seconds=seconds, action=action)
+        rule = RuleSpec(match=match, next=times, seconds=seconds, always=always, share=share, action=action)
         return int((await self._call("POST", "/rules", rule.model_dump()))["id"])
 
     async def clear_rules(self) -> None:
@@ -102,6 +104,10 @@ class SimulatorClient:
             "token": token,
         }
         await self._call("POST", "/numbers", number)
+
+    async def change_number(self, phone_number_id: str, **changes: object) -> None:
+        """Change fields of `config.Number` from now on, such as `hidden_throughput=40` or `token="a new one"`."""
+        await self._call("PATCH", f"/numbers/{phone_number_id}", changes)
 
     async def add_template(self, waba_id: str, name: str, language: str, **details: object) -> None:
         """Add a template or change one; `details` are the fields of `config.Template`."""

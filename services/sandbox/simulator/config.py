@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+StatusesWhen = Literal["after_answer", "before_answer", "never"]
+
 
 class Described(BaseModel):
     """A value people write in a file or a control request: unknown keys are mistakes, not extensions."""
@@ -15,13 +17,26 @@ class Described(BaseModel):
 
 
 class Number(Described):
-    """A business phone number. Without a token any bearer token is accepted."""
+    """A business phone number. Without a token any bearer token is accepted.
+
+    `throughput` is what Meta advertises. What it really lets pass is `hidden_throughput`, where that is given.
+    """
 
     phone_number_id: str = Field(min_length=1)
     waba_id: str = Field(min_length=1)
     display_phone_number: str = Field(min_length=1)
     throughput: int = Field(default=80, ge=1)
+    hidden_throughput: int | None = Field(default=None, ge=1)
     token: str | None = Field(default=None, repr=False)
+
+    @property
+    def messages_per_second(self) -> int:
+        """How many messages of both directions pass in any second."""
+        return self.throughput if self.hidden_throughput is None else self.hidden_throughput
+
+    def changed(self, changes: dict[str, object]) -> Number:
+        """This number with some fields replaced, validated as a whole."""
+        return Number.model_validate({**self.model_dump(), **changes, "phone_number_id": self.phone_number_id})
 
 
 class Template(Described):
@@ -73,6 +88,8 @@ class Behaviour(Described):
     pair_interval_seconds: float = Field(default=6.0, gt=0.0)
     pair_burst: int = Field(default=45, ge=1)
 
+    statuses: StatusesWhen = "after_answer"
+    statuses_late_seconds: float = Field(default=0.0, ge=0.0)
     sent_after_seconds: float = Field(default=0.02, ge=0.0)
     delivered_after_seconds: float = Field(default=0.1, ge=0.0)
     read_after_seconds: float = Field(default=0.3, ge=0.0)

@@ -85,6 +85,7 @@ class Control:
             web.delete("/_sim/rules", self.clear_rules),
             web.get("/_sim/numbers", self.list_numbers),
             web.post("/_sim/numbers", self.add_number),
+            web.patch("/_sim/numbers/{phone_number_id}", self.change_number),
             web.get("/_sim/templates", self.list_templates),
             web.post("/_sim/templates", self.add_template),
             web.post("/_sim/customers", self.add_customer),
@@ -179,6 +180,15 @@ class Control:
         number = await _read(request, Number)
         self._exchange.numbers[number.phone_number_id] = number
         return _answer(number.model_dump(exclude={"token"}), 201)
+
+    async def change_number(self, request: web.Request) -> web.Response:
+        """Change some fields of a number from now on, such as its hidden throughput or its token; the rest stays."""
+        number = self._exchange.numbers.get(request.match_info["phone_number_id"])
+        if number is None:
+            return _answer({"error": "unknown phone_number_id"}, 404)
+        changed = number.changed(orjson.loads(await request.read()))
+        self._exchange.numbers[number.phone_number_id] = changed
+        return _answer(changed.model_dump(exclude={"token"}))
 
     async def list_templates(self, _request: web.Request) -> web.Response:
         """The templates of all accounts."""

@@ -89,7 +89,7 @@ class Exchange:
 
     def decide(self, number: Number, body: JsonObject, at: Moment) -> Acceptance | Refusal:
         """Take a well-formed message or say no: by number's rate, recipient, content, pair's rate."""
-        if self.behaviour.throughput_limit and not self._second(number).admits(at.monotonic, number.throughput):
+        if self.behaviour.throughput_limit and not self._second(number).admits(at.monotonic, number.messages_per_second):
             return Refusal(code=THROUGHPUT, details="Message failed to send because there were too many messages sent.")
         entered = str(body.get("to") or body.get("recipient"))
         customer = self.people.find(entered)

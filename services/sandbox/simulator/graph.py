@@ -6,13 +6,11 @@ import asyncio
 import base64
 import random
 import secrets
-import socket
-import struct
 from typing import NamedTuple
 
-import orjson
 from aiohttp import web
 
+from services.sandbox.simulator.answers import json_answer, no, odd, reset
 from services.sandbox.simulator.arrival import read_moment
 from services.sandbox.simulator.config import Number
 from services.sandbox.simulator.errors import (
@@ -29,13 +27,11 @@ from services.sandbox.simulator.exchange import Acceptance, Exchange
 from services.sandbox.simulator.journey import Step, journey
 from services.sandbox.simulator.ledger import Ledger
 from services.sandbox.simulator.message import Draft, read_draft, refuse_shape
+from services.sandbox.simulator.misbehaviour import accepted_as, spoiled, takes_nothing
 from services.sandbox.simulator.payloads import error, status_value, success
 from services.sandbox.simulator.records import Decision, JsonObject, Moment, Update
-from services.sandbox.simulator.rules import Delay, DropAfter, DropBefore, Error, FalseError, Garbage, Hang, Rule, Rules
-from services.sandbox.simulator.webhooks import Postbox
-
-_GARBAGE = b"<html><head><title>Error</title></head><body>Sorry, something went wrong.</body>"
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+from services.sandbox.simulator.rules import Error, Hang, OddAnswer, Rule, Rules, Statuses
+from services.sandbox.simulator.webhooks import Postbox, Settled
 
 
 def new_wamid() -> str:
@@ -64,7 +60,7 @@ class GraphEndpoint:
         phone_number_id = request.match_info["phone_number_id"]
         rule = self._rules.take(phone_number_id, draft.recipient, at.monotonic)
         visit = _Visit(self._ledger, at, phone_number_id, draft, None if rule is None else rule.id)
-        if rule is not None and isinstance(rule.action, DropBefore | Hang | Error):
+        if rule is not None and takes_nothing(rule):
             return await self._misbehave_before(request, visit, rule)
         number = self._exchange.numbers.get(phone_number_id)
         refusal = _refuse_caller(request, phone_number_id, number) or refuse_shape(draft)
@@ -74,20 +70,18 @@ class GraphEndpoint:
             return self._mark_read(visit, draft.body)
         judged = self._exchange.decide(number, draft.body, at)
         if isinstance(judged, Refusal):
-            return await _misbehave_after(request, visit.refused(judged), rule)
-        return await _misbehave_after(request, self._accept(visit, number, draft, judged, rule), rule)
+            return await spoiled(request, visit.refused(judged), rule, self._chance)
+        answer, told = self._accept(visit, number, draft, judged, rule)
+        if told is not None:
+            await asyncio.wait([told])
+        return await spoiled(request, answer, rule, self._chance)
 
-    def _accept(self, visit: _Visit, number: Number, draft: Draft, acceptance: Acceptance, rule: Rule | None) -> web.Response:
-        """Record the acceptance, plan its statuses, and make the answer a client should get."""
+    def _accept(
+        self, visit: _Visit, number: Number, draft: Draft, acceptance: Acceptance, rule: Rule | None
+    ) -> tuple[web.Response, Settled | None]:
+        """Record the acceptance, plan its statuses, make the answer: to be given once the webhook, if any, is settled."""
         wamid = new_wamid()
-        decision: Decision = "accepted"
-        if rule is not None and isinstance(rule.action, DropAfter):
-            decision = "dropped_after"
-        elif rule is not None and isinstance(rule.action, Garbage):
-            decision = "garbage"
-        elif rule is not None and isinstance(rule.action, FalseError):
-            decision = "false_error"
-        visit.accepted(wamid, decision)
+        visit.accepted(wamid, *accepted_as(rule))
         steps = journey(
             customer=acceptance.customer,
             category=acceptance.category,
@@ -95,17 +89,30 @@ class GraphEndpoint:
             behaviour=self._exchange.behaviour,
             draw=self._chance.random,
         )
-        for step in steps:
-            self._plan(_Sent(visit.at, number, draft, acceptance, wamid), step)
+        told = self._tell(_Sent(visit.at, number, draft, acceptance, wamid), steps, rule)
         body = success(
             entered=acceptance.entered,
             customer=acceptance.customer,
             wamid=wamid,
             is_template=draft.type == "template",
         )
-        return _json(body, 200)
+        return json_answer(body, 200), told
 
-    def _plan(self, sent: _Sent, step: Step) -> None:
+    def _tell(self, sent: _Sent, steps: list[Step], rule: Rule | None) -> Settled | None:
+        """Plan the statuses; the webhook of the first, where the answer has to wait for it."""
+        behaviour = self._exchange.behaviour
+        asked = rule.action if rule is not None and isinstance(rule.action, Statuses) else None
+        when = behaviour.statuses if asked is None else asked.when
+        late_seconds = behaviour.statuses_late_seconds if asked is None else asked.late_seconds
+        if when == "never":
+            return None
+        planned = [self._plan(sent, step, late_seconds) for step in steps]
+        told = self._postbox.watch(planned[0].id) if when == "before_answer" else None
+        for update, step in zip(planned, steps, strict=True):
+            self._postbox.schedule(update, step.leaves_after + late_seconds)
+        return told
+
+    def _plan(self, sent: _Sent, step: Step, late_seconds: float) -> Update:
         value = status_value(
             number=sent.number,
             customer=sent.acceptance.customer,
@@ -122,30 +129,33 @@ class GraphEndpoint:
             kind="status",
             wamid=sent.wamid,
             status=step.status,
-            due_at=sent.at.epoch_ms + step.leaves_after * 1000.0,
+            due_at=sent.at.epoch_ms + (step.leaves_after + late_seconds) * 1000.0,
             value=value,
         )
         self._ledger.planned(update)
-        self._postbox.schedule(update, step.leaves_after)
+        return update
 
     def _mark_read(self, visit: _Visit, body: JsonObject) -> web.Response:
         """A read receipt is a call, not a message: it counts against no limit and has no status."""
         if not self._ledger.is_inbound(str(body.get("message_id"))):
             return visit.refused(Refusal(code=VALUE_NOT_VALID, details="Param message_id is not a known message."))
         visit.read_receipt()
-        return _json({"success": True}, 200)
+        return json_answer({"success": True}, 200)
 
     async def _misbehave_before(self, request: web.Request, visit: _Visit, rule: Rule) -> web.StreamResponse:
         """Misbehaviour that takes nothing."""
         if isinstance(rule.action, Error):
             refusal = Refusal(code=rule.action.code, details=rule.action.details)
             return visit.refused(refusal, rule.action.http_status)
+        if isinstance(rule.action, OddAnswer):
+            visit.lost("odd_before", rule.action.http_status)
+            return odd(rule.action)
         if isinstance(rule.action, Hang):
             visit.lost("hung")
             await asyncio.sleep(rule.action.seconds)
         else:
             visit.lost("dropped_before")
-        return _reset(request)
+        return reset(request)
 
 
 class _Sent(NamedTuple):
@@ -172,19 +182,19 @@ class _Visit:
         """Record a no and make its answer."""
         answered = status or http_status(refusal.code)
         self._record("refused", code=refusal.code, status=answered)
-        return _no(refusal, answered)
+        return no(refusal, answered)
 
-    def accepted(self, wamid: str, decision: Decision) -> None:
+    def accepted(self, wamid: str, decision: Decision, status: int | None) -> None:
         """Record a yes, whatever becomes of its answer."""
-        self._record(decision, wamid=wamid, status=None if decision == "dropped_after" else 200)
+        self._record(decision, wamid=wamid, status=status)
 
     def read_receipt(self) -> None:
         """Record a mark-as-read."""
         self._record("read_receipt", status=200)
 
-    def lost(self, decision: Decision) -> None:
-        """Record a request that gets no answer and was not accepted."""
-        self._record(decision)
+    def lost(self, decision: Decision, status: int | None = None) -> None:
+        """Record a request that was not accepted and gets no answer, or one that says nothing."""
+        self._record(decision, status=status)
 
     def _record(
         self,
@@ -210,7 +220,7 @@ class _Visit:
 
 async def unknown_path(_request: web.Request) -> web.Response:
     """Graph's answer to everything it does not know."""
-    return _json(error(Refusal(code=UNKNOWN_PATH, details="Unknown path components."), "A"), 400)
+    return json_answer(error(Refusal(code=UNKNOWN_PATH, details="Unknown path components."), "A"), 400)
 
 
 def _refuse_caller(request: web.Request, phone_number_id: str, number: Number | None) -> Refusal | None:
@@ -227,45 +237,3 @@ def _refuse_caller(request: web.Request, phone_number_id: str, number: Number | 
     if number.token is not None and not secrets.compare_digest(token.strip().encode(), number.token.encode()):
         return Refusal(code=TOKEN_INVALID, details="The access token could not be decrypted.", subcode=463)
     return None
-
-
-async def _misbehave_after(request: web.Request, response: web.Response, rule: Rule | None) -> web.Response:
-    """Misbehaviour that keeps the decision and spoils its answer."""
-    if rule is None:
-        return response
-    if isinstance(rule.action, Delay):
-        await asyncio.sleep(rule.action.seconds)
-    elif isinstance(rule.action, DropAfter):
-        return _reset(request)
-    elif isinstance(rule.action, Garbage) and response.status == 200:
-        return web.Response(body=_GARBAGE, content_type="application/json")
-    elif isinstance(rule.action, FalseError) and response.status == 200:
-        code = rule.action.code
-        return _no(Refusal(code=code, details="Asked for by a rule."), rule.action.http_status or http_status(code))
-    return response
-
-
-def _no(refusal: Refusal, status: int) -> web.Response:
-    fbtrace_id = base64.urlsafe_b64encode(secrets.token_bytes(17)).decode("ascii").rstrip("=")
-    return _json(error(refusal, "A" + fbtrace_id), status)
-
-
-def _reset(request: web.Request) -> web.Response:
-    """Reset the TCP connection (no lingering: the client sees RST, not an orderly end). What is returned is
-    never written, because its connection is gone."""
-    transport = request.transport
-    if transport is not None:
-        connection = transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        transport.abort()
-    return web.Response(status=500)
-
-
-def _json(body: JsonObject, status: int) -> web.Response:
-    return web.Response(
-        body=orjson.dumps(body),
-        status=status,
-        content_type="application/json",
-        charset="UTF-8",
-        headers={"facebook-api-version": "v25.0"},
-    )

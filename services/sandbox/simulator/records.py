@@ -8,7 +8,18 @@ from typing import Literal
 
 JsonObject = dict[str, object]
 
-Decision = Literal["accepted", "refused", "read_receipt", "dropped_before", "dropped_after", "hung", "garbage", "false_error"]
+Decision = Literal[
+    "accepted",
+    "refused",
+    "read_receipt",
+    "dropped_before",
+    "dropped_after",
+    "hung",
+    "garbage",
+    "odd_before",
+    "odd_after",
+    "false_error",
+]
 Signature = Literal["good", "bad", "none", "sha1"]
 State = Literal["pending", "delivered", "given_up"]
 

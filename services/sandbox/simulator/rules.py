@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from services.sandbox.simulator.config import Described
+from services.sandbox.simulator.config import Described, StatusesWhen
 
 
 class Match(Described):
@@ -17,10 +18,14 @@ class Match(Described):
 
 
 class Delay(Described):
-    """Decide at once, answer late: the client's time-out meets an accepted message."""
+    """Decide at once, answer late: the client's time-out meets an accepted message.
+
+    A long tail comes on top of `seconds`: exponential, with a mean of `tail_seconds`.
+    """
 
     kind: Literal["delay"] = "delay"
     seconds: float = Field(ge=0.0)
+    tail_seconds: float = Field(default=0.0, ge=0.0)
 
 
 class Error(Described):
@@ -57,6 +62,26 @@ class Garbage(Described):
     kind: Literal["garbage"] = "garbage"
 
 
+OddBody = Literal["html", "empty", "no_messages", "empty_list", "no_id"]
+
+
+class OddAnswer(Described):
+    """Answer with what no answer of Graph's looks like: a proxy's HTML 502, a 200 without an id. Accept before that, or not."""
+
+    kind: Literal["odd_answer"] = "odd_answer"
+    http_status: int = Field(default=502, ge=200, le=599)
+    body: OddBody = "html"
+    accepts: bool = True
+
+
+class Statuses(Described):
+    """Accept and answer as ever, but tell the message's statuses at another time, or not at all."""
+
+    kind: Literal["statuses"] = "statuses"
+    when: StatusesWhen = "after_answer"
+    late_seconds: float = Field(default=0.0, ge=0.0)
+
+
 class FalseError(Described):
     """Accept, then answer with an error of Meta's as if nothing had been taken."""
 
@@ -65,15 +90,22 @@ class FalseError(Described):
     http_status: int | None = Field(default=None, ge=400, le=599)
 
 
-Action = Annotated[Delay | Error | DropBefore | DropAfter | Hang | Garbage | FalseError, Field(discriminator="kind")]
+Action = Annotated[
+    Delay | Error | DropBefore | DropAfter | Hang | Garbage | OddAnswer | Statuses | FalseError, Field(discriminator="kind")
+]
 
 
 class RuleSpec(Described):
-    """A rule as asked for: for the next N matching requests (default: one), for some seconds, or both."""
+    """A rule as asked for: for the next N matching requests, for some seconds, or both; `always` until the rules are cleared.
+
+    Without any of these it is for one request. With a `share` chance takes only so many of the requests it is for.
+    """
 
     match: Match = Match()
     next: int | None = Field(default=None, ge=1)
     seconds: float | None = Field(default=None, gt=0.0)
+    always: bool = False
+    share: float = Field(default=1.0, gt=0.0, le=1.0)
     action: Action
 
 
@@ -84,30 +116,32 @@ class Rule(Described):
     match: Match
     left: int | None
     until: float | None
+    share: float
     action: Action
     applied: int = 0
 
 
 class Rules:
-    """The rules in force, oldest first. A request uses up at most one."""
+    """The rules in force, oldest first. A request uses up at most one. `draw` gives numbers in [0, 1)."""
 
-    def __init__(self) -> None:
+    def __init__(self, draw: Callable[[], float]) -> None:
+        self._draw = draw
         self._rules: dict[int, Rule] = {}
         self._last_id = 0
 
     def add(self, spec: RuleSpec, now: float) -> Rule:
         """Put a rule into force from `now` (monotonic seconds)."""
         self._last_id += 1
-        left = 1 if spec.next is None and spec.seconds is None else spec.next
+        left = 1 if spec.next is None and spec.seconds is None and not spec.always else spec.next
         until = None if spec.seconds is None else now + spec.seconds
-        rule = Rule(id=self._last_id, match=spec.match, left=left, until=until, action=spec.action)
+        rule = Rule(id=self._last_id, match=spec.match, left=left, until=until, share=spec.share, action=spec.action)
         self._rules[rule.id] = rule
         return rule
 
     def take(self, phone_number_id: str, recipient: str | None, now: float) -> Rule | None:
         """The first rule for this request, used up by one; rules that are over are forgotten."""
         for rule in self.active(now):
-            if _is_for(rule.match, phone_number_id, recipient):
+            if _is_for(rule.match, phone_number_id, recipient) and (rule.share == 1.0 or self._draw() < rule.share):
                 left = None if rule.left is None else rule.left - 1
                 used = rule.model_copy(update={"left": left, "applied": rule.applied + 1})
                 self._rules[rule.id] = used

@@ -13,7 +13,8 @@ from services.sandbox.simulator.config import Behaviour
 class SimulatorSettings(BaseSettings):
     """Read from the environment; every bad value is reported in one error.
 
-    Single fields of the behaviour are set as `PARLEY_SIMULATOR_BEHAVIOUR__READ_PROBABILITY=0.7`.
+    Single fields of the behaviour are set as `PARLEY_SIMULATOR_BEHAVIOUR__READ_PROBABILITY=0.7`. With a certificate and its key,
+    both PEM files, it also listens with TLS, at an address of its own.
     """
 
     model_config = SettingsConfigDict(
@@ -22,6 +23,9 @@ class SimulatorSettings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=0, ge=0, le=65535)
+    certificate: Path | None = None
+    certificate_key: Path | None = None
+    tls_port: int = Field(default=0, ge=0, le=65535)
     ingest_url: str = Field(validation_alias="PARLEY_INGEST_URL", pattern=r"^https?://")
     app_secret: SecretStr = Field(validation_alias="PARLEY_APP_SECRET", min_length=1)
     config: Path | None = None

@@ -8,6 +8,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from services.sandbox.simulator.config import Behaviour, Customer, Number
 from services.sandbox.simulator.errors import Refusal, http_status
@@ -248,16 +249,52 @@ def test_a_message_that_makes_no_sense_is_refused_with_metas_code(raw: bytes, co
 
 
 def test_a_rule_is_used_up_by_what_it_matches_only() -> None:
-    rules = Rules()
+    rules = Rules(random.Random(1).random)
     rules.add(RuleSpec(match=Match(to="+49170"), next=2, action=DropAfter()), now=0.0)
     taken = [rules.take("1", to, 1.0) is not None for to in ("49171", "49170", None, "+49170", "+49170")]
     assert taken == [False, True, False, True, False]
 
 
 def test_a_rule_with_a_duration_ends_with_it() -> None:
-    rules = Rules()
+    rules = Rules(random.Random(1).random)
     rules.add(RuleSpec(seconds=5.0, action=DropAfter()), now=10.0)
     assert [rules.take("1", "2", at) is not None for at in (10.0, 14.9, 15.0)] == [True, True, False]
+
+
+def test_a_rule_with_a_share_takes_so_many_by_chance_and_uses_up_only_those() -> None:
+    draws = iter([0.1, 0.5, 0.09, 0.2, 0.0, 0.0])
+    rules = Rules(lambda: next(draws))
+    rules.add(RuleSpec(next=3, share=0.1, action=DropAfter()), now=0.0)
+    assert [rules.take("1", "2", 1.0) is not None for _ in range(5)] == [False, False, True, False, True]
+    [rule] = rules.active(1.0)
+    assert (rule.left, rule.applied) == (1, 2)
+
+
+def test_whom_chance_spares_the_next_rule_may_take() -> None:
+    rules = Rules(lambda: 0.5)
+    rules.add(RuleSpec(always=True, share=0.1, action=DropAfter()), now=0.0)
+    second = rules.add(RuleSpec(action=DropAfter()), now=0.0)
+    taken = rules.take("1", "2", 1.0)
+    assert taken is not None
+    assert taken.id == second.id
+
+
+def test_a_rule_for_always_ends_only_when_the_rules_are_cleared() -> None:
+    rules = Rules(random.Random(1).random)
+    rules.add(RuleSpec(always=True, action=DropAfter()), now=0.0)
+    assert all(rules.take("1", "2", at) is not None for at in (0.0, 1.0, 1e9))
+    rules.clear()
+    assert rules.take("1", "2", 1e9) is None
+
+
+def test_a_number_lets_its_hidden_rate_pass_where_it_has_one_and_else_the_advertised_one() -> None:
+    number = Number(phone_number_id="1", waba_id="2", display_phone_number="3", throughput=80)
+    assert number.messages_per_second == 80
+    slower = number.changed({"hidden_throughput": 40, "phone_number_id": "another"})
+    assert (slower.messages_per_second, slower.throughput, slower.phone_number_id) == (40, 80, "1")
+    assert slower.changed({"hidden_throughput": None}).messages_per_second == 80
+    with pytest.raises(ValidationError):
+        number.changed({"hidden": 40})
 
 
 def test_retries_come_at_once_and_then_with_growing_gaps() -> None:
