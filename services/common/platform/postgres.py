@@ -35,7 +35,8 @@ def pool(dsn: str, *, service: str, size: int = 4, search_path: str = "") -> Poo
 
     `search_path` is the schema whose tables statements name without one.
     """
-    options = "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000"
+    # No JIT: its compiler takes a third of a second for statements that run in one millisecond.
+    options = "-c jit=off -c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000"
     if search_path:
         options += f" -c search_path={search_path}"
     return AsyncConnectionPool(
