@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks import cost, drain, ingest, large, latency
+from benchmarks import adaptive, backlog, cost, drain, ingest, lanes, large, latency, sliding, thousand
 from benchmarks.bench import Bench
 from benchmarks.figures import Section, as_json, show
 from benchmarks.machine import Cores, describe, header_line
@@ -28,6 +28,14 @@ _BENCHMARKS: Final[dict[str, Callable[[Bench], Section]]] = {
     "latency": latency.latency,
     "webhooks": cost.webhooks,
     "sends": cost.sends,
+    "virtual": sliding.virtual,
+    "sliding": sliding.sliding,
+    "thousand": thousand.thousand,
+    "otp": lanes.otp,
+    "adaptive": adaptive.adaptive,
+    "pairs": adaptive.pairs,
+    "isolation": lanes.isolation,
+    "backlog": backlog.backlog,
 }
 
 

@@ -52,6 +52,12 @@ def against(goal: float, spread: Spread) -> str:
     return f"≥ {goal:g} {'✓' if spread.median >= goal else '✗'}"
 
 
+def judged(value: float, *, at_least: float | None = None, at_most: float | None = None, digits: int) -> str:
+    """The value and whether it is within its bar."""
+    is_within = (at_least is None or value >= at_least) and (at_most is None or value <= at_most)
+    return f"{_number(value, digits)} {'✓' if is_within else '✗'}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
     """One table: `rows` for people, `data` the same figures for machines, `notes` what a reader must know about them."""

@@ -27,13 +27,13 @@ class Cores:
         return cls(measured=usable[0], other=usable[-1])
 
 
-def pin(pid: int, core: int) -> None:
-    """Move a process, all its threads and its children to one core; what they start later follows them."""
+def pin(pid: int, *cores: int) -> None:
+    """Move a process, all its threads and its children to these cores; what they start later follows them."""
     process = psutil.Process(pid)
     for one in [process, *process.children(recursive=True)]:
         for thread in one.threads():
             try:
-                os.sched_setaffinity(thread.id, {core})
+                os.sched_setaffinity(thread.id, cores)
             except ProcessLookupError:
                 continue  # the thread has ended meanwhile
 

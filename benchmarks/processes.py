@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -38,9 +39,14 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None
 
 
 class Process:
-    """`python -m <module>` on one core with these variables and none of ours from the environment; its output in a file."""
+    """`python -m <module>` with these variables and none of ours from the environment; its output in a file.
 
-    def __init__(self, module: str, env: Mapping[str, str], *, core: int, folder: Path, arguments: Sequence[str] = ()) -> None:
+    It is on one core, or without one on all that are there.
+    """
+
+    def __init__(
+        self, module: str, env: Mapping[str, str], *, core: int | None, folder: Path, arguments: Sequence[str] = ()
+    ) -> None:
         self.name = module.rpartition(".")[2]
         self._path = folder / f"{self.name}-{time.monotonic_ns()}.log"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
@@ -53,7 +59,7 @@ class Process:
                 stdout=out,
                 stderr=out,
             )
-        pin(self._popen.pid, core)
+        pin(self._popen.pid, *(range(os.cpu_count() or 1) if core is None else [core]))
         self._ops: tuple[str, int] | None = None
 
     def __enter__(self) -> Self:
@@ -74,6 +80,15 @@ class Process:
         except subprocess.TimeoutExpired:
             self._popen.kill()
             self._popen.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._popen.send_signal(number)
+
+    def kill(self) -> None:
+        """kill -9, and wait until it is gone."""
+        self._popen.kill()
+        self._popen.wait()
 
     def lines(self) -> list[dict[str, Any]]:
         """The JSON lines it has written so far."""

@@ -60,10 +60,10 @@ class Servers:
         known = {"Kafka": self._kafka.pid, "Postgres": self._postgres.pid}
         return {name: pid for name, pid in known.items() if pid is not None}
 
-    def pin(self, core: int) -> None:
-        """Both on one core."""
+    def pin(self, *cores: int) -> None:
+        """Both on these cores."""
         for pid in self.pids.values():
-            pin(pid, core)
+            pin(pid, *cores)
 
     def fresh(self) -> str:
         """Empty topics, groups at their start, and the superuser's DSN of an empty, migrated database. Nothing may consume."""

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.limiter_simulation import History, Plan, busiest_window, simulate
 from services.common.domain import limiter
 from services.common.domain.limiter import AdmissionLog, Throughput
-from tests.support.limiter_simulation import History, Plan, busiest_window, simulate
 
 SEEDS = {1: 1500, 5: 1500, 20: 800, 80: 300, 250: 60, 1000: 12}
 """Runs per limit: thousands in all, fewer where a run has more messages in it."""

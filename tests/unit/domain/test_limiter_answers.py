@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
+from benchmarks.limiter_simulation import busiest_window
 from services.common.domain import limiter
 from services.common.domain.limiter import AdmissionLog, Throughput
-from tests.support.limiter_simulation import busiest_window
 
 
 def fresh(limit: int) -> AdmissionLog:
