@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import json
 import os
 import ssl
@@ -675,3 +676,74 @@ def test_all_bad_settings_are_named_at_once() -> None:
     code, told = asyncio.run(whole())
     assert code == 2
     assert all(name in told for name in ("PARLEY_INGEST_URL", "PARLEY_APP_SECRET", "port"))
+
+
+async def upload(
+    stage: Scene,
+    data: bytes = b"x" * 10,
+    mime_type: str = "image/jpeg",
+    *,
+    number: str = NUMBER,
+    token: str = TOKEN,
+    **fields: str,
+) -> tuple[int, JsonObject]:
+    form = aiohttp.FormData()
+    for name, value in {"messaging_product": "whatsapp", "type": mime_type, **fields}.items():
+        form.add_field(name, value)
+    form.add_field("file", io.BytesIO(data), filename="a", content_type=mime_type)
+    headers = {"Authorization": f"Bearer {token}"}
+    async with stage.session.post(f"{stage.sim.url}/v25.0/{number}/media", data=form, headers=headers) as response:
+        return response.status, await response.json()
+
+
+async def upload_code(stage: Scene, *given: object, **fields: object) -> tuple[int, object]:
+    status, answer = await upload(stage, *given, **fields)  # type: ignore[arg-type]
+    error = answer.get("error")
+    return status, error["code"] if isinstance(error, dict) else None
+
+
+def test_media_gets_an_id_that_is_good_for_its_number_until_it_is_gone(tmp_path: Path) -> None:
+    async def story(stage: Scene) -> None:
+        await stage.sim.add_number("777", waba_id="9", display_phone_number="15550002222", token=TOKEN)
+        for number in (NUMBER, "777"):
+            await stage.sim.inbound(number, PERSON, "hi", wait=True)
+        status, answer = await upload(stage, b"x" * 10)
+        [kept] = await stage.sim.media()
+        assert (status, answer) == (200, {"id": kept.id})
+        assert (kept.phone_number_id, kept.size, kept.sha256) == (NUMBER, 10, hashlib.sha256(b"x" * 10).hexdigest())
+        body: JsonObject = {"messaging_product": "whatsapp", "to": f"+{PERSON}", "type": "image", "image": {"id": kept.id}}
+        assert await stage.code(body) == (200, None)
+        assert await stage.code(body, number="777") == (400, 131009)
+        assert await stage.code({**body, "image": {"id": "not-ours"}}) == (200, None)
+        await stage.sim.delete_media(kept.id)
+        assert await stage.code(body) == (400, 131009)
+
+    play(tmp_path, story)
+
+
+def test_media_that_is_too_large_or_of_no_type_is_not_taken(tmp_path: Path) -> None:
+    async def story(stage: Scene) -> None:
+        largest = 5 * 1024 * 1024
+        assert await upload_code(stage, bytes(largest)) == (200, None)
+        assert await upload_code(stage, bytes(largest + 1)) == (400, 131053)
+        assert await upload_code(stage, b"") == (400, 131053)
+        assert await upload_code(stage, bytes(largest + 1), "application/pdf") == (200, None)
+        assert await upload_code(stage, b"x", "image/gif") == (400, 100)
+        assert await upload_code(stage, messaging_product="other") == (400, 100)
+        assert await upload_code(stage, token="wrong") == (401, 190)
+
+    play(tmp_path, story)
+
+
+def test_a_rule_for_media_leaves_messages_alone(tmp_path: Path) -> None:
+    async def story(stage: Scene) -> None:
+        await stage.sim.inbound(NUMBER, PERSON, "hi", wait=True)
+        await stage.sim.rules(Error(code=131000), endpoint="media")
+        assert await stage.code(text()) == (200, None)
+        assert await upload_code(stage) == (500, 131000)
+        await stage.sim.rules(DropAfter(), endpoint="media")
+        with pytest.raises(aiohttp.ClientError):
+            await upload(stage)
+        assert len(await stage.sim.media()) == 1
+
+    play(tmp_path, story)

@@ -20,6 +20,7 @@ from services.sandbox.simulator.control import Control, explain_mistakes
 from services.sandbox.simulator.exchange import Exchange
 from services.sandbox.simulator.graph import GraphEndpoint, unknown_path
 from services.sandbox.simulator.ledger import Ledger
+from services.sandbox.simulator.media import MediaStore
 from services.sandbox.simulator.records import JsonObject
 from services.sandbox.simulator.rules import Rules
 from services.sandbox.simulator.settings import SimulatorSettings
@@ -55,8 +56,9 @@ async def running(settings: SimulatorSettings) -> AsyncIterator[tuple[str, ...]]
         )
         _take_up(facts, exchange, ledger, postbox)
         rules = Rules(chance.random)
-        graph = GraphEndpoint(exchange=exchange, rules=rules, ledger=ledger, postbox=postbox, chance=chance)
-        control = Control(exchange=exchange, rules=rules, ledger=ledger, postbox=postbox)
+        media = MediaStore()
+        graph = GraphEndpoint(exchange=exchange, rules=rules, ledger=ledger, postbox=postbox, media=media, chance=chance)
+        control = Control(exchange=exchange, rules=rules, ledger=ledger, postbox=postbox, media=media)
         application = web.Application(middlewares=[forget_stamp, explain_mistakes], client_max_size=_MAX_BODY_BYTES)
         application.add_routes([*graph.routes(), *control.routes(), web.route("*", "/{path:.*}", unknown_path)])
         try:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import aiohttp
 from pydantic import TypeAdapter
 
-from services.sandbox.simulator.records import Arrival, JsonObject, Signature, Summary, WebhookView
+from services.sandbox.simulator.records import Arrival, JsonObject, Signature, Summary, Upload, WebhookView
 from services.sandbox.simulator.rules import Action, Match, RuleSpec
 
 _T = TypeVar("_T")
 _ARRIVALS = TypeAdapter(list[Arrival])
+_UPLOADS = TypeAdapter(list[Upload])
 _WEBHOOKS = TypeAdapter(list[WebhookView])
 _WEBHOOK = TypeAdapter(WebhookView)
 _SUMMARY = TypeAdapter(Summary)
@@ -76,9 +77,10 @@ class SimulatorClient:
         share: float = 1.0,
         phone_number_id: str | None = None,
         to: str | None = None,
+        endpoint: Literal["messages", "media"] = "messages",
     ) -> int:
         """Misbehave, such as `rules(DropAfter(), times=2)`; the default is once. Returns the rule's id."""
-        match = Match(phone_number_id=phone_number_id, to=to)
+        match = Match(endpoint=endpoint, phone_number_id=phone_number_id, to=to)
         rule = RuleSpec(match=match, next=times, seconds=seconds, always=always, share=share, action=action)
         return int((await self._call("POST", "/rules", rule.model_dump()))["id"])
 
@@ -124,6 +126,14 @@ class SimulatorClient:
     async def requests(self, after: int = 0) -> list[Arrival]:
         """The whole arrival log from after a sequence number."""
         return [arrival async for page in self._pages("requests", after, _ARRIVALS) for arrival in page]
+
+    async def media(self) -> list[Upload]:
+        """Everything that was uploaded, oldest first."""
+        return _UPLOADS.validate_python((await self._call("GET", "/media"))["media"])
+
+    async def delete_media(self, media_id: str) -> None:
+        """Let an upload go, as Meta does after thirty days."""
+        await self._call("DELETE", f"/media/{media_id}")
 
     async def webhooks(self, after: int = 0) -> list[WebhookView]:
         """Every webhook from after an id."""

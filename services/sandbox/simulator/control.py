@@ -17,6 +17,7 @@ from services.sandbox.simulator.config import Customer, Described, Number, Templ
 from services.sandbox.simulator.exchange import Exchange
 from services.sandbox.simulator.graph import new_wamid
 from services.sandbox.simulator.ledger import Ledger
+from services.sandbox.simulator.media import MediaStore
 from services.sandbox.simulator.payloads import encode, inbound_value
 from services.sandbox.simulator.records import JsonObject, Moment, Signature, Update, What
 from services.sandbox.simulator.rules import Rules, RuleSpec
@@ -67,12 +68,13 @@ class Again(Described):
 class Control:
     """The `/_sim` interface. It changes what Meta does, never what Meta recorded."""
 
-    def __init__(self, *, exchange: Exchange, rules: Rules, ledger: Ledger, postbox: Postbox) -> None:
+    def __init__(self, *, exchange: Exchange, rules: Rules, ledger: Ledger, postbox: Postbox, media: MediaStore) -> None:
         self._exchange = exchange
         self._rules = rules
         self._ledger = ledger
         self._postbox = postbox
-        self._resets: list[Callable[[], None]] = [exchange.reset, rules.clear, postbox.reset, ledger.reset]
+        self._media = media
+        self._resets: list[Callable[[], None]] = [exchange.reset, rules.clear, postbox.reset, ledger.reset, media.reset]
 
     def routes(self) -> list[web.RouteDef]:
         """Every control call."""
@@ -92,6 +94,8 @@ class Control:
             web.get("/_sim/behaviour", self.show_behaviour),
             web.patch("/_sim/behaviour", self.change_behaviour),
             web.get("/_sim/requests", self.requests),
+            web.get("/_sim/media", self.media),
+            web.delete("/_sim/media/{id}", self.delete_media),
             web.get("/_sim/webhooks", self.webhooks),
             web.post("/_sim/webhooks", self.post_webhook),
             web.post(r"/_sim/webhooks/{id:\d+}/repeat", self.repeat_webhook),
@@ -223,6 +227,16 @@ class Control:
         after, limit = _number(request, "after", 0), _number(request, "limit", 1000)
         arrivals = [dataclasses.asdict(one) for one in self._ledger.requests(after, limit)]
         return _answer({"requests": arrivals, "last": self._ledger.last_seq})
+
+    async def media(self, _request: web.Request) -> web.Response:
+        """Every upload, oldest first."""
+        return _answer({"media": [dataclasses.asdict(one) for one in self._media.all()]})
+
+    async def delete_media(self, request: web.Request) -> web.Response:
+        """Let an upload go."""
+        if not self._media.delete(request.match_info["id"]):
+            return _answer({"error": "unknown media id"}, 404)
+        return _answer({})
 
     async def webhooks(self, request: web.Request) -> web.Response:
         """Every webhook with its answers, oldest first, from after an id."""

@@ -26,11 +26,12 @@ from services.sandbox.simulator.errors import (
 from services.sandbox.simulator.exchange import Acceptance, Exchange
 from services.sandbox.simulator.journey import Step, journey
 from services.sandbox.simulator.ledger import Ledger
+from services.sandbox.simulator.media import MediaStore, read_upload
 from services.sandbox.simulator.message import Draft, read_draft, refuse_shape
 from services.sandbox.simulator.misbehaviour import accepted_as, spoiled, takes_nothing
 from services.sandbox.simulator.payloads import error, status_value, success
 from services.sandbox.simulator.records import Decision, JsonObject, Moment, Update
-from services.sandbox.simulator.rules import Error, Hang, OddAnswer, Rule, Rules, Statuses
+from services.sandbox.simulator.rules import DropBefore, Error, Hang, OddAnswer, Rule, Rules, Statuses
 from services.sandbox.simulator.webhooks import Postbox, Settled
 
 
@@ -42,16 +43,45 @@ def new_wamid() -> str:
 class GraphEndpoint:
     """Decides each message and records the decision before it answers."""
 
-    def __init__(self, *, exchange: Exchange, rules: Rules, ledger: Ledger, postbox: Postbox, chance: random.Random) -> None:
+    def __init__(
+        self,
+        *,
+        exchange: Exchange,
+        rules: Rules,
+        ledger: Ledger,
+        postbox: Postbox,
+        media: MediaStore,
+        chance: random.Random,
+    ) -> None:
         self._exchange = exchange
         self._rules = rules
         self._ledger = ledger
         self._postbox = postbox
+        self._media = media
         self._chance = chance
 
     def routes(self) -> list[web.RouteDef]:
-        """The one call Meta has for sending, in every version."""
-        return [web.post(r"/v{version:\d+\.\d+}/{phone_number_id:[^/]+}/messages", self.messages)]
+        """The calls Meta has for sending, in every version."""
+        return [
+            web.post(r"/v{version:\d+\.\d+}/{phone_number_id:[^/]+}/messages", self.messages),
+            web.post(r"/v{version:\d+\.\d+}/{phone_number_id:[^/]+}/media", self.media),
+        ]
+
+    async def media(self, request: web.Request) -> web.StreamResponse:
+        """One upload. It is no message: it counts against no limit, and the ledger of messages does not have it."""
+        phone_number_id = request.match_info["phone_number_id"]
+        rule = self._rules.take(phone_number_id, None, read_moment(request).monotonic, endpoint="media")
+        refusal = _refuse_caller(request, phone_number_id, self._exchange.numbers.get(phone_number_id))
+        found = refusal or await read_upload(request)
+        if rule is not None and isinstance(rule.action, Error):
+            code = rule.action.code
+            return no(Refusal(code=code, details=rule.action.details), rule.action.http_status or http_status(code))
+        if rule is not None and isinstance(rule.action, DropBefore):
+            return reset(request)
+        if isinstance(found, Refusal):
+            return await spoiled(request, no(found, http_status(found.code)), rule, self._chance)
+        upload = self._media.put(phone_number_id, found.mime_type, found.size, found.sha256)
+        return await spoiled(request, json_answer({"id": upload.id}, 200), rule, self._chance)
 
     async def messages(self, request: web.Request) -> web.StreamResponse:
         """One message, or one mark-as-read."""
@@ -68,7 +98,7 @@ class GraphEndpoint:
             return visit.refused(refusal or Refusal(code=INVALID_PARAMETER, details="Unsupported post request."))
         if draft.is_read_receipt:
             return self._mark_read(visit, draft.body)
-        judged = self._exchange.decide(number, draft.body, at)
+        judged = self._media.refuse(phone_number_id, draft.body) or self._exchange.decide(number, draft.body, at)
         if isinstance(judged, Refusal):
             return await spoiled(request, visit.refused(judged), rule, self._chance)
         answer, told = self._accept(visit, number, draft, judged, rule)

@@ -59,6 +59,18 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """Media that was taken, for one number. `uploaded_at` in seconds since the epoch."""
+
+    id: str
+    phone_number_id: str
+    mime_type: str
+    size: int
+    sha256: str
+    uploaded_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
     """One element of a webhook that is not on its way yet: an inbound message or a status."""
 

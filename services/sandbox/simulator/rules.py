@@ -13,6 +13,7 @@ from services.sandbox.simulator.config import Described, StatusesWhen
 class Match(Described):
     """Which requests a rule is for; what is not named matches everything."""
 
+    endpoint: Literal["messages", "media"] = "messages"
     phone_number_id: str | None = None
     to: str | None = None
 
@@ -138,10 +139,13 @@ class Rules:
         self._rules[rule.id] = rule
         return rule
 
-    def take(self, phone_number_id: str, recipient: str | None, now: float) -> Rule | None:
+    def take(
+        self, phone_number_id: str, recipient: str | None, now: float, *, endpoint: Literal["messages", "media"] = "messages"
+    ) -> Rule | None:
         """The first rule for this request, used up by one; rules that are over are forgotten."""
         for rule in self.active(now):
-            if _is_for(rule.match, phone_number_id, recipient) and (rule.share == 1.0 or self._draw() < rule.share):
+            is_for = rule.match.endpoint == endpoint and _is_for(rule.match, phone_number_id, recipient)
+            if is_for and (rule.share == 1.0 or self._draw() < rule.share):
                 left = None if rule.left is None else rule.left - 1
                 used = rule.model_copy(update={"left": left, "applied": rule.applied + 1})
                 self._rules[rule.id] = used
