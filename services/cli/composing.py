@@ -16,6 +16,7 @@ from services.common.platform.avro import Codec
 from services.router import commands
 from services.sender import request
 from services.sender.content import check
+from services.sender.media.references import PLAIN_TYPES
 
 _DURATION = re.compile(r"(\d+)(s|m|h|d)")
 _PARAMETER = re.compile(r"[a-z0-9_]+")
@@ -97,18 +98,34 @@ def whole(document: bytes, *, command_id: str, phone_number_id: str | None, now:
     return command
 
 
-def other_content(kind: str | None, document: bytes | None) -> tuple[str, object] | None:
-    """A type of Meta's with its content as JSON; None when neither is given."""
-    if kind is None and document is None:
+def other_content(
+    kind: str | None, document: bytes | None, *, media: str | None = None, caption: str | None = None
+) -> tuple[str, object] | None:
+    """A type of Meta's with its content: as JSON, or as media with a caption; None when none of them is given."""
+    if kind is None and document is None and media is None and caption is None:
         return None
-    if kind is None or document is None:
-        raise UsageError("--type and --content belong together")
+    if media is not None and document is not None:
+        raise UsageError("give one of --content and --media")
+    if kind is None or (document is None and media is None):
+        raise UsageError("--type and --content belong together, or --type and --media")
     if kind not in check.TYPES:
         raise UsageError(f"--type is one of {', '.join(sorted(check.TYPES))}")
+    if media is not None:
+        return kind, _media(kind, media, caption)
+    if caption is not None:
+        raise UsageError("--caption belongs to --media")
     try:
-        return kind, orjson.loads(document)
+        return kind, orjson.loads(document or b"")
     except orjson.JSONDecodeError:
         raise UsageError("--content is not a JSON document") from None
+
+
+def _media(kind: str, media: str, caption: str | None) -> dict[str, object]:
+    """What the sender uploads: a link, or a path below its directory of media files."""
+    if kind not in PLAIN_TYPES:
+        raise UsageError(f"--media is for --type {', '.join(sorted(PLAIN_TYPES))}")
+    source: dict[str, object] = {"link": media, "upload": True} if "://" in media else {"file": media}
+    return source if caption is None else {**source, "caption": caption}
 
 
 def template_content(name: str, language: str, params: Sequence[str], buttons: Sequence[str]) -> dict[str, object]:

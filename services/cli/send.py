@@ -45,6 +45,11 @@ def send(  # noqa: PLR0917 - typer reads the options from the parameters
         typer.FileBinaryRead | None,
         typer.Option(help="File with a whole send-command as producers write it, as JSON; - reads stdin. With no other content."),
     ] = None,
+    media: Annotated[
+        str | None,
+        typer.Option(help="For --type image, video, audio, document or sticker: a file of the sender's, or a link to upload."),
+    ] = None,
+    caption: Annotated[str | None, typer.Option(help="Text below --media.")] = None,
     language: Annotated[str, typer.Option(help="Language of the template.")] = "en",
     param: Annotated[list[str] | None, typer.Option(help="Parameter of its body: Ana, 1=Ana or name=Ana. Repeatable.")] = None,
     button: Annotated[list[str] | None, typer.Option(help="Parameter of a button: 0=1234. Repeatable.")] = None,
@@ -64,7 +69,7 @@ def send(  # noqa: PLR0917 - typer reads the options from the parameters
     key = str(command_id or uuid.uuid4())
     try:
         if command is not None:
-            if any(given is not None for given in (to, recipient, text, template, kind, content, expires)):
+            if any(given is not None for given in (to, recipient, text, template, kind, content, media, caption, expires)):
                 raise UsageError("--command is the whole command: name nothing of it by another option")
             number = from_number or os.environ.get("PARLEY_PHONE_NUMBER_ID")
             message = whole(command.read(), command_id=key, phone_number_id=number, now=now)
@@ -76,7 +81,7 @@ def send(  # noqa: PLR0917 - typer reads the options from the parameters
                 recipient=recipient,
                 text=text,
                 template=template,
-                other=other_content(kind, None if content is None else content.read()),
+                other=other_content(kind, None if content is None else content.read(), media=media, caption=caption),
                 language=language,
                 params=param or [],
                 buttons=button or [],

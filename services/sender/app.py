@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import aiohttp
 import psycopg
@@ -37,6 +37,12 @@ from services.sender.dispatcher import Dispatcher
 from services.sender.distrust import Distrust
 from services.sender.graph_client import GraphClient, session_options
 from services.sender.intake import GROUP, Intake
+from services.sender.media import fetch, links, upload
+from services.sender.media.fetch import PUBLIC, Fetcher, Surroundings
+from services.sender.media.ledger import Ledger
+from services.sender.media.making import Making
+from services.sender.media.preparing import Preparing
+from services.sender.media.upload import Uploader
 from services.sender.numbers import Numbers
 from services.sender.outbox import Outbox
 from services.sender.recorder import Recorder
@@ -57,11 +63,20 @@ _STOP_OUTBOX_SECONDS: Final = 1.0
 _STOP_CLIENT_SECONDS: Final = 0.5
 
 
+class _Sessions(NamedTuple):
+    """One for each kind of call: what is right for one of them is wrong for the next."""
+
+    messages: aiohttp.ClientSession
+    uploads: aiohttp.ClientSession
+    downloads: aiohttp.ClientSession
+
+
 class SenderApp:
     """Reads the lanes, calls Meta, tells the log what became of it."""
 
-    def __init__(self, settings: SenderSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: SenderSettings, *, surroundings: Surroundings = PUBLIC) -> None:
+        """`surroundings`: what the names in links mean; another one than the internet only in tests."""
+        self._settings, self._surroundings = settings, surroundings
         self._waiting_for: str | None = "waiting for Kafka and its topics"
         self._shards: Shards | None = None
 
@@ -76,8 +91,12 @@ class SenderApp:
             pool = postgres.pool(settings.postgres_dsn.get_secret_value(), service="sender", size=settings.postgres_pool)
             await pool.open()
             try:
-                async with aiohttp.ClientSession(**session_options(settings.sender_connect_seconds)) as session:
-                    await self._send(session, pool, producer, partitions, stopping)
+                async with (
+                    aiohttp.ClientSession(**session_options(settings.sender_connect_seconds)) as session,
+                    aiohttp.ClientSession(**upload.session_options(settings.sender_connect_seconds)) as uploads,
+                    aiohttp.ClientSession(**fetch.session_options(self._surroundings)) as downloads,
+                ):
+                    await self._send(_Sessions(session, uploads, downloads), pool, producer, partitions, stopping)
             except Exception as problem:  # the process's boundary: whatever broke, nothing may go on
                 log.critical("sender.fatal", error=type(problem).__name__, exc_info=problem)
                 exit_now(EXIT_FATAL)
@@ -87,7 +106,7 @@ class SenderApp:
 
     async def _send(
         self,
-        session: aiohttp.ClientSession,
+        sessions: _Sessions,
         pool: postgres.Pool,
         producer: Producer,
         partitions: dict[str, int],
@@ -101,7 +120,7 @@ class SenderApp:
         tokens = TokenBox.from_base64(settings.token_key.get_secret_value())
         numbers = Numbers(pool, store, tokens, jitter_seconds=settings.sender_jitter_seconds)
         graph = GraphClient(
-            session,
+            sessions.messages,
             base_url=settings.graph_url,
             version=settings.graph_version,
             answer_seconds=settings.sender_answer_seconds,
@@ -117,6 +136,17 @@ class SenderApp:
             partitions=partitions,
         )
         distrust = Distrust(store)
+        media_ledger = Ledger(pool)
+        making = Making(
+            media_ledger,
+            Fetcher(sessions.downloads, hosts=links.host_rules(settings.media_hosts)),
+            Uploader(sessions.uploads, base_url=settings.graph_url, version=settings.graph_version),
+            directory=settings.media_dir,
+            spool_directory=settings.media_spool_dir,
+            token=numbers.token,
+            stopping=stopping,
+        )
+        media = Preparing(media_ledger, making, wake=numbers.wake)
         dispatcher = Dispatcher(
             store=store,
             numbers=numbers,
@@ -124,6 +154,7 @@ class SenderApp:
             recorder=recorder,
             catch_up=catch_up,
             distrust=distrust,
+            media=media,
             horizons=settings.horizons,
             inflight_seconds=settings.sender_inflight_seconds,
             told=told,
@@ -174,6 +205,7 @@ class SenderApp:
             _task(outbox.run()),
             _task(settler.run(shards.owned, stopping)),
             _task(catch_up.run(stopping)),
+            _task(media.run()),
             _task(_refresh(numbers, settings.sender_registry_seconds, stopping)),
         ]
         log.info("sender.started", group=GROUP)

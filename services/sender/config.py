@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pydantic import DirectoryPath, Field, field_validator
 
 from services.common.domain.lanes import Lane
 from services.common.platform.config import Secret, ServiceSettings
 from services.common.platform.tokens import TokenBox
+from services.sender.media import links
 
 
 class SenderSettings(ServiceSettings):
@@ -31,6 +32,16 @@ class SenderSettings(ServiceSettings):
     sender_otp_lifetime_seconds: float = Field(600.0, gt=0, description="otp: a command without expires_at lives so long")
     sender_transactional_lifetime_seconds: float = Field(86_400.0, gt=0, description="transactional: the same")
     sender_bulk_lifetime_seconds: float = Field(7 * 86_400.0, gt=0, description="bulk: the same")
+
+    media_dir: DirectoryPath | None = Field(None, description="What `file` in a command is a path below; none: refused")
+    media_spool_dir: DirectoryPath | None = Field(None, description="Room for media on its way; none: the system's")
+    media_hosts: str = Field("", description="Hosts whose links are fetched, *.example.com allowed; none: every public one")
+
+    @field_validator("media_hosts")
+    @classmethod
+    def _is_list(cls, value: str) -> str:
+        links.host_rules(value)
+        return value
 
     @field_validator("token_key")
     @classmethod

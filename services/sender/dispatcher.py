@@ -21,6 +21,7 @@ from services.sender.distrust import Distrust, judged
 from services.sender.graph_client import GraphClient
 from services.sender.headway import Headway, Turn
 from services.sender.judging import Call
+from services.sender.media.preparing import Preparing
 from services.sender.numbers import Number, Numbers
 from services.sender.recorder import Recorder, finding_of
 from services.sender.response import Proof, repeated
@@ -48,6 +49,7 @@ class Dispatcher:
         recorder: Recorder,
         catch_up: CatchUp,
         distrust: Distrust,
+        media: Preparing,
         horizons: Mapping[Lane, float],
         inflight_seconds: float,
         told: asyncio.Event,
@@ -55,7 +57,7 @@ class Dispatcher:
         fail: asyncio.Future[None],
     ) -> None:
         self._store, self._numbers, self._graph, self._recorder = store, numbers, graph, recorder
-        self._catch_up, self._distrust = catch_up, distrust
+        self._catch_up, self._distrust, self._media = catch_up, distrust, media
         self._horizons, self._inflight_seconds = horizons, inflight_seconds
         self._told, self._abandon, self._fail = told, abandon, fail
         self._loops: dict[str, asyncio.Task[None]] = {}
@@ -152,6 +154,7 @@ class Dispatcher:
                 has_token=self._numbers.token(number.phone_number_id) is not None,
                 waba_id=self._numbers.waba_id(number.phone_number_id),
                 caught_up_at=self._catch_up.caught_up_at,
+                failures=self._media.failures,
             )
             if any(one.is_for_read_models for one in batch.park):
                 self._catch_up.want()
@@ -170,6 +173,10 @@ class Dispatcher:
             return None
         metrics.STARTED_SECONDS.observe(time.monotonic() - begun)
         number.waiting = max(0, number.waiting - len(batch.start) - len(batch.refuse))
+        await self._media.want(
+            [(want, park.attempt.command_id) for park in batch.park for want in park.wants]
+            + [(want, None) for call in calls for want in call.media.stale]
+        )
         if batch.refuse:
             self._told.set()
             for _, outcome in batch.refuse:
@@ -202,6 +209,7 @@ class Dispatcher:
                 metrics.SEND_LATENCY_SECONDS.observe(max(0.0, waited))
             await postgres.retrying(lambda: self._numbers.heed(number, result), service="sender", stopping=self._abandon)
             result = judged(result, self._distrust.codes)
+            result = await self._media.heed(attempt.phone_number_id, call.media.media_ids, result)
             if attempt.message_type == READ:
                 result = repeated(result, attempt_no=attempt.attempt_no)
             finding = finding_of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from services.common.domain import ids, recipients, send_policy
@@ -15,6 +15,8 @@ from services.common.domain.send_policy import READ, Allowed, AskAgain, Command,
 from services.sender import outcomes, request
 from services.sender.content import check
 from services.sender.content.simple import is_wamid
+from services.sender.media import facts as media_facts
+from services.sender.media.facts import Failure, Key, NotReady, Ready
 from services.sender.outcomes import Attempt
 from services.sender.store import Batch, Candidate, Park
 
@@ -25,19 +27,26 @@ _NOT_NOW_SECONDS: Final = 1.0
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A call to make: the attempt, its body, and when its command was appended."""
+    """A call to make: the attempt, its body, when its command was appended, and the media in it."""
 
     attempt: Attempt
     body: bytes
     appended_at: int
+    media: Ready
 
 
 def judge(
-    candidates: Sequence[Candidate], *, now: int, has_token: bool, waba_id: str | None, caught_up_at: int
+    candidates: Sequence[Candidate],
+    *,
+    now: int,
+    has_token: bool,
+    waba_id: str | None,
+    caught_up_at: int,
+    failures: Mapping[Key, Failure],
 ) -> tuple[Batch, list[Call]]:
     """What is to be recorded of the candidates, and the calls that follow once it is.
 
-    `caught_up_at`: the read models have taken in what was in the log at that instant.
+    `caught_up_at`: the read models have taken in what was in the log at that instant. `failures`: of media that was tried.
     """
     calls: list[Call] = []
     refuse: list[tuple[Attempt, SendOutcome]] = []
@@ -57,7 +66,15 @@ def judge(
         elif not isinstance(decision, Allowed) or (recipient is None and attempt.message_type != READ):
             park.append(Park(attempt=attempt, seconds=_NOT_NOW_SECONDS, reason=Reason.PHONE_PAUSED))
         else:
-            calls.append(_prepared(candidate, content, recipient))
+            media = _media(candidate, content, failures, now=now)
+            if isinstance(media, Refused):
+                refuse.append((attempt, outcomes.refused(attempt, media.reason, media.detail, at=now, waba_id=waba_id)))
+            elif isinstance(media, NotReady):
+                until_expiry = (candidate.expires_at - now) / 1000
+                seconds = min(media.seconds, until_expiry)
+                park.append(Park(attempt=attempt, seconds=seconds, reason=Reason.MEDIA, wants=media.wants))
+            else:
+                calls.append(_prepared(candidate, media, recipient))
     return Batch(start=[call.attempt for call in calls], refuse=refuse, park=park), calls
 
 
@@ -81,16 +98,29 @@ def _refusal(message_type: str, content: object, context_wamid: str | None) -> R
     return None if wrong is None else Refused(reason=wrong.reason, detail=wrong.detail)
 
 
-def _prepared(candidate: Candidate, content: object, recipient: Recipient | None) -> Call:
+def _media(candidate: Candidate, content: object, failures: Mapping[Key, Failure], *, now: int) -> Ready | NotReady | Refused:
+    """What is known of the media that is to be uploaded for a command, if any is."""
+    return media_facts.judge(
+        candidate.attempt.message_type,
+        content,
+        phone_number_id=candidate.attempt.phone_number_id,
+        facts=candidate.media,
+        failures=failures,
+        oversize=candidate.attempt.options.oversize,
+        now=now,
+    )
+
+
+def _prepared(candidate: Candidate, media: Ready, recipient: Recipient | None) -> Call:
     """The next attempt of a command, and what it will say."""
     attempt_no = candidate.attempt.attempt_no + 1
     attempt_id = ids.attempt_id(candidate.attempt.command_id, attempt_no)
     body = request.body(
-        message_type=candidate.attempt.message_type,
-        content=content,
+        message_type=media.message_type,
+        content=media.content,
         recipient=None if candidate.attempt.message_type == READ else recipient,
         attempt_id=attempt_id,
         context_wamid=candidate.context_wamid,
     )
     attempt = dataclasses.replace(candidate.attempt, attempt_no=attempt_no, attempt_id=attempt_id)
-    return Call(attempt=attempt, body=body, appended_at=candidate.appended_at)
+    return Call(attempt=attempt, body=body, appended_at=candidate.appended_at, media=media)

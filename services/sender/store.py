@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
+
+import psycopg
 
 from services.common.domain.consent import ConsentState
 from services.common.domain.ids import record_key
@@ -16,8 +18,13 @@ from services.common.domain.send_policy import Facts
 from services.common.platform import postgres
 from services.common.platform.avro import Codec
 from services.common.platform.faults import fault
-from services.sender import options
+from services.sender import options, request
 from services.sender.commands import TakenIn
+from services.sender.media import facts as media_facts
+from services.sender.media import ledger
+from services.sender.media.facts import Facts as MediaFacts
+from services.sender.media.facts import Want
+from services.sender.media.references import HOLDERS
 from services.sender.outcomes import Attempt
 
 SQL: Final = postgres.queries("services.sender")
@@ -54,16 +61,21 @@ class Candidate:
     received_at: int
     expires_at: int
     facts: Facts
+    media: MediaFacts = media_facts.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Park:
-    """A command that is looked at again in so many seconds. `reason`: why it waits, where its producer may want to know."""
+    """A command that is looked at again in so many seconds.
+
+    `reason`: why it waits, where its producer may want to know. `wants`: the media that it waits for.
+    """
 
     attempt: Attempt
     seconds: float
     reason: Reason | None = None
     is_for_read_models: bool = False
+    wants: Sequence[Want] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +212,8 @@ class Store:
             ).fetchall()
             if not rows:
                 raise OwnerLost(f"shard {shard}")
-            batch = judge([_candidate(row, shard) for row in rows if row[0] is not None])
+            candidates = [_candidate(row, shard) for row in rows if row[0] is not None]
+            batch = judge(await self._with_media(connection, phone_number_id, candidates))
             fault("sender.after_gate")
             fault("sender.before_started")
             if batch.start:
@@ -216,6 +229,14 @@ class Store:
                 parked = [one.attempt.command_id for one in batch.park if one.seconds == seconds]
                 await connection.execute(SQL["park"], {"command_id": parked, "seconds": seconds})
         return batch
+
+    async def _with_media(
+        self, connection: psycopg.AsyncConnection[tuple[Any, ...]], phone_number_id: str, candidates: Sequence[Candidate]
+    ) -> Sequence[Candidate]:
+        """What is known of the media that these name; nothing is asked where none does."""
+        contents = [content for one in candidates for content in _contents(one.attempt)]
+        known = await ledger.facts_of(connection, phone_number_id, contents)
+        return candidates if known is media_facts.NONE else [replace(one, media=known) for one in candidates]
 
     async def next_due(self, phone_number_id: str, shard: int) -> float | None:
         """Seconds until the next parked command; None without any."""
@@ -315,6 +336,14 @@ class Store:
 def now_ms() -> int:
     """This instant, in milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
+
+
+def _contents(attempt: Attempt) -> Iterator[tuple[str, object]]:
+    """What a command may send that can have media in it: type and content."""
+    if attempt.message_type in HOLDERS:
+        yield attempt.message_type, request.parse_content(attempt.content)
+    if attempt.options.fallback_template is not None:
+        yield "template", request.parse_content(attempt.options.fallback_template)
 
 
 def _started(attempts: Sequence[Attempt]) -> dict[str, list[Any]]:

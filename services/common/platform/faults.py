@@ -42,6 +42,8 @@ POINTS: Final = frozenset(
         "sender.before_outcome_commit",
         "sender.after_outcome_commit",
         "sender.after_emit_before_commit",
+        "sender.media_before_upload",
+        "sender.media_after_upload",
         "sender.on_assign",
         "sender.on_revoke",
     }

@@ -59,6 +59,13 @@ FALSE_REJECTIONS: Final = Counter(
     ["outcome", "code"],
 )
 DUPLICATE_SENDS: Final = Counter("parley_duplicate_sends_total", "Commands of which Meta accepted a second attempt")
+MEDIA_PREPARED: Final = Counter(
+    "parley_media_prepared_total", "Media of commands: ready, refused for good, or failed for now", ["outcome"]
+)
+MEDIA_BYTES: Final = Counter("parley_media_uploaded_bytes_total", "Bytes of media that Meta took")
+MEDIA_UPLOAD_SECONDS: Final = Histogram(
+    "parley_media_upload_seconds", "One upload, from its first byte to its id in Postgres", buckets=(*_FAST, 30.0, 60.0, 120.0)
+)
 NUMBERS_PAUSED: Final = Gauge("parley_sender_numbers_paused", "Numbers whose token or permission Meta refuses")
 SHARDS_OWNED: Final = Gauge("parley_sender_shards_owned", "Partitions of sends.* this process may send for")
 BUILD_INFO: Final = Gauge("parley_build_info", "1; the version is in the label", ["version", "service"])

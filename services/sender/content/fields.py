@@ -11,8 +11,8 @@ from pydantic_core import PydanticCustomError
 
 from services.common.domain.reasons import Reason
 from services.sender.content.limits import LIMITS
-
-MAX_URL_CHARACTERS: Final = 2048
+from services.sender.media import links
+from services.sender.media.links import MAX_URL_CHARACTERS
 
 
 class Part(BaseModel):
@@ -76,14 +76,10 @@ def _https(value: str) -> str:
 
 def _is_public(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_global
+        return links.is_public(str(ipaddress.ip_address(host)))
     except ValueError:
-        labels = host.rstrip(".").split(".")
-    # A last label of digits is an address in one of its other spellings; a host without a dot is a local one.
-    return len(labels) > 1 and not labels[-1].isdigit() and not labels[-1].startswith("0x") and labels[-1] not in _LOCAL
+        return links.is_public_name(host)
 
-
-_LOCAL: Final = frozenset({"local", "localhost", "internal", "localdomain", "test", "invalid"})
 
 Link = Annotated[StrictStr, AfterValidator(_https)]
 

@@ -16,7 +16,7 @@ class Limit:
 
     at_most: int
     at_least: int = 0
-    unit: Literal["characters", "items", ""] = "characters"
+    unit: Literal["characters", "items", "bytes", ""] = "characters"
     source: str
 
 
@@ -26,6 +26,10 @@ def _items(at_least: int, at_most: int, source: str) -> Limit:
 
 def _characters(at_most: int, source: str, *, at_least: int = 1) -> Limit:
     return Limit(at_most=at_most, at_least=at_least, source=source)
+
+
+def _bytes(at_most: int, source: str) -> Limit:
+    return Limit(at_most=at_most, unit="bytes", source=source)
 
 
 def _number(at_least: int, at_most: int, source: str) -> Limit:
@@ -84,6 +88,18 @@ LIMITS: Final[dict[str, Limit]] = {
     "template.components[carousel].cards": _items(1, 10, "templates/media-card-carousel-templates"),
     "template.components[carousel].cards[].card_index": _number(0, 9, "templates/media-card-carousel-templates"),
 }
+
+_MIB: Final = 1024 * 1024
+
+MEDIA_LIMITS: Final[dict[str, Limit]] = {
+    "image": _bytes(5 * _MIB, "messages/image-messages"),
+    "video": _bytes(16 * _MIB, "messages/video-messages"),
+    "audio": _bytes(16 * _MIB, "messages/audio-messages"),
+    "document": _bytes(100 * _MIB, "messages/document-messages"),
+    "sticker": _bytes(100 * 1024, "messages/sticker-messages"),
+    "sticker[animated]": _bytes(500 * 1024, "messages/sticker-messages"),
+}
+"""How large a file may be, by the type of message that shows it."""
 
 ROWS_OF_A_LIST: Final = 10
 """Over all sections together. Source: the page of interactive list messages."""

@@ -1,4 +1,4 @@
-"""Is this a picture, video, sound, document or sticker that can be sent? By id or by link, with what its type allows.
+"""Is this a picture, video, sound, document or sticker that can be sent? By id, link or file, with what its type allows.
 
 Sources: messages/{image,video,audio,document,sticker}-messages.
 """
@@ -7,22 +7,37 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import StrictBool, StrictStr, model_validator
+from pydantic import AfterValidator, StrictBool, StrictStr, model_validator
 
 from services.common.domain.reasons import Reason
 from services.sender.content.fields import Link, Part, Said, within, wrong
+from services.sender.media import links, references
+
+
+def _below(value: str) -> str:
+    if not references.is_file_name(value):
+        raise wrong(Reason.MEDIA, "not the path of a file below the directory of media files")
+    return value
 
 
 class Media(Part):
-    """Uploaded before, or fetched by Meta from a link."""
+    """Uploaded before, fetched by Meta from a link, or uploaded by Parley: from a file, or from a link with `upload`."""
 
     id: Said | None = None
     link: Link | None = None
+    file: Annotated[StrictStr, AfterValidator(_below)] | None = None
+    upload: StrictBool = False
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if (self.id is None) == (self.link is None):
-            raise wrong(Reason.MEDIA, "needs either id or link")
+    def _one_of_them(self) -> Self:
+        if [self.id, self.link, self.file].count(None) != 2:
+            raise wrong(Reason.MEDIA, "needs one of id, link and file")
+        if self.upload:
+            if self.link is None:
+                raise wrong(Reason.MEDIA, "upload goes with a link")
+            text = links.problem(self.link)
+            if text is not None:
+                raise wrong(Reason.MEDIA_LINK, f"link to upload: {text}")
         return self
 
 

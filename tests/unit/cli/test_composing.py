@@ -130,8 +130,38 @@ def test_another_type_needs_its_word_and_its_content(kind: str | None, document:
         other_content(kind, document)
 
 
+@pytest.mark.parametrize(
+    ("media", "caption", "content"),
+    [
+        ("bills/1.pdf", None, {"file": "bills/1.pdf"}),
+        ("bills/1.pdf", "Your bill", {"file": "bills/1.pdf", "caption": "Your bill"}),
+        ("https://example.com/1.pdf", None, {"link": "https://example.com/1.pdf", "upload": True}),
+    ],
+)
+def test_media_is_a_file_of_the_senders_or_a_link_to_upload(media: str, caption: str | None, content: object) -> None:
+    assert other_content("document", None, media=media, caption=caption) == ("document", content)
+    assert composed(other=other_content("document", None, media=media, caption=caption)).type == "document"
+
+
+@pytest.mark.parametrize(
+    ("kind", "document", "media", "caption", "told"),
+    [
+        ("image", b"{}", "a.png", None, "one of --content and --media"),
+        (None, None, "a.png", None, "--type and --media"),
+        (None, None, None, "c", "--type and --media"),
+        ("image", b"{}", None, "c", "--caption belongs to --media"),
+        ("location", None, "a.png", None, "--media is for --type audio, document"),
+    ],
+)
+def test_media_needs_a_type_that_is_media_and_nothing_beside_it(
+    kind: str | None, document: bytes | None, media: str | None, caption: str | None, told: str
+) -> None:
+    with pytest.raises(UsageError, match=told):
+        other_content(kind, document, media=media, caption=caption)
+
+
 def test_content_that_meta_would_refuse_is_told_by_its_field() -> None:
-    with pytest.raises(UsageError, match=r"image: needs either id or link"):
+    with pytest.raises(UsageError, match=r"image: needs one of id, link and file"):
         composed(other=("image", {}))
 
 
