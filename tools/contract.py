@@ -13,7 +13,7 @@ import yaml
 
 from services.common.domain import topics
 from services.common.domain.lanes import Lane
-from services.common.domain.records import FULL_NAMES, Record, RecordConsent, SendMessage, SendOutcome
+from services.common.domain.records import FULL_NAMES, Record, RecordConsent, SendingStateChanged, SendMessage, SendOutcome
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 SCHEMAS: Final = "schemas"
@@ -23,6 +23,7 @@ _OWN_IDENTITY: Final[dict[type[Record], str]] = {
     SendMessage: "command_id",
     RecordConsent: "consent_id",
     SendOutcome: "event_id",
+    SendingStateChanged: "event_id",
 }
 """Of the records that we or producers number; what Meta tells has its identity in its schema or its class."""
 
@@ -88,7 +89,8 @@ TOPICS: Final[dict[str, Topic]] = {
     topics.MESSAGE_STATUSES: Topic(about="What became of the messages that we sent, as Meta tells it.", key=CONVERSATION),
     topics.CONTACT_EVENTS: Topic(about="Everything else about a person or a conversation.", key=CONVERSATION),
     topics.ACCOUNT_EVENTS: Topic(
-        about="Everything about accounts, numbers, templates, flows and groups, and what has no type yet.", key="waba_id"
+        about="Everything about accounts, numbers, templates, flows and groups, what may be sent, and what has no type yet.",
+        key="waba_id",
     ),
     topics.CONSENT_RECORDS: Topic(about="Evidence of consent. You write it.", key=ANY),
     topics.SEND_COMMANDS: Topic(about="What is to be sent. You write it.", key=ANY),

@@ -28,7 +28,7 @@ from services.common.domain.events import (
     WebhookEvent,
 )
 from services.common.domain.lanes import Lane
-from services.common.domain.records import Record, RecordConsent, SendMessage, SendOutcome
+from services.common.domain.records import Record, RecordConsent, SendingStateChanged, SendMessage, SendOutcome
 from services.common.platform.avro import Codec
 from services.common.platform.kafka import LogRecord, NewRecord
 from services.ingest.keys import record_key
@@ -106,6 +106,20 @@ SEND_OUTCOME: Final = SendOutcome(
     wamid="wamid.HBgLMTY1MDU1NTEyMzQVAgARGBIzMUY1QjQ0RjE5RDA2RTFGNkYA",
 )
 
+SENDING_STATE_CHANGED: Final = SendingStateChanged(
+    event_id=ids.named(f"waba/{_WABA}/131042/stopped/{_RECEIVED}/None"),
+    occurred_at=_RECEIVED + 3,
+    waba_id=_WABA,
+    state="stopped",
+    source="response",
+    cause="131042",
+    covers="everything",
+    reason="payment",
+    error_code=131042,
+    trace_id="AbCdEfGhIjKlMnOpQrStUvW",
+    since_at=_RECEIVED,
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
@@ -127,6 +141,9 @@ def examples() -> dict[type[Record], Example]:
     found[SendMessage] = Example(topic=topics.SEND_COMMANDS, key=None, headers={}, record=SEND_MESSAGE)
     found[RecordConsent] = Example(topic=topics.CONSENT_RECORDS, key=None, headers={}, record=RECORD_CONSENT)
     found[SendOutcome] = Example(topic=topics.SEND_OUTCOMES, key=outcome_key, headers={}, record=SEND_OUTCOME)
+    found[SendingStateChanged] = Example(
+        topic=topics.ACCOUNT_EVENTS, key=SENDING_STATE_CHANGED.waba_id, headers={}, record=SENDING_STATE_CHANGED
+    )
     return found
 
 

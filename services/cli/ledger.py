@@ -52,16 +52,27 @@ async def listed(connection: Connection, state: State, number: str | None, limit
     ]
 
 
-class Refusal(NamedTuple):
-    """Why Meta refuses a number as a whole."""
+class Stop(NamedTuple):
+    """Something that Meta does not let a number send, by itself or with its account. Instants are milliseconds."""
 
+    cause: str
+    covers: str
+    area: str | None
+    is_of_account: bool
     reason: str
     error_code: int | None
+    source: str
+    since_at: int
+    until_at: int | None
+    next_probe_at: int | None
 
 
-async def refused_numbers(connection: Connection) -> dict[str, Refusal]:
-    """By number: those of which all commands are kept until Meta takes one again."""
-    return {row[0]: Refusal(row[1], row[2]) for row in await _rows(connection, "refused_numbers")}
+async def stops(connection: Connection) -> dict[str, list[Stop]]:
+    """By number, those that hold now; the oldest first."""
+    found: dict[str, list[Stop]] = {}
+    for number, *stop in await _rows(connection, "number_stops"):
+        found.setdefault(number, []).append(Stop(*stop))
+    return found
 
 
 async def story(connection: Connection, command_id: str) -> Story | None:

@@ -6,17 +6,31 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from services.cli import ledger, show
 from services.cli.database import in_database
-from services.cli.ledger import Refusal
+from services.cli.ledger import Stop
 from services.cli.problem import CONFIGURATION, USAGE, CommandError
 from services.cli.surroundings import need
-from services.common.platform.registry import Connection, RegisteredNumber, add_number, limit_number, list_numbers, pause_number
+from services.common.platform.registry import (
+    COEXISTENCE_LIMIT,
+    Connection,
+    RegisteredNumber,
+    add_number,
+    limit_number,
+    list_numbers,
+    pause_number,
+)
 from services.common.platform.tokens import TokenBox
+
+_USUAL: Final = 80
+_MOST: Final = 1000
+_TOO_MUCH: Final = (
+    f"Meta allows a number that is shared with the WhatsApp Business app {COEXISTENCE_LIMIT} messages a second, no more."
+)
 
 app = typer.Typer(no_args_is_help=True, help="Business numbers that Parley may send from.")
 
@@ -25,11 +39,19 @@ app = typer.Typer(no_args_is_help=True, help="Business numbers that Parley may s
 def add(
     phone_number_id: Annotated[str, typer.Argument(help="Meta's id of the number, not the number itself.")],
     waba_id: Annotated[str, typer.Option(envvar="PARLEY_WABA_ID", help="Its WhatsApp Business account.")],
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Messages a second that Meta allows it.")] = 80,
+    limit: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="Messages a second that Meta allows it: 80, or 20 with --coexistence.")
+    ] = None,
+    *,
+    coexistence: Annotated[bool, typer.Option("--coexistence", help="It is shared with the WhatsApp Business app.")] = False,
     display: Annotated[str | None, typer.Option(help="How people read the number.")] = None,
     token_file: Annotated[Path | None, typer.Option(help="File with the access token; - reads it from stdin.")] = None,
 ) -> None:
     """Register a number, or change one. The token comes from --token-file, PARLEY_ACCESS_TOKEN or a question."""
+    most = COEXISTENCE_LIMIT if coexistence else _MOST
+    allowed = (COEXISTENCE_LIMIT if coexistence else _USUAL) if limit is None else limit
+    if allowed > most:
+        raise CommandError(_TOO_MUCH, exit_code=USAGE)
     tokens = _token_box()
     token = _token(token_file)
 
@@ -41,32 +63,38 @@ def add(
             waba_id=waba_id,
             access_token=token,
             display_phone_number=display,
-            messages_per_second=limit,
+            messages_per_second=allowed,
+            is_coexistence=coexistence,
         )
 
     in_database(register)
-    show.line(f"{phone_number_id} is registered: at most {limit} messages a second.")
+    show.line(f"{phone_number_id} is registered: at most {allowed} messages a second.")
 
 
 @app.command("list")
 def list_all(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """Show the registered numbers, and those that Meta refuses as a whole. Tokens are never shown."""
+    """Show the registered numbers, and what Meta does not let them send: one line for each reason. Tokens are never shown."""
 
-    async def read(connection: Connection) -> tuple[list[RegisteredNumber], dict[str, Refusal]]:
-        return await list_numbers(connection), await ledger.refused_numbers(connection)
+    async def read(connection: Connection) -> tuple[list[RegisteredNumber], dict[str, list[Stop]]]:
+        return await list_numbers(connection), await ledger.stops(connection)
 
-    numbers, refused = in_database(read)
-    rows = [_public(number, refused.get(number.phone_number_id)) for number in numbers]
+    numbers, stops = in_database(read)
     if as_json:
-        for row in rows:
-            show.as_json(row)
+        for number in numbers:
+            told = [stop._asdict() for stop in stops.get(number.phone_number_id, [])]
+            show.as_json({**_public(number), "coexistence": number.is_coexistence, "stops": told})
     elif not numbers:
         show.aside("No number is registered: parley number add --help.")
     else:
-        head = ("PHONE NUMBER ID", "NUMBER", "ACCOUNT", "LIMIT/S", "STATE", "META REFUSES", "CODE")
-        show.table([head, *(tuple(str(value or "-") for value in row.values()) for row in rows)])
+        head = ("PHONE NUMBER ID", "NUMBER", "ACCOUNT", "LIMIT/S", "STATE", "META STOPS", "WHY", "SINCE", "UNTIL", "NEXT PROBE")
+        rows = [
+            (*(str(value or "-") for value in _public(number).values()), *_shown(stop))
+            for number in numbers
+            for stop in stops.get(number.phone_number_id, [None])
+        ]
+        show.table([head, *rows])
 
 
 @app.command()
@@ -89,7 +117,15 @@ def set_limit(
     messages_per_second: Annotated[int, typer.Argument(min=1, max=1000, help="Messages a second that Meta allows it.")],
 ) -> None:
     """Change how many messages a second may go out. Senders take it over within seconds."""
-    _change(phone_number_id, lambda connection: limit_number(connection, phone_number_id, messages_per_second))
+
+    async def change(connection: Connection) -> bool:
+        numbers = {number.phone_number_id: number for number in await list_numbers(connection)}
+        number = numbers.get(phone_number_id)
+        if number is not None and number.is_coexistence and messages_per_second > COEXISTENCE_LIMIT:
+            raise CommandError(_TOO_MUCH, exit_code=USAGE)
+        return await limit_number(connection, phone_number_id, messages_per_second)
+
+    _change(phone_number_id, change)
     show.line(f"{phone_number_id}: at most {messages_per_second} messages a second.")
 
 
@@ -98,15 +134,23 @@ def _change(phone_number_id: str, work: Callable[[Connection], Awaitable[bool]])
         raise CommandError(f"Number {phone_number_id} is not registered, or disabled.", hint="See: parley number list.")
 
 
-def _public(number: RegisteredNumber, refused: Refusal | None) -> dict[str, object]:
+def _shown(stop: Stop | None) -> tuple[str, ...]:
+    """What is stopped, why, since when, until when, and when it is tried; dashes where nothing is."""
+    if stop is None:
+        return ("-",) * 5
+    covers = stop.covers if stop.area is None else f"{stop.covers} {stop.area}"
+    cause = "" if stop.cause == stop.reason else f" {stop.cause}"
+    instants = (stop.since_at, stop.until_at, stop.next_probe_at)
+    return (covers, f"{stop.reason}{cause}", *("-" if at is None else show.instant(at) for at in instants))
+
+
+def _public(number: RegisteredNumber) -> dict[str, object]:
     return {
         "phone_number_id": number.phone_number_id,
         "display_phone_number": number.display_phone_number,
         "waba_id": number.waba_id,
         "messages_per_second": number.messages_per_second,
         "state": number.state,
-        "meta_refuses": None if refused is None else refused.reason,
-        "error_code": None if refused is None else refused.error_code,
     }
 
 

@@ -26,19 +26,26 @@ WHERE state = %(state)s AND (%(number)s::text IS NULL OR phone_number_id = %(num
 ORDER BY seq DESC LIMIT %(limit)s
 
 -- command --
--- One command, how many go before it because they came first for the same recipient, and the pause of its number.
+-- One command, how many go before it because they came first for the same recipient, and when stops that may hold it are looked at.
 SELECT
     c.phone_number_id, c.lane, c.type, c.state, c.reason, c.error_code, c.wamid, c.attempts, c.outcome IS NOT NULL,
     (extract(epoch FROM c.appended_at) * 1000)::bigint, (extract(epoch FROM c.received_at) * 1000)::bigint,
     (extract(epoch FROM c.expires_at) * 1000)::bigint, (extract(epoch FROM c.next_action_at) * 1000)::bigint,
-    (extract(epoch FROM c.updated_at) * 1000)::bigint, (extract(epoch FROM n.paused_until) * 1000)::bigint,
+    (extract(epoch FROM c.updated_at) * 1000)::bigint,
+    (
+        SELECT (extract(epoch FROM max(coalesce(s.until, s.probe_at))) * 1000)::bigint
+        FROM sender.stops AS s
+        LEFT JOIN registry.phone_numbers AS n ON n.phone_number_id = c.phone_number_id
+        WHERE s.is_stopped AND s.cause <> 'operator' AND (s.until IS NULL OR s.until > now())
+            AND (s.covers = 'everything' OR c.held_by IS NOT NULL)
+            AND s.scope_id = CASE s.scope WHEN 'number' THEN c.phone_number_id ELSE n.waba_id END
+    ),
     (
         SELECT count(*) FROM sender.send_commands AS e
         WHERE e.phone_number_id = c.phone_number_id AND e.lane = c.lane AND e.pair = c.pair AND e.seq < c.seq
-            AND e.state IN ('waiting', 'retry', 'started')
+            AND e.state IN ('waiting', 'retry', 'started') AND e.held_by IS NULL
     )
 FROM sender.send_commands AS c
-LEFT JOIN sender.number_state AS n ON n.phone_number_id = c.phone_number_id
 WHERE c.command_id = %(command_id)s
 
 -- attempts --
@@ -64,6 +71,13 @@ ORDER BY recorded_at, occurred_at, status
 SELECT event_id, (extract(epoch FROM occurred_at) * 1000)::bigint
 FROM sender.outbox WHERE event_id = ANY(%(event_id)s::text[]) ORDER BY seq
 
--- refused_numbers --
--- Numbers whose token or permission Meta refuses.
-SELECT phone_number_id, reason, error_code FROM sender.number_state
+-- number_stops --
+-- What Meta does not let registered numbers send now, by themselves or with their account. An operator's pause is in the registry.
+SELECT
+    n.phone_number_id, s.cause, s.covers, s.area, s.scope = 'waba', s.reason, s.error_code, s.source,
+    (extract(epoch FROM s.since) * 1000)::bigint, (extract(epoch FROM s.until) * 1000)::bigint,
+    CASE WHEN s.until IS NULL THEN (extract(epoch FROM s.probe_at) * 1000)::bigint END
+FROM registry.phone_numbers AS n
+JOIN sender.stops AS s ON (s.scope = 'number' AND s.scope_id = n.phone_number_id) OR (s.scope = 'waba' AND s.scope_id = n.waba_id)
+WHERE s.is_stopped AND s.cause <> 'operator' AND (s.until IS NULL OR s.until > now())
+ORDER BY n.phone_number_id, s.since, s.cause

@@ -25,7 +25,8 @@ _KNOWN_STATUSES: Final = frozenset(DeliveryStatus)
 class Command:
     """A command as the ledger has it, without whom it is for and what it says.
 
-    `earlier`: commands to the same recipient that go first. `paused_until_at`: of its number, when Meta refused that as a whole.
+    `earlier`: commands to the same recipient that go first. `paused_until_at`: when stops of its number
+    or account that may hold it are looked at again, where there are any.
     """
 
     command_id: str

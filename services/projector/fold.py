@@ -23,7 +23,7 @@ from services.common.domain.events import (
     UserPreferenceChanged,
     WebhookEvent,
 )
-from services.common.domain.records import RecordConsent, SendOutcome
+from services.common.domain.records import RecordConsent, SendingStateChanged, SendOutcome
 from services.projector.projections import (
     account_events,
     consents,
@@ -37,7 +37,7 @@ from services.projector.projections import (
 from services.projector.projections.dead_letters import DeadLetterRow
 from services.projector.projections.table import Row, Table
 
-Event = WebhookEvent | SendOutcome | RecordConsent | DeadLetterRow
+Event = WebhookEvent | SendOutcome | SendingStateChanged | RecordConsent | DeadLetterRow
 """What a record means. A dead letter, read from a topic or made here, is its own row."""
 
 Rows = Mapping[str, list[Row]]
@@ -111,6 +111,7 @@ _RULES: Final[Mapping[type[Event], tuple[_Rule, ...]]] = {
     GroupChanged: (_WHOLE,),
     ErrorReported: (_WHOLE,),
     UnrecognizedChange: (_WHOLE,),
+    SendingStateChanged: ((account_events.TABLE, account_events.of_sending_state),),
     SendOutcome: (
         (send_outcomes.TABLE, send_outcomes.of_outcome),
         (messages.TABLE, messages.of_outcome),

@@ -10,7 +10,7 @@ SELECT wamid, status, occurred_at, contact, type FROM projector.message_statuses
 
 -- account_events --
 -- Every other element of a webhook.
-SELECT waba_id, field, occurred_at, raw FROM projector.account_events;
+SELECT waba_id, field, occurred_at, raw FROM projector.account_events WHERE record <> 'SendingStateChanged';
 
 -- sent_messages --
 -- Every message we sent, and which command asked for it.

@@ -7,7 +7,7 @@ and the next owner goes on from the rows.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final, NamedTuple
 
 import aiohttp
@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 from psycopg_pool import PoolTimeout
 
 from services.common.domain.topics import (
+    ACCOUNT_EVENTS,
     CONSENT_RECORDS,
     CONTACT_EVENTS,
     INBOUND_MESSAGES,
@@ -31,28 +32,41 @@ from services.common.platform.kafka import FETCH_BYTES, SESSION_SECONDS, Produce
 from services.common.platform.lifecycle import EXIT_FATAL, exit_now, sleep_unless
 from services.common.platform.ops import Ops
 from services.common.platform.tokens import TokenBox
+from services.sender.account_events import AccountEvents
 from services.sender.catch_up import CatchUp
 from services.sender.config import SenderSettings
 from services.sender.dispatcher import Dispatcher
 from services.sender.distrust import Distrust
 from services.sender.graph_client import GraphClient, session_options
 from services.sender.intake import GROUP, Intake
+from services.sender.limits import Limits
 from services.sender.media import fetch, links, upload
 from services.sender.media.fetch import PUBLIC, Fetcher, Surroundings
 from services.sender.media.ledger import Ledger
 from services.sender.media.making import Making
 from services.sender.media.preparing import Preparing
 from services.sender.media.upload import Uploader
+from services.sender.number_client import NumberClient
 from services.sender.numbers import Numbers
 from services.sender.outbox import Outbox
 from services.sender.recorder import Recorder
 from services.sender.settle import Settler
 from services.sender.shards import DRAIN_SECONDS, Shards
+from services.sender.stop_ledger import StopLedger
+from services.sender.stops import Stops
 from services.sender.store import Store
 
 log = logging.get(__name__)
 
-_TOPICS: Final = (*SENDER_SOURCES, SEND_OUTCOMES, SENDER_DEAD_LETTERS, INBOUND_MESSAGES, CONTACT_EVENTS, CONSENT_RECORDS)
+_TOPICS: Final = (
+    *SENDER_SOURCES,
+    SEND_OUTCOMES,
+    ACCOUNT_EVENTS,
+    SENDER_DEAD_LETTERS,
+    INBOUND_MESSAGES,
+    CONTACT_EVENTS,
+    CONSENT_RECORDS,
+)
 _HEARTBEAT_SECONDS: Final = 0.5
 """A rebalance stops sending; members hear of it this soon."""
 _NEVER_MS: Final = 24 * 3600 * 1000
@@ -69,6 +83,8 @@ class _Sessions(NamedTuple):
     messages: aiohttp.ClientSession
     uploads: aiohttp.ClientSession
     downloads: aiohttp.ClientSession
+    plain: aiohttp.ClientSession
+    """For calls about numbers, which need no token of a limiter."""
 
 
 class SenderApp:
@@ -95,8 +111,9 @@ class SenderApp:
                     aiohttp.ClientSession(**session_options(settings.sender_connect_seconds)) as session,
                     aiohttp.ClientSession(**upload.session_options(settings.sender_connect_seconds)) as uploads,
                     aiohttp.ClientSession(**fetch.session_options(self._surroundings)) as downloads,
+                    aiohttp.ClientSession(headers={"User-Agent": "parley"}, cookie_jar=aiohttp.DummyCookieJar()) as plain,
                 ):
-                    await self._send(_Sessions(session, uploads, downloads), pool, producer, partitions, stopping)
+                    await self._send(_Sessions(session, uploads, downloads, plain), pool, producer, partitions, stopping)
             except Exception as problem:  # the process's boundary: whatever broke, nothing may go on
                 log.critical("sender.fatal", error=type(problem).__name__, exc_info=problem)
                 exit_now(EXIT_FATAL)
@@ -118,7 +135,7 @@ class SenderApp:
         codec = Codec()
         store = Store(pool, codec)
         tokens = TokenBox.from_base64(settings.token_key.get_secret_value())
-        numbers = Numbers(pool, store, tokens, jitter_seconds=settings.sender_jitter_seconds)
+        numbers = Numbers(pool, tokens, jitter_seconds=settings.sender_jitter_seconds)
         graph = GraphClient(
             sessions.messages,
             base_url=settings.graph_url,
@@ -147,9 +164,18 @@ class SenderApp:
             stopping=stopping,
         )
         media = Preparing(media_ledger, making, wake=numbers.wake)
+
+        def owned() -> Sequence[int]:
+            return () if self._shards is None else self._shards.owned()
+
+        client = NumberClient(sessions.plain, base_url=settings.graph_url, version=settings.graph_version)
+        stops = Stops(ledger=StopLedger(pool, codec), numbers=numbers, client=client, shards=owned)
+        limits = Limits(pool=pool, codec=codec, numbers=numbers, client=client, shards=owned)
+        refresh = _Refresh(numbers, AccountEvents(pool), stops, limits, told)
         dispatcher = Dispatcher(
             store=store,
             numbers=numbers,
+            stops=stops,
             graph=graph,
             recorder=recorder,
             catch_up=catch_up,
@@ -182,6 +208,7 @@ class SenderApp:
         shards = Shards(
             store=store,
             numbers=numbers,
+            stops=stops,
             dispatcher=dispatcher,
             adopt=settler.adopt,
             instance=settings.instance,
@@ -206,7 +233,7 @@ class SenderApp:
             _task(settler.run(shards.owned, stopping)),
             _task(catch_up.run(stopping)),
             _task(media.run()),
-            _task(_refresh(numbers, settings.sender_registry_seconds, stopping)),
+            _task(refresh.run(settings.sender_registry_seconds, stopping)),
         ]
         log.info("sender.started", group=GROUP)
         await _until_stopped(stopping, [reading, *background], fail)
@@ -272,10 +299,24 @@ async def _wait_for_tables(numbers: Numbers, stopping: asyncio.Event) -> bool:
     return False
 
 
-async def _refresh(numbers: Numbers, every_seconds: float, stopping: asyncio.Event) -> None:
-    """A change in the registry counts within seconds, without a restart."""
-    while not await sleep_unless(stopping, every_seconds):
-        await postgres.retrying(numbers.reload, service="sender", stopping=stopping)
+class _Refresh:
+    """A change in the registry, or of what Meta allows, counts within seconds, without a restart."""
+
+    def __init__(self, numbers: Numbers, events: AccountEvents, stops: Stops, limits: Limits, told: asyncio.Event) -> None:
+        self._numbers, self._events, self._stops, self._limits, self._told = numbers, events, stops, limits, told
+
+    async def run(self, every_seconds: float, stopping: asyncio.Event) -> None:
+        """Until asked to stop."""
+        while not await sleep_unless(stopping, every_seconds):
+            await postgres.retrying(self._once, service="sender", stopping=stopping)
+
+    async def _once(self) -> None:
+        await self._numbers.reload()
+        events = await self._events.newest()
+        await self._stops.sync(events)
+        await self._limits.sync(events)
+        self._events.taken(events)
+        self._told.set()
 
 
 async def _until_stopped(stopping: asyncio.Event, tasks: list[asyncio.Task[None]], fail: asyncio.Future[None]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from services.common.domain.lanes import LANES, Lane
@@ -25,6 +26,7 @@ from services.sender.media.preparing import Preparing
 from services.sender.numbers import Number, Numbers
 from services.sender.recorder import Recorder, finding_of
 from services.sender.response import Proof, repeated
+from services.sender.stops import Stops
 from services.sender.store import Batch, Candidate, OwnerLost, Store, now_ms
 
 log = logging.get(__name__)
@@ -45,6 +47,7 @@ class Dispatcher:
         *,
         store: Store,
         numbers: Numbers,
+        stops: Stops,
         graph: GraphClient,
         recorder: Recorder,
         catch_up: CatchUp,
@@ -57,6 +60,7 @@ class Dispatcher:
         fail: asyncio.Future[None],
     ) -> None:
         self._store, self._numbers, self._graph, self._recorder = store, numbers, graph, recorder
+        self._stops = stops
         self._catch_up, self._distrust, self._media = catch_up, distrust, media
         self._horizons, self._inflight_seconds = horizons, inflight_seconds
         self._told, self._abandon, self._fail = told, abandon, fail
@@ -110,6 +114,7 @@ class Dispatcher:
 
     async def _round(self, number: Number) -> float:
         """Start what may be started now; seconds until the next look."""
+        await postgres.retrying(lambda: self._stops.claim(number), service="sender", stopping=self._draining)
         held = number.hold_seconds()
         room = self._numbers.inflight_cap(number, self._inflight_seconds) - number.inflight
         if held == 0.0:
@@ -140,7 +145,10 @@ class Dispatcher:
         return _IDLE_SECONDS if due is None else min(_IDLE_SECONDS, max(0.001, due))
 
     async def _start(self, number: Number, *, limit: int, sending: bool) -> int | None:
-        """One transaction; how many commands it picked. None when told to drain before Postgres answered."""
+        """One transaction; how many commands it picked, or `limit` where more may be due.
+
+        None when told to drain before Postgres answered.
+        """
         calls: list[Call] = []
         begun = 0.0
         picked = 0
@@ -155,7 +163,10 @@ class Dispatcher:
                 waba_id=self._numbers.waba_id(number.phone_number_id),
                 caught_up_at=self._catch_up.caught_up_at,
                 failures=self._media.failures,
+                standing=number.standing,
+                may_try=time.monotonic() >= number.try_after,
             )
+            number.wanted = batch.wanted
             if any(one.is_for_read_models for one in batch.park):
                 self._catch_up.want()
             return batch
@@ -171,6 +182,9 @@ class Dispatcher:
         batch = await postgres.retrying(transaction, service="sender", stopping=self._draining)
         if batch is None:
             return None
+        if number.standing.probing:
+            tried = any(call.probes for call in calls)
+            await postgres.retrying(lambda: self._stops.end_claim(number, tried=tried), service="sender", stopping=self._draining)
         metrics.STARTED_SECONDS.observe(time.monotonic() - begun)
         number.waiting = max(0, number.waiting - len(batch.start) - len(batch.refuse))
         await self._media.want(
@@ -188,11 +202,12 @@ class Dispatcher:
         for call in calls:
             number.inflight += 1
             self._calls.add(self._watched(self._call(number, call, begun, Turn(number.pacer, self._headway))))
-        return picked
+        # What a stop holds from now on keeps nothing else of its recipient waiting: that may be picked at once.
+        return limit if any(one.is_stopped for one in batch.park) else picked
 
     async def _call(self, number: Number, call: Call, begun: float, turn: Turn) -> None:
         """One attempt from its STARTED row to its recorded outcome."""
-        attempt = call.attempt
+        attempt, started_at = call.attempt, now_ms()
         try:
             result, written_at = await self._graph.post(
                 number.phone_number_id,
@@ -207,7 +222,9 @@ class Dispatcher:
             if written_at is not None:
                 waited = now_ms() / 1000 - (time.monotonic() - written_at) - call.appended_at / 1000
                 metrics.SEND_LATENCY_SECONDS.observe(max(0.0, waited))
-            await postgres.retrying(lambda: self._numbers.heed(number, result), service="sender", stopping=self._abandon)
+            self._numbers.heed(number, result)
+            heeding = partial(self._stops.heed, number, call, result, begun=started_at)
+            await postgres.retrying(heeding, service="sender", stopping=self._abandon)
             result = judged(result, self._distrust.codes)
             result = await self._media.heed(attempt.phone_number_id, call.media.media_ids, result)
             if attempt.message_type == READ:

@@ -20,7 +20,7 @@ def judged(result: Result, codes: frozenset[int]) -> Result:
         return result
     detail = "Meta has had messages that it answered with this code."
     return dataclasses.replace(
-        result, proof=Proof.UNKNOWN, reason=Reason.NO_ANSWER, detail=detail, scope=Scope.COMMAND, wait_seconds=0.0
+        result, proof=Proof.UNKNOWN, reason=Reason.NO_ANSWER, detail=detail, scope=Scope.COMMAND, covers=None, wait_seconds=0.0
     )
 
 

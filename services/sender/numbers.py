@@ -1,26 +1,30 @@
-"""What does the sender know of each business number: its limit, its token, and whether it has to pause?"""
+"""What does the sender know of each business number: its limit, its token, and what it may not send now?"""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from math import inf
-from typing import assert_never
+from typing import Final, assert_never
 
-from services.common.domain import limiter
-from services.common.domain.graph_codes import PROBE_SECONDS, Scope
+from services.common.domain import account_state, limiter
+from services.common.domain.account_state import Index, Key, Standing, State
+from services.common.domain.graph_codes import Scope
 from services.common.domain.limiter import Throughput
 from services.common.platform import logging, metrics, postgres
 from services.common.platform.registry import RegisteredNumber, list_numbers
 from services.common.platform.tokens import TokenBox, TokenUnreadable
 from services.sender.pacer import Pacer
-from services.sender.response import Proof, Result
-from services.sender.store import Store
+from services.sender.response import Result
+from services.sender.store import now_ms
 
 log = logging.get(__name__)
+
+_LOOK_SECONDS: Final = 1.0
+"""How soon a stop that may be tried is looked at again by a number that does not try it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,8 +40,12 @@ class Number:
     """Commands known to wait in Postgres, whether their turn has come or not."""
     inflight: int = 0
     frozen_until: float = 0.0
-    paused_until: float | None = None
-    """While set, Meta refuses the number as a whole: one probe whenever the instant has passed."""
+    standing: Standing = field(default_factory=Standing)
+    """What Meta does not let it send, and which of these stops its next attempt may try."""
+    wanted: frozenset[Key] = frozenset()
+    """Stops that a command of it would try."""
+    try_after: float = 0.0
+    """Until this monotonic instant it leaves stops to others to try."""
 
     is_paused: bool = False
     """An operator holds it back."""
@@ -46,13 +54,19 @@ class Number:
         """How long nothing may be started; 0 when something may."""
         if self.is_paused:
             return inf
-        until = max(self.frozen_until, self.paused_until or 0.0)
-        return max(0.0, until - time.monotonic())
+        frozen = max(0.0, self.frozen_until - time.monotonic())
+        now = now_ms()
+        whole = self.standing.whole(now)
+        if not whole or self.is_probing:
+            return frozen
+        look_at = account_state.look_at(whole)
+        return inf if look_at is None else max(frozen, _LOOK_SECONDS, (look_at - now) / 1000)
 
     @property
     def is_probing(self) -> bool:
-        """True when the next attempt is there to find out whether Meta takes the number again."""
-        return self.paused_until is not None
+        """True when all is stopped, and the next attempt is there to find out whether Meta takes the number again."""
+        whole = self.standing.whole(now_ms())
+        return bool(whole) and {key for key, _ in whole} <= self.standing.probing
 
     def freeze(self, seconds: float) -> None:
         """Start nothing for so long."""
@@ -62,28 +76,31 @@ class Number:
 class Numbers:
     """The registry as last read, and the tokens, opened in memory only."""
 
-    def __init__(self, pool: postgres.Pool, store: Store, tokens: TokenBox, *, jitter_seconds: float) -> None:
-        self._pool, self._store, self._tokens = pool, store, tokens
+    def __init__(self, pool: postgres.Pool, tokens: TokenBox, *, jitter_seconds: float) -> None:
+        self._pool, self._tokens = pool, tokens
         self._jitter_seconds = jitter_seconds
         self._registered: dict[str, RegisteredNumber] = {}
         self._opened: dict[str, str] = {}
-        self._pauses: dict[str, float] = {}
+        self._stops: Index = {}
         self._serving: dict[str, Number] = {}
+        self._freed: set[str] = set()
+        self.renewed: set[str] = set()
+        """Numbers that were given a new token, until somebody takes them out."""
 
     async def reload(self) -> None:
         """Read the registry; a new limit, token or state counts from now on."""
         async with self._pool.connection() as connection:
             numbers = await list_numbers(connection)
-        await self.know(numbers)
+        self.know(numbers)
 
-    async def know(self, numbers: Iterable[RegisteredNumber]) -> None:
+    def know(self, numbers: Iterable[RegisteredNumber]) -> None:
         """These are registered, as they are here, and no others."""
         listed = {number.phone_number_id: number for number in numbers}
         before, self._registered = self._registered, listed
         for phone_number_id, number in listed.items():
             known = before.get(phone_number_id)
             if known is None or known.sealed_token != number.sealed_token:
-                await self._open(number, is_new_token=known is not None)
+                self._open(number, is_new_token=known is not None)
             serving = self._serving.get(phone_number_id)
             if serving is not None and serving.is_paused != (number.state == "paused"):
                 serving.is_paused = number.state == "paused"
@@ -95,10 +112,30 @@ class Numbers:
         for phone_number_id in self._opened.keys() - listed.keys():
             del self._opened[phone_number_id]
 
-    async def load_pauses(self) -> None:
-        """Take over what an earlier owner knew."""
-        now = time.monotonic()
-        self._pauses = {number: now + seconds for number, seconds in (await self._store.pauses()).items()}
+    @property
+    def registered(self) -> Mapping[str, RegisteredNumber]:
+        """The registry as last read."""
+        return self._registered
+
+    def stop(self, state: State) -> None:
+        """These stops are known now, and no others."""
+        self._stops = account_state.index(state, now=now_ms())
+        for number in self._serving.values():
+            stops, had = self._standing(number.phone_number_id).stops, number.standing.stops
+            if stops != had:
+                number.standing = replace(number.standing, stops=stops)
+                number.wake.set()
+            if {key for key, _ in had} - {key for key, _ in stops}:
+                self._freed.add(number.phone_number_id)
+        metrics.NUMBERS_STOPPED.set(sum(bool(number.standing.stops) for number in self._serving.values()))
+
+    def take_freed(self) -> set[str]:
+        """Numbers of which a stop is over, or that are newly served: what stops hold of them wants another look. Each once."""
+        freed, self._freed = self._freed, set()
+        return freed
+
+    def _standing(self, phone_number_id: str) -> Standing:
+        return account_state.standing(self._stops, phone_number_id=phone_number_id, waba_id=self.waba_id(phone_number_id))
 
     def serve(self, phone_number_id: str, *, shard: int, epoch: int, ages: Iterable[float] = ()) -> Number:
         """The number's state; a new one inherits what its last owner started `ages` seconds ago."""
@@ -114,10 +151,11 @@ class Numbers:
             shard=shard,
             epoch=epoch,
             pacer=Pacer(limiter.inherit(policy, ages, now=time.monotonic())),
-            paused_until=self._pauses.get(phone_number_id),
+            standing=self._standing(phone_number_id),
             is_paused=registered is not None and registered.state == "paused",
         )
         self._serving[phone_number_id] = number
+        self._freed.add(phone_number_id)
         return number
 
     def wake(self, phone_number_id: str) -> None:
@@ -143,19 +181,11 @@ class Numbers:
         """How many calls of a number may be under way: what it writes in `seconds`. A hung Meta costs no more."""
         return 1 if number.is_probing else max(4, math.ceil(number.pacer.limit * seconds))
 
-    async def heed(self, number: Number, result: Result) -> None:
-        """What an exchange says about the number itself, and about those that share its account or app."""
-        if result.scope is Scope.TOKEN:
-            if number.paused_until is None:
-                log.error("number.paused", phone_number_id=number.phone_number_id, code=result.error_code)
-            number.paused_until = time.monotonic() + PROBE_SECONDS
-            await self._store.pause(number.phone_number_id, PROBE_SECONDS, str(result.reason), result.error_code)
-        elif result.wait_seconds:
+    def heed(self, number: Number, result: Result) -> None:
+        """What an exchange says about the pace of the number, and of those that share its account or app."""
+        if result.wait_seconds and result.covers is None:
             for one in self._within(number, result.scope):
                 one.freeze(result.wait_seconds)
-        elif number.paused_until is not None and result.proof is Proof.ACCEPTED:
-            await self._resume(number)
-        metrics.NUMBERS_PAUSED.set(sum(one.paused_until is not None for one in self._serving.values()))
 
     def _within(self, number: Number, scope: Scope) -> list[Number]:
         """Whom of those served here a refusal is about. Other processes learn it from an answer of their own.
@@ -175,21 +205,12 @@ class Numbers:
                 return []
         assert_never(scope)
 
-    async def _open(self, number: RegisteredNumber, *, is_new_token: bool) -> None:
+    def _open(self, number: RegisteredNumber, *, is_new_token: bool) -> None:
         try:
             self._opened[number.phone_number_id] = self._tokens.open(number.sealed_token, phone_number_id=number.phone_number_id)
         except TokenUnreadable as problem:
             self._opened.pop(number.phone_number_id, None)
             log.warning("number.token_unreadable", phone_number_id=number.phone_number_id, error=str(problem))
-        serving = self._serving.get(number.phone_number_id)
-        if is_new_token and serving is not None and serving.paused_until is not None:
-            await self._resume(serving)
-        elif serving is not None:
-            serving.wake.set()
-
-    async def _resume(self, number: Number) -> None:
-        number.paused_until = None
-        self._pauses.pop(number.phone_number_id, None)
-        await self._store.resume(number.phone_number_id)
-        log.info("number.resumed", phone_number_id=number.phone_number_id)
-        number.wake.set()
+        if is_new_token:
+            self.renewed.add(number.phone_number_id)
+        self.wake(number.phone_number_id)

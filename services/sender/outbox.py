@@ -1,4 +1,7 @@
-"""How do outcomes get from Postgres to the log? Appended, acknowledged, then deleted; a crash in between tells them twice."""
+"""How do outcomes and other events get from Postgres to the log? Appended, acknowledged, then deleted.
+
+A crash in between tells them twice.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from typing import Final
 
 from aiokafka.errors import KafkaError
 
-from services.common.domain.records import FULL_NAMES, SendOutcome
-from services.common.domain.topics import SEND_OUTCOMES
+from services.common.domain.records import FULL_NAMES, SendingStateChanged, SendOutcome
+from services.common.domain.topics import ACCOUNT_EVENTS, SEND_OUTCOMES
 from services.common.platform import logging, postgres
 from services.common.platform.envelope import cloud_event
 from services.common.platform.faults import fault
@@ -19,7 +22,8 @@ from services.sender.store import Store, Told
 
 log = logging.get(__name__)
 
-_TYPE: Final = FULL_NAMES[SendOutcome]
+_TYPES: Final = {SEND_OUTCOMES: FULL_NAMES[SendOutcome], ACCOUNT_EVENTS: FULL_NAMES[SendingStateChanged]}
+"""What we tell in each topic."""
 
 
 class Outbox:
@@ -71,7 +75,7 @@ class Outbox:
 
     async def _append(self, outcomes: Sequence[Told]) -> bool:
         """True when the brokers have them all. While Kafka is away this waits, so that nothing is appended twice for it."""
-        records = [NewRecord(SEND_OUTCOMES, one.key, one.value, _headers(one)) for one in outcomes]
+        records = [NewRecord(one.topic, one.key, one.value, _headers(one)) for one in outcomes]
         appending = asyncio.create_task(self._producer.append_all(records, self._partitions))
         giving_up = asyncio.create_task(self._abandon.wait())
         await asyncio.wait({appending, giving_up}, return_when=asyncio.FIRST_COMPLETED)
@@ -87,5 +91,5 @@ class Outbox:
         return problem is None
 
 
-def _headers(outcome: Told) -> list[tuple[str, bytes]]:
-    return cloud_event(event_id=outcome.event_id, event_type=_TYPE, source="parley/sender", at=outcome.occurred_at)
+def _headers(one: Told) -> list[tuple[str, bytes]]:
+    return cloud_event(event_id=one.event_id, event_type=_TYPES[one.topic], source="parley/sender", at=one.occurred_at)

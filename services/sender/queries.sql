@@ -34,8 +34,8 @@ FROM unnest(
 ) AS g (shard, key, value, event_id, occurred_at)
 
 -- untold --
--- The oldest outcomes of these shards that the log has not acknowledged.
-SELECT seq, key, value, event_id, (extract(epoch FROM occurred_at) * 1000)::bigint
+-- The oldest of what these shards have to tell and the log has not acknowledged.
+SELECT seq, topic, key, value, event_id, (extract(epoch FROM occurred_at) * 1000)::bigint
 FROM sender.outbox WHERE shard = ANY(%(shards)s::int[]) ORDER BY seq LIMIT %(limit)s
 
 -- told --
@@ -71,25 +71,10 @@ WHERE shard = ANY(%(shards)s::int[]) AND started_at > clock_timestamp() - make_i
 SELECT phone_number_id, shard, count(*) FROM sender.send_commands
 WHERE shard = ANY(%(shards)s::int[]) AND state IN ('waiting', 'retry') GROUP BY phone_number_id, shard
 
--- pauses --
--- Numbers that Meta refused as a whole, and for how much longer they pause.
-SELECT phone_number_id, greatest(0, extract(epoch FROM paused_until - clock_timestamp()))::float8 FROM sender.number_state
-
--- pause --
--- The number's token or permission was refused.
-INSERT INTO sender.number_state (phone_number_id, paused_until, reason, error_code)
-VALUES (%(phone_number_id)s, now() + make_interval(secs => %(seconds)s), %(reason)s, %(error_code)s)
-ON CONFLICT (phone_number_id) DO UPDATE SET
-    paused_until = excluded.paused_until, reason = excluded.reason, error_code = excluded.error_code, updated_at = now()
-
--- resume --
--- The number may send again.
-DELETE FROM sender.number_state WHERE phone_number_id = %(phone_number_id)s
-
 -- pick --
 -- The next commands of a number with everything the gate looks at. No row: the shard has another owner by now.
--- A command waits for earlier ones of the same lane and recipient, but not to expire. While the number pauses only what expired is
--- picked.
+-- A command waits for earlier ones of the same lane and recipient, but not to expire, and for those that a stop holds only where it is
+-- held itself. While the number pauses only what expired is picked.
 WITH fence AS MATERIALIZED (
     SELECT s.shard FROM sender.shards AS s WHERE s.shard = %(shard)s AND s.epoch = %(epoch)s FOR SHARE
 ),
@@ -106,7 +91,7 @@ picked AS MATERIALIZED (
             OR NOT EXISTS (
                 SELECT FROM sender.send_commands AS e
                 WHERE e.phone_number_id = c.phone_number_id AND e.lane = c.lane AND e.pair = c.pair AND e.seq < c.seq
-                    AND e.state IN ('waiting', 'retry', 'started')
+                    AND e.state IN ('waiting', 'retry', 'started') AND (e.held_by IS NULL OR c.held_by IS NOT NULL)
             )
         )
     ORDER BY c.lane, c.seq LIMIT %(limit)s
@@ -169,7 +154,7 @@ attempts AS (
     SELECT command_id, attempt_no, attempt_id, %(shard)s, %(epoch)s, %(phone_number_id)s FROM given
 )
 
-UPDATE sender.send_commands AS c SET state = 'started', attempts = g.attempt_no, updated_at = now()
+UPDATE sender.send_commands AS c SET state = 'started', attempts = g.attempt_no, held_by = NULL, updated_at = now()
 FROM given AS g WHERE c.command_id = g.command_id
 
 -- refuse --
@@ -191,7 +176,7 @@ FROM given AS g WHERE c.command_id = g.command_id
 
 -- park --
 -- Ask again a little later.
-UPDATE sender.send_commands SET next_action_at = now() + make_interval(secs => %(seconds)s)
+UPDATE sender.send_commands SET next_action_at = now() + make_interval(secs => %(seconds)s), held_by = %(held_by)s
 WHERE command_id = ANY(%(command_id)s::text[])
 
 -- next_due --

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from services.common.domain.graph_codes import Scope
 from services.common.domain.reasons import Reason
 from services.common.platform import logging, metrics, postgres
 from services.common.platform.faults import fault
@@ -44,10 +43,10 @@ def finding_of(
 
 
 def _wait(result: Result, horizon_seconds: float) -> float:
-    """A number whose token is refused waits as a whole, and may be mended before its pause is over: its commands do not."""
+    """What a stop covers waits for its end, which may come before the next probe: the gate holds it, not its own back-off."""
     if result.proof is Proof.UNKNOWN:
         return horizon_seconds
-    return 0.0 if result.scope is Scope.TOKEN else result.wait_seconds
+    return 0.0 if result.covers is not None else result.wait_seconds
 
 
 def finding_of_overdue(attempt: Attempt, *, waba_id: str | None) -> Finding:

@@ -15,6 +15,7 @@ from typing import Any, Final, assert_never
 import orjson
 
 from services.common.domain import graph_codes
+from services.common.domain.covers import Covers
 from services.common.domain.graph_codes import Row, Scope, Verdict
 from services.common.domain.reasons import Reason
 
@@ -45,6 +46,8 @@ class Result:
     wa_id: str | None = None
     bsuid: str | None = None
     scope: Scope = Scope.COMMAND
+    covers: Covers | None = None
+    """What is stopped until Meta takes some of it again, if anything is."""
     wait_seconds: float = 0.0
     trace_id: str | None = None
     """Meta's own name of a refusal."""
@@ -104,6 +107,7 @@ def _refused(status: int, code: int, trace_id: str | None, attempt_no: int) -> R
                 detail=row.told,
                 error_code=code,
                 scope=row.scope,
+                covers=row.covers,
                 wait_seconds=min(_LONGEST_SECONDS, row.wait_seconds * row.growth ** min(attempt_no, 10)),
                 trace_id=trace_id,
             )

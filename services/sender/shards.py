@@ -19,6 +19,7 @@ from services.common.platform import logging, metrics, postgres
 from services.common.platform.faults import fault
 from services.sender.dispatcher import Dispatcher
 from services.sender.numbers import Numbers
+from services.sender.stops import Stops
 from services.sender.store import Store
 
 log = logging.get(__name__)
@@ -37,6 +38,7 @@ class Shards(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         *,
         store: Store,
         numbers: Numbers,
+        stops: Stops,
         dispatcher: Dispatcher,
         adopt: Callable[[Sequence[int]], Awaitable[None]],
         instance: str,
@@ -46,6 +48,7 @@ class Shards(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         fail: asyncio.Future[None],
     ) -> None:
         self._store, self._numbers, self._dispatcher, self._adopt = store, numbers, dispatcher, adopt
+        self._stops = stops
         self._instance, self._told, self._stopping = instance, told, stopping
         self._commit, self._fail = commit, fail
         self._epochs: dict[int, int] = {}
@@ -118,7 +121,7 @@ class Shards(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     async def _take_over_once(self, shards: Sequence[int]) -> None:
         await self._numbers.reload()
-        await self._numbers.load_pauses()
+        await self._stops.load()
         epochs = await self._store.take_over(shards, self._instance)
         ages = await self._store.recent_starts(shards, _REMEMBERED_SECONDS)
         for (phone_number_id, shard), seconds in ages.items():

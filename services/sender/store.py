@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import psycopg
 
+from services.common.domain.account_state import Key
 from services.common.domain.consent import ConsentState
 from services.common.domain.ids import record_key
 from services.common.domain.lanes import LANES
@@ -41,9 +42,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """An outcome in the outbox, as bytes."""
+    """An outcome or another event in the outbox, as bytes."""
 
     seq: int
+    topic: str
     key: bytes
     value: bytes
     event_id: str
@@ -68,7 +70,8 @@ class Candidate:
 class Park:
     """A command that is looked at again in so many seconds.
 
-    `reason`: why it waits, where its producer may want to know. `wants`: the media that it waits for.
+    `reason`: why it waits, where its producer may want to know. `wants`: the media that it waits for. `is_stopped`: a stop of its
+    number or account holds it, and releases it when it is over.
     """
 
     attempt: Attempt
@@ -76,15 +79,22 @@ class Park:
     reason: Reason | None = None
     is_for_read_models: bool = False
     wants: Sequence[Want] = ()
+    is_stopped: bool = False
+
+    @property
+    def held_by(self) -> str | None:
+        """The reason, of what a stop holds."""
+        return str(self.reason) if self.is_stopped and self.reason is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What the gate made of candidates. A refusal goes with its outcome."""
+    """What the gate made of candidates. A refusal goes with its outcome. `wanted`: stops that one of them would try."""
 
     start: Sequence[Attempt]
     refuse: Sequence[tuple[Attempt, SendOutcome]]
     park: Sequence[Park]
+    wanted: frozenset[Key] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,9 +164,12 @@ class Store:
         await self._run("tell", shard=[shard for shard, _ in outcomes], **self._boxed([outcome for _, outcome in outcomes]))
 
     async def untold(self, shards: Sequence[int]) -> list[Told]:
-        """The oldest outcomes the log does not have yet."""
+        """The oldest of what the log does not have yet."""
         rows = await self._rows("untold", shards=list(shards), limit=_BATCH)
-        return [Told(seq=row[0], key=bytes(row[1]), value=bytes(row[2]), event_id=row[3], occurred_at=row[4]) for row in rows]
+        return [
+            Told(seq=row[0], topic=row[1], key=bytes(row[2]), value=bytes(row[3]), event_id=row[4], occurred_at=row[5])
+            for row in rows
+        ]
 
     async def told(self, seqs: Sequence[int]) -> None:
         """The log has them."""
@@ -181,18 +194,6 @@ class Store:
     async def backlog(self, shards: Sequence[int]) -> dict[tuple[str, int], int]:
         """(number, shard) -> how many commands wait, of every number with something to do."""
         return {(row[0], row[1]): row[2] for row in await self._rows("backlog", shards=list(shards))}
-
-    async def pauses(self) -> dict[str, float]:
-        """Number -> seconds it still pauses."""
-        return dict(await self._rows("pauses"))
-
-    async def pause(self, phone_number_id: str, seconds: float, reason: str, error_code: int | None) -> None:
-        """Remember that Meta refused the number as a whole."""
-        await self._run("pause", phone_number_id=phone_number_id, seconds=seconds, reason=reason, error_code=error_code)
-
-    async def resume(self, phone_number_id: str) -> None:
-        """Forget it."""
-        await self._run("resume", phone_number_id=phone_number_id)
 
     async def start(
         self,
@@ -225,9 +226,9 @@ class Store:
                     **self._boxed([outcome for _, outcome in batch.refuse]),
                 }
                 await connection.execute(SQL["refuse"], {"shard": shard, **refused})
-            for seconds in {one.seconds for one in batch.park}:
-                parked = [one.attempt.command_id for one in batch.park if one.seconds == seconds]
-                await connection.execute(SQL["park"], {"command_id": parked, "seconds": seconds})
+            for seconds, held_by in {(one.seconds, one.held_by) for one in batch.park}:
+                parked = [one.attempt.command_id for one in batch.park if (one.seconds, one.held_by) == (seconds, held_by)]
+                await connection.execute(SQL["park"], {"command_id": parked, "seconds": seconds, "held_by": held_by})
         return batch
 
     async def _with_media(

@@ -6,13 +6,14 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from services.sandbox.providers import Kafka
 from services.sandbox.simulator.rules import Error
 from tests.support.command_line import parley
-from tests.support.sending import NUMBER, PERSON, WABA, Scene, now_ms, scene, text
+from tests.support.sending import NUMBER, PERSON, TOKEN_KEY, WABA, Scene, now_ms, scene, text
 from tests.support.waiting import wait_for
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -21,7 +22,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def run(postgres: str, tmp_path: Path) -> Run:
     """The command, as the operator of this database."""
-    return lambda *arguments: parley(tmp_path, *arguments, PARLEY_POSTGRES_DSN=postgres)
+    return lambda *arguments, **env: parley(tmp_path, *arguments, PARLEY_POSTGRES_DSN=postgres, **env)
 
 
 @pytest.fixture
@@ -82,8 +83,8 @@ def test_a_limit_is_changed_while_a_sender_runs(stage: Scene, run: Run) -> None:
         "waba_id": WABA,
         "messages_per_second": 20,
         "state": "active",
-        "meta_refuses": None,
-        "error_code": None,
+        "coexistence": False,
+        "stops": [],
     }
 
 
@@ -93,11 +94,34 @@ def test_a_number_that_meta_refuses_is_seen_in_the_list(stage: Scene, run: Run) 
     with stage.sender() as sender:
         sender.wait_ready()
         stage.put(text())
-        wait_for(lambda: stage.sql("SELECT count(*) FROM sender.number_state") == [(1,)], 20, "be refused")
-    assert (listed(run)["meta_refuses"], listed(run)["error_code"]) == ("access_token", 190)
+        wait_for(lambda: stage.sql("SELECT count(*) FROM sender.stops WHERE is_stopped") == [(1,)], 20, "be refused")
+    [stop] = cast("list[dict[str, object]]", listed(run)["stops"])
+    told = {name: stop[name] for name in ("cause", "covers", "reason", "error_code", "source", "until_at", "is_of_account")}
+    assert told == {
+        "cause": "access_token",
+        "covers": "everything",
+        "reason": "access_token",
+        "error_code": 190,
+        "source": "response",
+        "until_at": None,
+        "is_of_account": False,
+    }
+    since, probe = cast("int", stop["since_at"]), cast("int", stop["next_probe_at"])
+    assert 29_000 < probe - since < 31_000
     shown = run("number", "list").stdout.splitlines()
-    assert "META REFUSES" in shown[0]
-    assert "access_token" in shown[1]
+    assert "META STOPS" in shown[0]
+    assert "everything  access_token" in shown[1]
+
+
+def test_a_number_that_is_shared_with_the_business_app_is_at_twenty_a_second(stage: Scene, run: Run) -> None:
+    env = {"PARLEY_ACCESS_TOKEN": "token", "PARLEY_TOKEN_KEY": TOKEN_KEY}
+    add = ("number", "add", NUMBER, "--waba-id", WABA, "--coexistence")
+    refused = run(*add, "--limit", "80", **env)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "20 messages a second, no more" in refused.stderr
+    assert run(*add, **env).stdout == f"{NUMBER} is registered: at most 20 messages a second.\n"
+    assert "20 messages a second, no more" in run("number", "limit", NUMBER, "21").stderr
+    assert stage.sql("SELECT messages_per_second, is_coexistence FROM registry.phone_numbers") == [(20, True)]
 
 
 @pytest.mark.parametrize("arguments", [("pause", "7"), ("resume", "7"), ("limit", "7", "20")])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 import os
-import uuid
 from collections.abc import Iterator
 
 import orjson
@@ -312,14 +311,14 @@ def test_a_number_whose_token_is_refused_pauses_and_resumes_with_a_new_token(sta
     commands = [text(f"{number}") for number in range(3)]
     stage.put(*commands)
     wait_for(lambda: len(stage.arrivals()) == 1, 20.0, "the first refused call")
-    wait_for(lambda: stage.sql("SELECT count(*) FROM sender.number_state") == [(1,)], 20.0, "the pause")
+    wait_for(lambda: stage.sql("SELECT cause FROM sender.stops WHERE is_stopped") == [("access_token",)], 20.0, "the pause")
 
     with psycopg.connect(stage.dsn) as connection:
         sealed = TokenBox.from_base64(TOKEN_KEY).seal("the-new-token", phone_number_id=NUMBER)
         connection.execute("UPDATE registry.phone_numbers SET access_token = %s", (sealed,))
     assert {stage.wait_outcome(one).kind for one in commands} == {"accepted"}
     assert [arrival.code for arrival in stage.arrivals()] == [190, None, None, None]
-    assert stage.sql("SELECT count(*) FROM sender.number_state") == [(0,)]
+    assert stage.sql("SELECT count(*) FROM sender.stops WHERE is_stopped") == [(0,)]
 
 
 def test_while_meta_cannot_be_reached_nothing_is_sent_and_later_everything_once(stage: Scene) -> None:
@@ -411,11 +410,7 @@ def test_a_refusal_waits_until_the_read_models_have_caught_up(stage: Scene) -> N
 
 
 def test_the_sender_works_with_the_rights_of_its_own_role(stage: Scene) -> None:
-    password = uuid.uuid4().hex
-    with psycopg.connect(stage.dsn, autocommit=True) as connection:
-        connection.execute(f"ALTER ROLE parley_sender PASSWORD '{password}'".encode())
-        parts = connection.info
-        dsn = f"host={parts.host} port={parts.port} dbname={parts.dbname} user=parley_sender password={password}"
+    dsn = stage.dsn_of_sender()
     stage.open_window()
     command = text()
     with stage.sender(PARLEY_POSTGRES_DSN=dsn) as sender:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
+import time
 import urllib.error
 import urllib.request
 import uuid
@@ -84,3 +86,26 @@ def test_a_post_that_is_not_metas_leaves_no_trace_but_a_metric(stack: Stack, cas
     assert refused(stack, reason) == counted + 1
     assert log.end_offsets(bootstrap, topics.WEBHOOKS) == before
     assert rows(stack, f"wamid.{case}") == []
+
+
+def account_update(stack: Stack, state: str, at: int) -> None:
+    change = {"field": "account_update", "value": {"event": "DISABLED_UPDATE", "ban_info": {"waba_ban_state": state}}}
+    entry = {"id": stack.account.waba_id, "time": at, "changes": [change]}
+    content = json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
+    assert post(stack, content, {"X-Hub-Signature-256": signature(stack, content)}) == 200
+
+
+def sending_states(stack: Stack) -> list[str]:
+    with psycopg.connect(stack.env["PARLEY_POSTGRES_DSN"]) as connection:
+        found = connection.execute(
+            "SELECT event FROM projector.account_events WHERE record = 'SendingStateChanged' ORDER BY occurred_at"
+        ).fetchall()
+    return [str(event) for (event,) in found]
+
+
+def test_a_ban_stops_the_account_its_end_lets_it_go_and_both_come_back_as_events(stack: Stack) -> None:
+    at = int(time.time())
+    account_update(stack, "DISABLE", at - 2)
+    wait_for(lambda: sending_states(stack) == ["stopped"], 30, "the stop to be told and kept")
+    account_update(stack, "REINSTATE", at - 1)
+    wait_for(lambda: sending_states(stack) == ["stopped", "sending"], 30, "its end to be told and kept")

@@ -26,7 +26,7 @@ from services.common.domain.events import (
 from services.common.domain.failure import Unprocessable
 from services.common.domain.ids import record_key
 from services.common.domain.reasons import Reason
-from services.common.domain.records import TOPIC_OF, Record, RecordConsent, SendOutcome
+from services.common.domain.records import TOPIC_OF, Record, RecordConsent, SendingStateChanged, SendOutcome
 from services.common.platform.avro import Codec
 from services.common.platform.envelope import AVRO, JSON, dead_letter_headers
 from services.common.platform.kafka import LogRecord, NewRecord
@@ -86,7 +86,16 @@ def _episode(rng: random.Random, seed: int, n: int) -> list[NewRecord]:
         wa_id=contact,
         wamid=f"wamid.out.{seed}.{n}",
     )
-    events: list[Record] = [inbound, outcome, *_statuses(rng, (seed, n), contact=contact, number=number, at=at)]
+    state = SendingStateChanged(
+        event_id=_id(seed, n, "state"),
+        occurred_at=at + 2_000,
+        waba_id="1",
+        phone_number_id=number,
+        state=rng.choice(["stopped", "sending"]),
+        source="response",
+        cause="131042",
+    )
+    events: list[Record] = [inbound, outcome, state, *_statuses(rng, (seed, n), contact=contact, number=number, at=at)]
     events += rng.choices(events, k=2)
     records = [_new(event) for event in events]
     if rng.random() < 0.2:

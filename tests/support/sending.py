@@ -7,7 +7,7 @@ import base64
 import os
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, LiteralString, TypeVar
 
@@ -17,7 +17,7 @@ import psycopg
 
 from services.common.domain import topics
 from services.common.domain.lanes import Lane
-from services.common.domain.records import SendMessage, SendOutcome
+from services.common.domain.records import SendingStateChanged, SendMessage, SendOutcome
 from services.common.platform.avro import Codec
 from services.common.platform.kafka import NewRecord, Producer, wait_for_topics
 from services.common.platform.registry import add_number
@@ -88,7 +88,13 @@ class Scene:
         return ServiceProcess("sender", {**self.env, **more})
 
     def register(
-        self, phone_number_id: str = NUMBER, *, limit: int = 80, throughput: int | None = None, phone: str = OWN_PHONE
+        self,
+        phone_number_id: str = NUMBER,
+        *,
+        limit: int = 80,
+        throughput: int | None = None,
+        phone: str = OWN_PHONE,
+        waba_id: str = WABA,
     ) -> None:
         """A number that Meta knows and that we may send from."""
 
@@ -99,7 +105,7 @@ class Scene:
                     connection,
                     TokenBox.from_base64(TOKEN_KEY),
                     phone_number_id=phone_number_id,
-                    waba_id=WABA,
+                    waba_id=waba_id,
                     access_token=TOKEN,
                     display_phone_number=phone,
                     messages_per_second=limit,
@@ -109,7 +115,7 @@ class Scene:
         self.ask(
             lambda client: client.add_number(
                 phone_number_id,
-                waba_id=WABA,
+                waba_id=waba_id,
                 display_phone_number=phone,
                 throughput=throughput or limit,
                 token=TOKEN,
@@ -143,6 +149,14 @@ class Scene:
             cursor = connection.execute(statement, values)
             return cursor.fetchall() if cursor.description is not None else []
 
+    def dsn_of_sender(self) -> str:
+        """The database as the sender's own role."""
+        password = uuid.uuid4().hex
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            connection.execute(f"ALTER ROLE parley_sender PASSWORD '{password}'".encode())
+            parts = connection.info
+            return f"host={parts.host} port={parts.port} dbname={parts.dbname} user=parley_sender password={password}"
+
     def open_window(self, contact: str = PERSON, phone_number_id: str = NUMBER) -> None:
         """The person wrote a minute ago."""
         self.sql(
@@ -163,6 +177,34 @@ class Scene:
             decision,
             decision,
         )
+
+    def told(self, field: str, value: Mapping[str, Any], *, at: int | None = None, phone_number_id: str | None = None) -> None:
+        """Meta has sent this about the account, as of `at` in milliseconds, and it was projected."""
+        event_id, raw = str(uuid.uuid4()), orjson.dumps(value).decode()
+        self.sql(
+            "INSERT INTO projector.account_events (content_sha256, event_id, recorded_at, occurred_at, waba_id, phone_number_id,"
+            " field, raw, record, event)"
+            " VALUES (sha256(%s::bytea), %s, now(), to_timestamp(%s / 1000.0), %s, %s, %s, %s, %s, %s)",
+            event_id.encode(),
+            event_id,
+            at or now_ms(),
+            WABA,
+            phone_number_id,
+            field,
+            raw,
+            "AccountChanged" if field == "account_update" else "PhoneNumberChanged",
+            value.get("event"),
+        )
+
+    def changes(self) -> list[SendingStateChanged]:
+        """What the log was told of what may be sent, in order of time; each event once."""
+        records = [CODEC.decode(record.value or b"") for record in log.read(self.kafka.bootstrap_servers, topics.ACCOUNT_EVENTS)]
+        found = {record.event_id: record for record in records if isinstance(record, SendingStateChanged)}
+        return sorted(found.values(), key=lambda one: one.occurred_at)
+
+    def probe_now(self) -> None:
+        """The time has come to try every stop."""
+        self.sql("UPDATE sender.stops SET probe_at = now() WHERE probe_at IS NOT NULL")
 
     def status_of(self, *arrivals: Arrival) -> None:
         """Meta's status webhooks have come and were projected."""

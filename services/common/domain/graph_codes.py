@@ -16,6 +16,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from services.common.domain.covers import Covers
 from services.common.domain.reasons import Reason
 
 
@@ -49,7 +50,8 @@ class Scope(StrEnum):
 class Row:
     """One code. `told` is for people and is the same for every message; waits belong to the RETRY verdicts.
 
-    The n-th attempt waits `wait_seconds * growth ** n`.
+    The n-th attempt waits `wait_seconds * growth ** n`. `covers`: what of the scope is stopped, until Meta takes one of it again;
+    the waits are those between probes then, and the command is kept.
     """
 
     verdict: Verdict
@@ -58,10 +60,15 @@ class Row:
     told: str
     wait_seconds: float = 0.0
     growth: float = 1.0
+    covers: Covers | None = None
 
 
 PROBE_SECONDS: Final = 30.0
 """How long a number whose token or permission is refused waits before it is tried again."""
+ACCOUNT_PROBE_SECONDS: Final = 60.0
+"""How long a stopped number or account waits before it is tried for the first time; each further wait is twice as long."""
+_SPAM_PROBE_SECONDS: Final = 900.0
+"""The same where Meta lifts it by itself, after hours: what is tried counts against the business."""
 
 
 def row_of(code: int) -> Row:
@@ -79,8 +86,20 @@ def _wait_with_503(told: str) -> Row:
     )
 
 
+def _stop(
+    told: str,
+    scope: Scope,
+    covers: Covers,
+    *,
+    reason: Reason = Reason.ACCOUNT_STOPPED,
+    seconds: float = ACCOUNT_PROBE_SECONDS,
+    growth: float = 2.0,
+) -> Row:
+    return Row(verdict=Verdict.RETRY, scope=scope, reason=reason, told=told, wait_seconds=seconds, growth=growth, covers=covers)
+
+
 def _token(told: str) -> Row:
-    return _wait(told, Scope.TOKEN, PROBE_SECONDS, reason=Reason.ACCESS_TOKEN)
+    return _stop(told, Scope.TOKEN, Covers.EVERYTHING, reason=Reason.ACCESS_TOKEN, seconds=PROBE_SECONDS, growth=1.0)
 
 
 def _final(told: str, reason: Reason = Reason.REJECTED_BY_META, scope: Scope = Scope.COMMAND) -> Row:
@@ -93,10 +112,6 @@ def _template(told: str) -> Row:
 
 def _contact(told: str) -> Row:
     return _final(told, Reason.UNDELIVERABLE)
-
-
-def _stopped(told: str, scope: Scope) -> Row:
-    return _final(told, Reason.ACCOUNT_STOPPED, scope)
 
 
 def _setup(told: str, scope: Scope) -> Row:
@@ -124,11 +139,13 @@ _AUTHORIZATION: Final = {
     104: _setup("The app demands appsecret_proof: switch it off at Meta.", Scope.APP),  # observed
 }
 
-# Integrity errors. Nothing that is sent again mends them.
+# Integrity errors. Nothing that is sent again mends them; the commands are kept for when Meta lifts them.
 _INTEGRITY: Final = {
-    368: _stopped("The account is blocked for a violation of policy: appeal at Meta before anything else is sent.", Scope.WABA),
-    130497: _contact("The account may not write to people in this country."),
-    131031: _stopped("The account is locked: settle it with Meta before anything else is sent.", Scope.WABA),
+    368: _stop("The account is blocked for a violation of policy: appeal at Meta.", Scope.WABA, Covers.EVERYTHING),
+    130497: _stop(
+        "The account may not write to people in this country.", Scope.WABA, Covers.COUNTRY, seconds=_SPAM_PROBE_SECONDS
+    ),
+    131031: _stop("The account is locked: settle it with Meta.", Scope.WABA, Covers.EVERYTHING),
     139000: _setup("Meta does not let this account publish Flows.", Scope.WABA),
 }
 
@@ -143,9 +160,19 @@ _THROTTLING: Final = {
     80008: _final("The account manages templates or numbers too often: wait an hour.", scope=Scope.WABA),
     130429: _wait("The number is at its limit; it is sent later.", Scope.NUMBER, 1.0),
     131056: _wait("Too many messages to this contact; it is sent later.", Scope.PAIR, 1.0, growth=4.0),
-    # Only what the business begins is restricted, for hours or days: a pause of the number would hold its answers too.
-    131048: _stopped("The number may not begin conversations, too many were reported as spam: pause campaigns.", Scope.NUMBER),
-    131064: _wait("Sends of templates are limited for wrong categories; it is sent later.", Scope.NUMBER, 3600.0),
+    # Only what the business begins is restricted, for hours or days: answers go on.
+    131048: _stop(
+        "The number may not begin conversations, too many were reported as spam: pause campaigns.",
+        Scope.NUMBER,
+        Covers.BUSINESS_INITIATED,
+        seconds=_SPAM_PROBE_SECONDS,
+    ),
+    131064: _stop(
+        "Sends of templates are limited for wrong categories; it is sent later.",
+        Scope.WABA,
+        Covers.TEMPLATES,
+        seconds=_SPAM_PROBE_SECONDS,
+    ),
     # Meta counts over 72 hours; the sender asks every hour, because nobody says when the count began.
     133016: _wait("The number was registered too often; it is sent later.", Scope.NUMBER, 3600.0),
 }
@@ -175,7 +202,13 @@ _REQUEST: Final = {
     131055: _setup("The method is not allowed for this number.", Scope.NUMBER),
     131059: _final("The cursor is not valid any more: begin again with the first page."),
     131061: _setup("A template with a maximum price is sent by the Marketing Messages API.", Scope.COMMAND),
-    131063: _setup("Marketing templates of this account are sent by the Marketing Messages API.", Scope.WABA),
+    # 131061 is about one template: its producer names the other endpoint. This is how the account is set up.
+    131063: _stop(
+        "Marketing templates of this account are sent by the Marketing Messages API.",
+        Scope.WABA,
+        Covers.MARKETING,
+        reason=Reason.CONFIGURATION,
+    ),
     # A link may be slow once. courier tries 131053 again, Meta's page says to mend the media: Meta has taken nothing
     # either way, so it is tried again until the command expires.
     131052: _wait("Meta could not fetch the media; it is tried again.", Scope.COMMAND, 5.0, growth=2.0, reason=Reason.MEDIA),
@@ -187,11 +220,13 @@ _REQUEST: Final = {
 
 # Other errors: what is wrong with the number or the account.
 _ACCOUNT: Final = {
-    131037: _stopped("The display name of the number is not approved: settle it at Meta.", Scope.NUMBER),
-    131042: _stopped("Meta cannot charge the account: mend its payment method.", Scope.WABA),
-    131044: _stopped("The account has no payment method for calls: add one at Meta.", Scope.WABA),
-    131045: _stopped("The number is not registered correctly: register it again.", Scope.NUMBER),
-    133010: _stopped("The number is not registered: register it.", Scope.NUMBER),
+    131037: _stop("The display name of the number is not approved: settle it at Meta.", Scope.NUMBER, Covers.EVERYTHING),
+    131042: _stop(
+        "Meta cannot charge the account: mend its payment method.", Scope.WABA, Covers.EVERYTHING, reason=Reason.PAYMENT
+    ),
+    131044: _final("The account has no payment method for calls: add one at Meta.", Reason.PAYMENT, Scope.WABA),
+    131045: _stop("The number is not registered correctly: register it again.", Scope.NUMBER, Covers.EVERYTHING),
+    133010: _stop("The number is not registered: register it.", Scope.NUMBER, Covers.EVERYTHING),
     131057: _wait("The number is in maintenance; it is sent later.", Scope.NUMBER, 60.0),
 }
 

@@ -99,6 +99,31 @@ class SendOutcome:
 
 
 @logged
+class SendingStateChanged:
+    """What a business number or account may send has changed: something is stopped, goes on again, or has another limit.
+
+    `phone_number_id` is null where it is about all numbers of the account. `cause` and those two name what has changed; stops of
+    several causes hold beside each other, and each ends for itself. `state`: stopped, sending, limit.
+    """
+
+    event_id: str
+    occurred_at: int
+    waba_id: str
+    state: str
+    source: str
+    phone_number_id: str | None = None
+    cause: str | None = None
+    covers: str | None = None
+    area: str | None = None
+    reason: str | None = None
+    error_code: int | None = None
+    trace_id: str | None = None
+    since_at: int | None = None
+    until_at: int | None = None
+    messages_per_second: int | None = None
+
+
+@logged
 class RecordConsent:
     """Evidence that a contact allowed or withdrew a category of business-initiated messages.
 
@@ -116,11 +141,12 @@ class RecordConsent:
     wording: str | None = None
 
 
-Record = WebhookEvent | SendMessage | SendOutcome | RecordConsent
+Record = WebhookEvent | SendMessage | SendOutcome | SendingStateChanged | RecordConsent
 
 FULL_NAMES: Final[dict[type[Record], str]] = {
     **{cls: f"parley.events.{cls.__name__}" for cls in WEBHOOK_EVENTS},
     SendOutcome: "parley.events.SendOutcome",
+    SendingStateChanged: "parley.events.SendingStateChanged",
     SendMessage: "parley.commands.SendMessage",
     RecordConsent: "parley.commands.RecordConsent",
 }
@@ -141,6 +167,7 @@ TOPIC_OF: Final[Mapping[type[Record], str]] = {
     GroupChanged: topics.ACCOUNT_EVENTS,
     ErrorReported: topics.ACCOUNT_EVENTS,
     UnrecognizedChange: topics.ACCOUNT_EVENTS,
+    SendingStateChanged: topics.ACCOUNT_EVENTS,
     SendOutcome: topics.SEND_OUTCOMES,
     RecordConsent: topics.CONSENT_RECORDS,
 }

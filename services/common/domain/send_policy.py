@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from services.common.domain import window
+from services.common.domain import account_state, window
+from services.common.domain.account_state import Key, Standing
 from services.common.domain.consent import ConsentCategory, ConsentReason, ConsentState
 from services.common.domain.consent import decide as decide_consent
+from services.common.domain.covers import Covers, Sent, area_of
 from services.common.domain.lanes import Lane
 from services.common.domain.reasons import Reason
 from services.common.domain.recipients import Recipient, phone_digits
@@ -28,6 +30,7 @@ READ: Final = "read"
 
 NumberState = Literal["active", "paused", "disabled"]
 """Of a paused number nothing is refused for it: its commands wait, and expire in time."""
+_FREE: Final = Standing()
 PROJECTION_LAG_SECONDS: Final = 5.0
 """How long a refusal may wait for read models that are behind."""
 
@@ -51,11 +54,14 @@ class Command:
     policy: str
     appended_at: int
     expires_at: int
+    category: str | None = None
+    """The category that the command names itself, for what has no template."""
+    for_marketing_messages: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is known now. `number_state` is None for a number nobody registered.
+    """What is known now. `number_state` is None for a number nobody registered; `standing` is what Meta does not let it send.
 
     `is_caught_up`: the read models have taken in everything that was in the log when the command was appended.
     """
@@ -66,16 +72,26 @@ class Facts:
     consent_all: ConsentState
     consent_category: ConsentState
     is_caught_up: bool
+    standing: Standing = _FREE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:
-    """Send it."""
+    """Send it. `probes`: the stops that it is sent to try."""
+
+    probes: frozenset[Key] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """Nothing speaks against it but that its number is paused."""
+    """Nothing speaks against it but that its number is paused, or that Meta has stopped what it is among.
+
+    `look_at`: when that may be over, where it is known. `wanted`: stops that it would try, if it were let.
+    """
+
+    reason: Reason
+    look_at: int | None = None
+    wanted: frozenset[Key] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,22 +105,48 @@ Decision = Allowed | Held | Refused | AskAgain
 
 
 def decide(command: Command, facts: Facts, *, now: int) -> Decision:
-    """Number, expiry, type and content, recipient, consent, window, lane: the first that says no is the reason."""
+    """Number, expiry, type and content, recipient, consent, window, lane: the first that says no is the reason.
+
+    What nothing refuses waits while its number is paused, or while a stop of Meta's covers it.
+    """
     refused = _number(facts) or _expiry(command, now=now) or _content(command)
     if command.message_type == READ:
-        return refused or _lane(command) or _go(facts)
+        return refused or _lane(command) or _go(command, facts, now=now)
     refused = refused or _recipient(command.recipient, facts)
     if refused is not None:
         return refused
     doubt = _consent(command, facts) or _window(command, facts, now=now)
     if doubt is None:
-        return _lane(command) or _go(facts)
+        return _lane(command) or _go(command, facts, now=now)
     waited = now - command.appended_at >= PROJECTION_LAG_SECONDS * 1000
     return Refused(reason=doubt) if facts.is_caught_up or waited else AskAgain(reason=doubt)
 
 
-def _go(facts: Facts) -> Allowed | Held:
-    return Held() if facts.number_state == "paused" else Allowed()
+def _go(command: Command, facts: Facts, *, now: int) -> Allowed | Held:
+    if facts.number_state == "paused":
+        return Held(reason=Reason.PHONE_PAUSED)
+    if not facts.standing.stops:
+        return Allowed()
+    stops = facts.standing.covering(_sent(command, facts, now=now), now)
+    if command.message_type == READ:  # no message: only what stops everything stops it
+        stops = tuple((key, entry) for key, entry in stops if entry.evidence.covers is Covers.EVERYTHING)
+    keys = frozenset(key for key, _ in stops)
+    if keys <= facts.standing.probing:
+        return Allowed(probes=keys)
+    return Held(reason=stops[0][1].evidence.reason, look_at=account_state.look_at(stops), wanted=account_state.due(stops, now))
+
+
+def _sent(command: Command, facts: Facts, *, now: int) -> Sent:
+    """The message as stops look at it."""
+    is_template = command.message_type == "template"
+    recipient = command.recipient
+    return Sent(
+        is_template=is_template,
+        category=str(CATEGORY_OF_LANE[command.lane]) if is_template else command.category,
+        is_window_open=window.is_open(facts.last_inbound_at, now=now),
+        for_marketing_messages=command.for_marketing_messages,
+        area=None if recipient is None else area_of(digits=recipient.digits, bsuid=recipient.bsuid),
+    )
 
 
 def _number(facts: Facts) -> Refused | None:

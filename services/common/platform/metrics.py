@@ -66,6 +66,7 @@ MEDIA_BYTES: Final = Counter("parley_media_uploaded_bytes_total", "Bytes of medi
 MEDIA_UPLOAD_SECONDS: Final = Histogram(
     "parley_media_upload_seconds", "One upload, from its first byte to its id in Postgres", buckets=(*_FAST, 30.0, 60.0, 120.0)
 )
-NUMBERS_PAUSED: Final = Gauge("parley_sender_numbers_paused", "Numbers whose token or permission Meta refuses")
+NUMBERS_STOPPED: Final = Gauge("parley_sender_numbers_stopped", "Numbers of which Meta lets something not be sent")
+STOPS: Final = Counter("parley_sender_stops_total", "Changes of what Meta lets numbers and accounts send", ["state", "reason"])
 SHARDS_OWNED: Final = Gauge("parley_sender_shards_owned", "Partitions of sends.* this process may send for")
 BUILD_INFO: Final = Gauge("parley_build_info", "1; the version is in the label", ["version", "service"])

@@ -11,16 +11,23 @@ from services.common.platform.tokens import TokenBox
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
+COEXISTENCE_LIMIT: Final = 20
+"""Messages a second of a number that is shared with the WhatsApp Business app; Meta raises it for nobody."""
+
 _ADD: Final = """
-INSERT INTO registry.phone_numbers (phone_number_id, waba_id, display_phone_number, messages_per_second, access_token, state)
-VALUES (%s, %s, %s, %s, %s, 'active')
+INSERT INTO registry.phone_numbers (
+    phone_number_id, waba_id, display_phone_number, messages_per_second, access_token, is_coexistence, state
+)
+VALUES (%s, %s, %s, %s, %s, %s, 'active')
 ON CONFLICT (phone_number_id) DO UPDATE SET
     waba_id = excluded.waba_id, display_phone_number = excluded.display_phone_number,
-    messages_per_second = excluded.messages_per_second, access_token = excluded.access_token, state = 'active',
-    updated_at = now()
+    messages_per_second = excluded.messages_per_second, access_token = excluded.access_token,
+    is_coexistence = excluded.is_coexistence, state = 'active', updated_at = now()
 """
 _LIST: Final = """
-SELECT phone_number_id, waba_id, display_phone_number, messages_per_second, state, access_token
+SELECT
+    phone_number_id, waba_id, display_phone_number, messages_per_second, state, access_token, is_coexistence,
+    (extract(epoch FROM updated_at) * 1000)::bigint
 FROM registry.phone_numbers ORDER BY phone_number_id
 """
 _SET_STATE: Final = """
@@ -39,6 +46,9 @@ class RegisteredNumber:
     messages_per_second: int
     state: str
     sealed_token: bytes = field(repr=False)
+    is_coexistence: bool = False
+    updated_at: int = 0
+    """In milliseconds."""
 
 
 async def add_number(
@@ -50,10 +60,15 @@ async def add_number(
     access_token: str,
     display_phone_number: str | None = None,
     messages_per_second: int = 80,
+    is_coexistence: bool = False,
 ) -> None:
-    """Register a number, or give a registered one new values; it is active afterwards. The caller commits."""
+    """Register a number, or give a registered one new values; it is active afterwards. The caller commits.
+
+    A coexistence number has at most `COEXISTENCE_LIMIT`.
+    """
     sealed = tokens.seal(access_token, phone_number_id=phone_number_id)
-    await connection.execute(_ADD, (phone_number_id, waba_id, display_phone_number, messages_per_second, sealed))
+    values = (phone_number_id, waba_id, display_phone_number, messages_per_second, sealed, is_coexistence)
+    await connection.execute(_ADD, values)
 
 
 async def list_numbers(connection: Connection) -> list[RegisteredNumber]:
@@ -67,6 +82,8 @@ async def list_numbers(connection: Connection) -> list[RegisteredNumber]:
             messages_per_second=row[3],
             state=row[4],
             sealed_token=bytes(row[5]),
+            is_coexistence=row[6],
+            updated_at=row[7],
         )
         for row in rows
     ]

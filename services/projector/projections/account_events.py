@@ -20,6 +20,7 @@ from services.common.domain.events import (
     UserActionReported,
     UserPreferenceChanged,
 )
+from services.common.domain.records import SendingStateChanged
 from services.projector.projections.table import Kind, Table
 
 OtherEvent = (
@@ -41,7 +42,7 @@ _WORDS: Final = ("event", "type", "action", "value")
 
 
 class AccountEventRow(NamedTuple):
-    """One element of a webhook."""
+    """One element of a webhook, or one change of what may be sent."""
 
     content_sha256: bytes
     event_id: str
@@ -74,6 +75,26 @@ def of_event(event: OtherEvent) -> tuple[AccountEventRow, ...]:
             type(event).__name__,
             next((word for name in _WORDS if (word := getattr(event, name, None))), None),
             getattr(event, "contact", None),
+        ),
+    )
+
+
+def of_sending_state(event: SendingStateChanged) -> tuple[AccountEventRow, ...]:
+    """What the sender told has an id of its own, and is its own raw text."""
+    return (
+        AccountEventRow(
+            sha256(event.event_id.encode()).digest(),
+            event.event_id,
+            event.occurred_at,
+            event.occurred_at,
+            event.waba_id,
+            event.phone_number_id,
+            None,
+            None,
+            json.dumps(vars(event), sort_keys=True),
+            type(event).__name__,
+            event.state,
+            None,
         ),
     )
 

@@ -111,6 +111,24 @@ class SimulatorClient:
         """Change fields of `config.Number` from now on, such as `hidden_throughput=40` or `token="a new one"`."""
         await self._call("PATCH", f"/numbers/{phone_number_id}", changes)
 
+    async def upgrade_number(self, phone_number_id: str, *, seconds: float = 1.0) -> None:
+        """The throughput of a number is upgraded; it is in maintenance for some seconds."""
+        await self._call("POST", f"/numbers/{phone_number_id}/upgrade", {"seconds": seconds})
+
+    async def change_account(
+        self,
+        waba_id: str,
+        *,
+        refuses: int | None = None,
+        disabled: bool = False,
+        restrictions: Mapping[str, int | None] | None = None,
+        quiet: bool = False,
+    ) -> None:
+        """An account is in this trouble and no other; `restrictions`: Meta's types, with their ends in epoch seconds."""
+        listed = [{"restriction_type": word, "expiration": ends} for word, ends in (restrictions or {}).items()]
+        account = {"waba_id": waba_id, "refuses": refuses, "disabled": disabled, "restrictions": listed}
+        await self._call("POST", f"/accounts{'?quiet=1' if quiet else ''}", account)
+
     async def add_template(self, waba_id: str, name: str, language: str, **details: object) -> None:
         """Add a template or change one; `details` are the fields of `config.Template`."""
         await self._call("POST", "/templates", {"waba_id": waba_id, "name": name, "language": language, **details})

@@ -39,6 +39,22 @@ class Number(Described):
         return Number.model_validate({**self.model_dump(), **changes, "phone_number_id": self.phone_number_id})
 
 
+class Restricted(Described):
+    """Something an account may not do, until `expiration` in seconds since the epoch; Meta's words."""
+
+    restriction_type: str = Field(min_length=1)
+    expiration: int | None = None
+
+
+class Account(Described):
+    """A business account in trouble: `refuses` is the code that every message is answered with; a disabled one answers 131031."""
+
+    waba_id: str = Field(min_length=1)
+    refuses: int | None = None
+    disabled: bool = False
+    restrictions: tuple[Restricted, ...] = ()
+
+
 class Template(Described):
     """A template in one language, with the number of parameters each part expects."""
 

@@ -12,8 +12,9 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from services.sandbox.simulator import accounts
 from services.sandbox.simulator.arrival import Handler, read_moment
-from services.sandbox.simulator.config import Customer, Described, Number, Template
+from services.sandbox.simulator.config import Account, Customer, Described, Number, Template
 from services.sandbox.simulator.exchange import Exchange
 from services.sandbox.simulator.graph import new_wamid
 from services.sandbox.simulator.ledger import Ledger
@@ -65,6 +66,12 @@ class Again(Described):
     times: int = Field(default=1, ge=1, le=10_000)
 
 
+class Upgrade(Described):
+    """How long a number that is upgraded answers that it is in maintenance."""
+
+    seconds: float = Field(default=1.0, ge=0.0, le=60.0)
+
+
 class Control:
     """The `/_sim` interface. It changes what Meta does, never what Meta recorded."""
 
@@ -88,6 +95,8 @@ class Control:
             web.get("/_sim/numbers", self.list_numbers),
             web.post("/_sim/numbers", self.add_number),
             web.patch("/_sim/numbers/{phone_number_id}", self.change_number),
+            web.post(r"/_sim/numbers/{phone_number_id:[^/]+}/upgrade", self.upgrade_number),
+            web.post("/_sim/accounts", self.change_account),
             web.get("/_sim/templates", self.list_templates),
             web.post("/_sim/templates", self.add_template),
             web.post("/_sim/customers", self.add_customer),
@@ -193,6 +202,32 @@ class Control:
         changed = number.changed(orjson.loads(await request.read()))
         self._exchange.numbers[number.phone_number_id] = changed
         return _answer(changed.model_dump(exclude={"token"}))
+
+    async def upgrade_number(self, request: web.Request) -> web.Response:
+        """Meta upgrades the throughput of a number: first it is in maintenance, and when it is done there is a webhook."""
+        number = self._exchange.numbers.get(request.match_info["phone_number_id"])
+        upgrade = await _read(request, Upgrade)
+        if number is None:
+            return _answer({"error": "unknown phone_number_id"}, 404)
+        self._exchange.in_maintenance[number.phone_number_id] = time.monotonic() + upgrade.seconds
+        number = number.model_copy(update={"throughput": accounts.UPGRADED})
+        self._exchange.numbers[number.phone_number_id] = number
+        self._tell(number.waba_id, "phone_number_quality_update", accounts.upgraded(number))
+        return _answer(number.model_dump(exclude={"token"}), 202)
+
+    async def change_account(self, request: web.Request) -> web.Response:
+        """An account comes into trouble or out of it; what Meta tells of that is told, except with `?quiet=1`."""
+        account = await _read(request, Account)
+        before = self._exchange.account(account.waba_id)
+        self._exchange.accounts[account.waba_id] = account
+        for value in () if _flag(request, "quiet") else accounts.updates(before, account):
+            self._tell(account.waba_id, "account_update", value)
+        return _answer(account.model_dump(), 201)
+
+    def _tell(self, waba_id: str, field: str, value: JsonObject) -> None:
+        body = accounts.webhook(waba_id, field, value, at=int(time.time()))
+        webhook = self._postbox.compose(encode(body), what=[What(kind="raw")], signature="good", retries=True, posts=1)
+        self._postbox.post(webhook)
 
     async def list_templates(self, _request: web.Request) -> web.Response:
         """The templates of all accounts."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from services.sandbox.simulator import policy
-from services.sandbox.simulator.config import Behaviour, Customer, Number, Template, World
+from services.sandbox.simulator import accounts, policy
+from services.sandbox.simulator.config import Account, Behaviour, Customer, Number, Template, World
 from services.sandbox.simulator.errors import (
+    MAINTENANCE,
     PAIR_RATE,
     SENDER_IS_RECIPIENT,
     TEMPLATE_UNKNOWN,
@@ -68,6 +69,8 @@ class Exchange:
         self.behaviour = self._first_behaviour
         self.numbers = {number.phone_number_id: number for number in self._world.numbers}
         self.templates: dict[tuple[str, str, str], Template] = {}
+        self.accounts: dict[str, Account] = {}
+        self.in_maintenance: dict[str, float] = {}
         self.people = People()
         self.windows = policy.Windows()
         self._seconds: dict[str, policy.SlidingSecond] = {}
@@ -81,6 +84,10 @@ class Exchange:
         """Add a template or replace the one of the same name and language."""
         self.templates[(template.waba_id, template.name, template.language)] = template
 
+    def account(self, waba_id: str) -> Account:
+        """An account as it is; one that nobody has changed is in order."""
+        return self.accounts.get(waba_id) or Account(waba_id=waba_id)
+
     def heard(self, number: Number, customer: Customer, *, spoke_at: float, monotonic: float, opens: bool) -> None:
         """A customer wrote: it counts against the number's throughput and opens the window."""
         self._second(number).count(monotonic)
@@ -88,7 +95,10 @@ class Exchange:
             self.windows.spoke((number.phone_number_id, customer.key), spoke_at)
 
     def decide(self, number: Number, body: JsonObject, at: Moment) -> Acceptance | Refusal:
-        """Take a well-formed message or say no: by number's rate, recipient, content, pair's rate."""
+        """Take a well-formed message or say no: by account and number, its rate, recipient, content, pair's rate."""
+        stopped = self._stopped(number, body, at)
+        if stopped is not None:
+            return stopped
         if self.behaviour.throughput_limit and not self._second(number).admits(at.monotonic, number.messages_per_second):
             return Refusal(code=THROUGHPUT, details="Message failed to send because there were too many messages sent.")
         entered = str(body.get("to") or body.get("recipient"))
@@ -123,6 +133,23 @@ class Exchange:
             return "service", True
         details = "Message failed to send because more than 24 hours have passed since the customer last replied."
         return Refusal(code=WINDOW_CLOSED, details=details)
+
+    def _stopped(self, number: Number, body: JsonObject, at: Moment) -> Refusal | None:
+        """Why nothing of this kind leaves the number now, if so."""
+        if at.monotonic < self.in_maintenance.get(number.phone_number_id, 0.0):
+            return Refusal(code=MAINTENANCE, details="The number is being upgraded.")
+        return accounts.refuse(
+            self.account(number.waba_id),
+            is_template=body.get("type") == "template",
+            category=self._category(number, body),
+            now=at.epoch_ms / 1000.0,
+        )
+
+    def _category(self, number: Number, body: JsonObject) -> str | None:
+        content = body.get("template")
+        name = content.get("name") if isinstance(content, dict) else None
+        found = (one for key, one in self.templates.items() if key[:2] == (number.waba_id, str(name)))
+        return next((one.category for one in found), None)
 
     def _second(self, number: Number) -> policy.SlidingSecond:
         return self._seconds.setdefault(number.phone_number_id, policy.SlidingSecond())

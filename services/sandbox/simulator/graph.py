@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from services.sandbox.simulator import accounts
 from services.sandbox.simulator.answers import json_answer, no, odd, reset
 from services.sandbox.simulator.arrival import read_moment
 from services.sandbox.simulator.config import Number
@@ -61,10 +62,11 @@ class GraphEndpoint:
         self._chance = chance
 
     def routes(self) -> list[web.RouteDef]:
-        """The calls Meta has for sending, in every version."""
+        """The calls Meta has for sending, for media, and about a number, in every version."""
         return [
             web.post(r"/v{version:\d+\.\d+}/{phone_number_id:[^/]+}/messages", self.messages),
             web.post(r"/v{version:\d+\.\d+}/{phone_number_id:[^/]+}/media", self.media),
+            web.get(r"/v{version:\d+\.\d+}/{phone_number_id:\d+}", self.number),
         ]
 
     async def media(self, request: web.Request) -> web.StreamResponse:
@@ -82,6 +84,17 @@ class GraphEndpoint:
             return await spoiled(request, no(found, http_status(found.code)), rule, self._chance)
         upload = self._media.put(phone_number_id, found.mime_type, found.size, found.sha256)
         return await spoiled(request, json_answer({"id": upload.id}, 200), rule, self._chance)
+
+    async def number(self, request: web.Request) -> web.Response:
+        """What Meta says of a number: its state, its throughput, whether it may send."""
+        phone_number_id = request.match_info["phone_number_id"]
+        number = self._exchange.numbers.get(phone_number_id)
+        refusal = _refuse_caller(request, phone_number_id, number)
+        if refusal is not None or number is None:
+            asked = refusal or Refusal(code=INVALID_PARAMETER, details="Unsupported get request.", subcode=33)
+            return no(asked, http_status(asked.code))
+        fields = frozenset(request.query.get("fields", "display_phone_number").split(","))
+        return json_answer({**accounts.described(number, self._exchange.account(number.waba_id), fields)}, 200)
 
     async def messages(self, request: web.Request) -> web.StreamResponse:
         """One message, or one mark-as-read."""

@@ -72,8 +72,13 @@ def test_only_what_passes_by_itself_has_a_wait(row: Row) -> None:
 
 @pytest.mark.parametrize("row", ROWS)
 def test_a_verdict_and_its_reason_agree(row: Row) -> None:
-    waiting = {Reason.THROTTLED, Reason.ACCESS_TOKEN, Reason.MEDIA}
-    assert (row.reason in waiting) == (row.verdict in (Verdict.RETRY, Verdict.RETRY_WITH_503))
+    waits = row.verdict in (Verdict.RETRY, Verdict.RETRY_WITH_503)
+    if row.covers is None:
+        assert (row.reason in {Reason.THROTTLED, Reason.MEDIA}) == waits
+    else:
+        stopping = {Reason.ACCESS_TOKEN, Reason.ACCOUNT_STOPPED, Reason.PAYMENT, Reason.CONFIGURATION}
+        assert (row.verdict, row.reason in stopping) == (Verdict.RETRY, True)
+        assert row.scope in (Scope.TOKEN, Scope.NUMBER, Scope.WABA)
     assert (row.reason is Reason.NO_ANSWER) == (row.verdict is Verdict.UNKNOWN)
     assert (row.reason is Reason.ACCESS_TOKEN) == (row.scope is Scope.TOKEN)
 
@@ -93,7 +98,7 @@ def test_what_the_producer_is_told_is_one_short_sentence(row: Row) -> None:
         (132001, Reason.TEMPLATE),
         (132015, Reason.TEMPLATE),
         (368, Reason.ACCOUNT_STOPPED),
-        (131042, Reason.ACCOUNT_STOPPED),
+        (131042, Reason.PAYMENT),
         (131048, Reason.ACCOUNT_STOPPED),
         (131030, Reason.CONFIGURATION),
         (131009, Reason.REJECTED_BY_META),

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from services.common.domain import account_state
+from services.common.domain.account_state import Evidence, Key
 from services.common.domain.consent import ConsentState
+from services.common.domain.graph_codes import CODES
 from services.common.domain.lanes import Lane
 from services.common.domain.reasons import Reason
 from services.common.domain.recipients import Recipient
@@ -170,7 +173,72 @@ def test_a_number_that_may_not_send_marks_nothing_as_read() -> None:
 
 def test_a_paused_number_holds_what_would_go_and_refuses_what_would_not() -> None:
     paused = replace(FACTS, number_state="paused")
-    assert decide(TEXT, paused, now=NOW) == Held()
-    assert decide(replace(TEXT, message_type=READ, recipient=None), paused, now=NOW) == Held()
+    assert decide(TEXT, paused, now=NOW) == Held(reason=Reason.PHONE_PAUSED)
+    assert decide(replace(TEXT, message_type=READ, recipient=None), paused, now=NOW) == Held(reason=Reason.PHONE_PAUSED)
     assert decide(replace(TEXT, expires_at=NOW), paused, now=NOW) == Refused(reason=Reason.EXPIRED)
     assert decide(TEXT, replace(paused, last_inbound_at=None), now=NOW) == Refused(reason=Reason.WINDOW_CLOSED)
+
+
+def standing_of(told: dict[Key, Evidence], **more: Any) -> Facts:
+    """A number of which this is stopped."""
+    state = account_state.fold({}, told, now=NOW)
+    return replace(
+        FACTS, standing=account_state.standing(account_state.index(state, now=NOW), phone_number_id="1", waba_id="9"), **more
+    )
+
+
+def answered(code: int, at: int = NOW) -> dict[Key, Evidence]:
+    return account_state.of_answer(code, phone_number_id="1", waba_id="9", area="+49", at=at)
+
+
+@pytest.mark.parametrize(
+    ("code", "held"),
+    [
+        (190, "template text utility marketing read"),
+        (368, "template text utility marketing read"),
+        (131042, "template text utility marketing read"),
+        (131048, "template marketing"),
+        (131064, "template marketing"),
+        (131063, "marketing"),
+        (130497, "template text utility marketing"),
+    ],
+)
+def test_a_stop_holds_what_it_covers_and_lets_the_rest_go(code: int, held: str) -> None:
+    commands = {
+        "template": TEMPLATE,
+        "text": TEXT,
+        "utility": replace(TEXT, category="utility"),
+        "marketing": replace(TEMPLATE, lane=Lane.BULK),
+        "read": replace(TEXT, message_type=READ, recipient=None),
+    }
+    granted = ConsentState(granted_at=NOW - 1)
+    facts = standing_of(answered(code), consent_category=granted)
+    decisions = {name: decide(command, facts, now=NOW) for name, command in commands.items()}
+    assert {name for name, decision in decisions.items() if isinstance(decision, Held)} == set(held.split())
+    assert {type(decision) for decision in decisions.values()} <= {Held, Allowed}
+    assert {decision.reason for decision in decisions.values() if isinstance(decision, Held)} == {CODES[code].reason}
+
+
+def test_a_stop_refuses_nothing_and_what_breaks_a_rule_is_refused_beside_it() -> None:
+    facts = standing_of(answered(368))
+    for chosen in product((False, True), repeat=len(ORDER)):
+        wrong = frozenset(name for (name, _), is_wrong in zip(ORDER, chosen, strict=True) if is_wrong)
+        command, broken_facts = broken(wrong)
+        decision = decide(command, replace(broken_facts, standing=facts.standing), now=NOW)
+        first = next((reason for name, reason in ORDER if name in wrong), None)
+        assert decision == (Refused(reason=first, detail=getattr(decision, "detail", None)) if first else decision)
+        assert isinstance(decision, Held) == (first is None)
+
+
+def test_a_stop_wants_a_command_that_tries_it_once_its_time_has_come_and_lets_that_one_through() -> None:
+    facts = standing_of(answered(368))
+    [(key, entry)] = facts.standing.stops
+    assert decide(TEXT, facts, now=NOW) == Held(reason=Reason.ACCOUNT_STOPPED, look_at=entry.probe_at)
+    late = replace(TEXT, expires_at=NOW + 600_000)
+    due = decide(late, facts, now=NOW + 60_000)
+    assert due == Held(reason=Reason.ACCOUNT_STOPPED, look_at=entry.probe_at, wanted=frozenset({key}))
+    trying = replace(facts, standing=replace(facts.standing, probing=frozenset({key})))
+    assert decide(late, trying, now=NOW + 60_000) == Allowed(probes=frozenset({key}))
+    both = standing_of({**answered(368), **answered(190)})
+    half = replace(both, standing=replace(both.standing, probing=frozenset({key})))
+    assert isinstance(decide(late, half, now=NOW + 60_000), Held)

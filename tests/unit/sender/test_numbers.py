@@ -10,12 +10,10 @@ import pytest
 from services.common.domain.graph_codes import Scope
 from services.common.domain.reasons import Reason
 from services.common.platform import postgres
-from services.common.platform.avro import Codec
 from services.common.platform.registry import RegisteredNumber
 from services.common.platform.tokens import KEY_BYTES, TokenBox
 from services.sender.numbers import Numbers
 from services.sender.response import Proof, Result
-from services.sender.store import Store
 
 WABAS = {"1": "one", "2": "one", "3": "other"}
 TOKENS = TokenBox(bytes(KEY_BYTES))
@@ -35,10 +33,10 @@ def registered(phone_number_id: str) -> RegisteredNumber:
 async def held_after(refused: str, result: Result) -> set[str]:
     """The numbers that start nothing after an answer to one of them. "4" is served and not registered."""
     closed = postgres.pool("postgresql://nowhere.invalid", service="test")
-    numbers = Numbers(closed, Store(closed, Codec()), TOKENS, jitter_seconds=0.0)
-    await numbers.know([registered(phone_number_id) for phone_number_id in WABAS])
+    numbers = Numbers(closed, TOKENS, jitter_seconds=0.0)
+    numbers.know([registered(phone_number_id) for phone_number_id in WABAS])
     serving = [numbers.serve(phone_number_id, shard=0, epoch=1) for phone_number_id in (*WABAS, "4")]
-    await numbers.heed(next(number for number in serving if number.phone_number_id == refused), result)
+    numbers.heed(next(number for number in serving if number.phone_number_id == refused), result)
     return {number.phone_number_id for number in serving if number.hold_seconds() > 0}
 
 
@@ -67,10 +65,10 @@ def test_what_needs_no_wait_holds_nothing(proof: Proof) -> None:
 async def holds_through(*states: str) -> list[bool]:
     """Whether a number that is served meanwhile is held in each of these states."""
     closed = postgres.pool("postgresql://nowhere.invalid", service="test")
-    numbers = Numbers(closed, Store(closed, Codec()), TOKENS, jitter_seconds=0.0)
+    numbers = Numbers(closed, TOKENS, jitter_seconds=0.0)
     number, held = registered("1"), []
     for state in states:
-        await numbers.know([dataclasses.replace(number, state=state)])
+        numbers.know([dataclasses.replace(number, state=state)])
         held.append(numbers.serve("1", shard=0, epoch=1).hold_seconds() > 0)
     return held
 

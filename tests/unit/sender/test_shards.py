@@ -50,11 +50,13 @@ async def taken_over(backlog: dict[tuple[str, int], int], *, meanwhile: Callable
     told = asyncio.Event()
     shards: Shards
     store: Any = Ledger(backlog, lambda: meanwhile(shards))
-    numbers: Any = SimpleNamespace(reload=nothing, load_pauses=nothing, serve=serve)
+    numbers: Any = SimpleNamespace(reload=nothing, serve=serve)
+    stops: Any = SimpleNamespace(load=nothing)
     dispatcher: Any = SimpleNamespace(resume=lambda: None, serve=served.append)
     shards = Shards(
         store=store,
         numbers=numbers,
+        stops=stops,
         dispatcher=dispatcher,
         adopt=nothing,
         instance="1",
