@@ -104,14 +104,18 @@ class Scene:
     receiver: Receiver
     session: aiohttp.ClientSession
 
-    async def send(self, body: JsonObject, *, token: str | None = TOKEN, number: str = NUMBER) -> tuple[int, JsonObject]:
+    async def send(
+        self, body: JsonObject, *, token: str | None = TOKEN, number: str = NUMBER, edge: str = "messages"
+    ) -> tuple[int, JsonObject]:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        url = f"{self.sim.url}/v25.0/{number}/messages"
+        url = f"{self.sim.url}/v25.0/{number}/{edge}"
         async with self.session.post(url, json=body, headers=headers) as response:
             return response.status, await response.json()
 
-    async def code(self, body: JsonObject, *, token: str | None = TOKEN, number: str = NUMBER) -> tuple[int, object]:
-        status, answer = await self.send(body, token=token, number=number)
+    async def code(
+        self, body: JsonObject, *, token: str | None = TOKEN, number: str = NUMBER, edge: str = "messages"
+    ) -> tuple[int, object]:
+        status, answer = await self.send(body, token=token, number=number, edge=edge)
         error = answer.get("error")
         return status, error["code"] if isinstance(error, dict) else None
 
@@ -182,6 +186,46 @@ def test_a_reply_inside_the_window_is_accepted_and_its_statuses_come_signed_with
         assert receiver.statuses == ["sent", "delivered", "read"]
         marked = [one["biz_opaque_callback_data"] for one in receiver.elements if "status" in one]
         assert marked == ["attempt-1"] * 3
+
+    play(tmp_path, story)
+
+
+def test_a_group_has_a_window_of_its_own_and_statuses_of_each_participant(tmp_path: Path) -> None:
+    async def story(stage: Scene) -> None:
+        group = {**text(to="a-group", opaque="attempt-1"), "recipient_type": "group"}
+        assert await stage.code(group) == (400, 131041)
+        await stage.sim.add_group("a-group", PERSON, "491700000002")
+        await stage.sim.inbound(NUMBER, PERSON, "hello, you")
+        assert await stage.code(group) == (400, 131047)
+        await stage.sim.inbound(NUMBER, "491700000002", "hello, all", group_id="a-group", wait=True)
+        assert await stage.code({**group, "type": "interactive", "interactive": {"type": "button"}}) == (400, 131051)
+        status, answer = await stage.send(group)
+        assert status == 200
+        assert await stage.sim.wait_idle()
+        assert isinstance(answer["messages"], list)
+        assert answer["messages"][0]["group_id"] == "a-group"
+        statuses = [one for one in stage.receiver.elements if "status" in one]
+        assert {one["recipient_participant_id"] for one in statuses} == {PERSON, "491700000002"}
+        assert {(one["recipient_id"], one["recipient_type"]) for one in statuses} == {("a-group", "group")}
+        assert {one["biz_opaque_callback_data"] for one in statuses} == {"attempt-1"}
+        assert len(statuses) == 6
+
+    play(tmp_path, story)
+
+
+def test_marketing_messages_are_templates_to_one_name_of_a_person(tmp_path: Path) -> None:
+    async def story(stage: Scene) -> None:
+        offer = {**template("order", "en_US", "Ana"), "product_policy": "STRICT"}
+        assert (await stage.send(offer, edge="marketing_messages"))[0] == 200
+        for wrong in (
+            text(),
+            {**offer, "recipient": "DE.abc"},
+            {name: value for name, value in offer.items() if name != "to"},
+            {**offer, "product_policy": "LOOSE"},
+            {**offer, "recipient_type": "group"},
+        ):
+            assert await stage.code(wrong, edge="marketing_messages") == (400, 100)
+        assert {one.edge for one in await stage.sim.requests()} == {"marketing_messages"}
 
     play(tmp_path, story)
 

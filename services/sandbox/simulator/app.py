@@ -113,6 +113,7 @@ class _Heard:
     customer: Customer
     spoke_at: float
     opens: bool
+    group_id: str | None = None
 
 
 _HEARD = TypeAdapter(_Heard)
@@ -131,6 +132,7 @@ def _take_up(facts: Iterable[JsonObject], exchange: Exchange, ledger: Ledger, po
                 spoke_at=heard.spoke_at,
                 monotonic=heard.monotonic,
                 opens=heard.opens,
+                group_id=heard.group_id,
             )
     for webhook in ledger.pending():
         postbox.post(webhook)

@@ -48,6 +48,7 @@ class SimulatorClient:
         context_wamid: str | None = None,
         timestamp: int | None = None,
         wamid: str | None = None,
+        group_id: str | None = None,
         wait: bool = False,
         timeout_seconds: float = 30.0,
     ) -> str:
@@ -63,6 +64,7 @@ class SimulatorClient:
             "context_wamid": context_wamid,
             "timestamp": timestamp,
             "wamid": wamid,
+            "group_id": group_id,
         }
         told = await self._call("POST", f"/inbound{_waiting(wait, timeout_seconds)}", said)
         return str(told["wamid"])
@@ -136,6 +138,10 @@ class SimulatorClient:
     async def add_customer(self, **details: object) -> None:
         """Add a person or change one; `details` are the fields of `config.Customer`."""
         await self._call("POST", "/customers", details)
+
+    async def add_group(self, group_id: str, *participants: str) -> None:
+        """Add a group or change who is in it."""
+        await self._call("POST", "/groups", {"group_id": group_id, "participants": participants})
 
     async def behave(self, **changes: object) -> None:
         """Change fields of `config.Behaviour` from now on."""

@@ -87,12 +87,20 @@ class Customer(Described):
         return self.wa_id or self.bsuid or ""
 
 
+class Group(Described):
+    """A group of one business number, with the people in it as they may be called."""
+
+    group_id: str = Field(min_length=1)
+    participants: tuple[str, ...] = Field(min_length=1, max_length=8)
+
+
 class World(Described):
     """The configuration file: everything that exists before anyone speaks."""
 
     numbers: tuple[Number, ...] = ()
     templates: tuple[Template, ...] = ()
     customers: tuple[Customer, ...] = ()
+    groups: tuple[Group, ...] = ()
 
 
 class Behaviour(Described):

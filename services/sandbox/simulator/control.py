@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from services.sandbox.simulator import accounts
 from services.sandbox.simulator.arrival import Handler, read_moment
-from services.sandbox.simulator.config import Account, Customer, Described, Number, Template
+from services.sandbox.simulator.config import Account, Customer, Described, Group, Number, Template
 from services.sandbox.simulator.exchange import Exchange
 from services.sandbox.simulator.graph import new_wamid
 from services.sandbox.simulator.ledger import Ledger
@@ -41,6 +41,7 @@ class Inbound(Described):
     context_wamid: str | None = None
     timestamp: int | None = None
     wamid: str | None = None
+    group_id: str | None = None
     extra: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -100,6 +101,7 @@ class Control:
             web.get("/_sim/templates", self.list_templates),
             web.post("/_sim/templates", self.add_template),
             web.post("/_sim/customers", self.add_customer),
+            web.post("/_sim/groups", self.add_group),
             web.get("/_sim/behaviour", self.show_behaviour),
             web.patch("/_sim/behaviour", self.change_behaviour),
             web.get("/_sim/requests", self.requests),
@@ -141,12 +143,12 @@ class Control:
         timestamp = said.timestamp if said.timestamp is not None else int(at.epoch_ms / 1000.0)
         opens = said.type not in _OPENS_NO_WINDOW
         self._ledger.heard(
-            {"customer": customer.model_dump(), "spoke_at": timestamp, "opens": opens},
+            {"customer": customer.model_dump(), "spoke_at": timestamp, "opens": opens, "group_id": said.group_id},
             phone_number_id=number.phone_number_id,
             monotonic=at.monotonic,
             wamid=wamid,
         )
-        self._exchange.heard(number, customer, spoke_at=timestamp, monotonic=at.monotonic, opens=opens)
+        self._exchange.heard(number, customer, spoke_at=timestamp, monotonic=at.monotonic, opens=opens, group_id=said.group_id)
         value = inbound_value(
             number=number,
             customer=customer,
@@ -155,7 +157,7 @@ class Control:
             message_type=said.type,
             content={"body": said.text} if said.text is not None else said.object,
             context_wamid=said.context_wamid,
-            extra=said.extra,
+            extra=said.extra if said.group_id is None else {"group_id": said.group_id, **said.extra},
         )
         update = Update(
             id=self._ledger.last_update + 1,
@@ -246,6 +248,12 @@ class Control:
             return _answer({"error": "a customer needs a wa_id or a bsuid"}, 400)
         self._exchange.people.put(customer)
         return _answer(customer.model_dump(), 201)
+
+    async def add_group(self, request: web.Request) -> web.Response:
+        """Add a group or change who is in it."""
+        group = await _read(request, Group)
+        self._exchange.groups[group.group_id] = group
+        return _answer(group.model_dump(), 201)
 
     async def show_behaviour(self, _request: web.Request) -> web.Response:
         """How Meta behaves now."""

@@ -19,8 +19,10 @@ ACCOUNT_LOCKED = 131031
 MAINTENANCE = 131057
 SENDER_IS_RECIPIENT = 131021
 UNDELIVERABLE = 131026
+GROUP_UNKNOWN = 131041
 WINDOW_CLOSED = 131047
 MARKETING_STOPPED = 131050
+TYPE_UNSUPPORTED = 131051
 MEDIA_UPLOAD = 131053
 PAIR_RATE = 131056
 PARAMETER_COUNT = 132000
@@ -58,6 +60,7 @@ _TITLES = {
     131021: "Recipient cannot be sender",
     131026: "Message undeliverable",
     131031: "Business Account locked",
+    131041: "Group unknown",
     131042: "Business eligibility payment issue",
     131047: "Re-engagement message",
     131048: "Spam rate limit hit",

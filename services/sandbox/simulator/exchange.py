@@ -5,27 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from services.sandbox.simulator import accounts, policy
-from services.sandbox.simulator.config import Account, Behaviour, Customer, Number, Template, World
+from services.sandbox.simulator.config import Account, Behaviour, Customer, Group, Number, Template, World
 from services.sandbox.simulator.errors import (
+    GROUP_UNKNOWN,
     MAINTENANCE,
     PAIR_RATE,
     SENDER_IS_RECIPIENT,
     TEMPLATE_UNKNOWN,
     THROUGHPUT,
+    TYPE_UNSUPPORTED,
     WINDOW_CLOSED,
     Refusal,
 )
 from services.sandbox.simulator.records import JsonObject, Moment
+
+_GROUP_TYPES = ("text", "template", "image", "video", "audio", "document", "sticker")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
     """A message that was taken: for whom, in which price category, and whether the window fails it later."""
 
-    customer: Customer
+    people: tuple[Customer, ...]
     entered: str
     category: str
     is_window_closed: bool
+    group_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -72,6 +77,7 @@ class Exchange:
         self.accounts: dict[str, Account] = {}
         self.in_maintenance: dict[str, float] = {}
         self.people = People()
+        self.groups = {group.group_id: group for group in self._world.groups}
         self.windows = policy.Windows()
         self._seconds: dict[str, policy.SlidingSecond] = {}
         self._pairs = policy.PairLimit()
@@ -88,11 +94,13 @@ class Exchange:
         """An account as it is; one that nobody has changed is in order."""
         return self.accounts.get(waba_id) or Account(waba_id=waba_id)
 
-    def heard(self, number: Number, customer: Customer, *, spoke_at: float, monotonic: float, opens: bool) -> None:
-        """A customer wrote: it counts against the number's throughput and opens the window."""
+    def heard(
+        self, number: Number, customer: Customer, *, spoke_at: float, monotonic: float, opens: bool, group_id: str | None = None
+    ) -> None:
+        """A customer wrote: it counts against the number's throughput and opens the window, in a group that of the group."""
         self._second(number).count(monotonic)
         if opens:
-            self.windows.spoke((number.phone_number_id, customer.key), spoke_at)
+            self.windows.spoke((number.phone_number_id, group_id or customer.key), spoke_at)
 
     def decide(self, number: Number, body: JsonObject, at: Moment) -> Acceptance | Refusal:
         """Take a well-formed message or say no: by account and number, its rate, recipient, content, pair's rate."""
@@ -102,20 +110,42 @@ class Exchange:
         if self.behaviour.throughput_limit and not self._second(number).admits(at.monotonic, number.messages_per_second):
             return Refusal(code=THROUGHPUT, details="Message failed to send because there were too many messages sent.")
         entered = str(body.get("to") or body.get("recipient"))
-        customer = self.people.find(entered)
-        if customer.wa_id is not None and customer.wa_id == _digits(number.display_phone_number):
-            return Refusal(code=SENDER_IS_RECIPIENT, details="Recipient phone number is the sender.")
-        judged = self._judge_content(number, customer, body, at)
+        group = self.groups.get(entered) if body.get("recipient_type") == "group" else None
+        refusal, people = self._addressed(number, group, body, entered)
+        if refusal is not None:
+            return refusal
+        pair = (number.phone_number_id, people[0].key if group is None else group.group_id)
+        judged = self._judge_content(number, pair, body, at)
         if isinstance(judged, Refusal):
             return judged
-        pair = (number.phone_number_id, customer.key)
         if self.behaviour.pair_limit and not self._pairs.admits(pair, at.monotonic, self._pair_policy()):
             details = "Too many messages sent from this phone number to the same recipient in a short time."
             return Refusal(code=PAIR_RATE, details=details)
         category, is_window_closed = judged
-        return Acceptance(customer=customer, entered=entered, category=category, is_window_closed=is_window_closed)
+        return Acceptance(
+            people=people,
+            entered=entered,
+            category=category,
+            is_window_closed=is_window_closed,
+            group_id=None if group is None else group.group_id,
+        )
 
-    def _judge_content(self, number: Number, customer: Customer, body: JsonObject, at: Moment) -> tuple[str, bool] | Refusal:
+    def _addressed(
+        self, number: Number, group: Group | None, body: JsonObject, entered: str
+    ) -> tuple[Refusal | None, tuple[Customer, ...]]:
+        """Whom it goes to, or why it goes to nobody."""
+        if body.get("recipient_type") != "group":
+            customer = self.people.find(entered)
+            if customer.wa_id is not None and customer.wa_id == _digits(number.display_phone_number):
+                return Refusal(code=SENDER_IS_RECIPIENT, details="Recipient phone number is the sender."), ()
+            return None, (customer,)
+        if group is None:
+            return Refusal(code=GROUP_UNKNOWN, details="Group is unknown."), ()
+        if body.get("type") not in _GROUP_TYPES:
+            return Refusal(code=TYPE_UNSUPPORTED, details="Message type is not supported in groups."), ()
+        return None, tuple(self.people.find(name) for name in group.participants)
+
+    def _judge_content(self, number: Number, pair: tuple[str, str], body: JsonObject, at: Moment) -> tuple[str, bool] | Refusal:
         """(price category, fails later on the window), or why the content may not go out."""
         content = body.get("template")
         if body.get("type") == "template" and isinstance(content, dict):
@@ -126,7 +156,6 @@ class Exchange:
                 details = f"template name ({content.get('name')}) does not exist in {code}"
                 return Refusal(code=TEMPLATE_UNKNOWN, details=details)
             return policy.refuse_template(template, content) or (template.category.lower(), False)
-        pair = (number.phone_number_id, customer.key)
         if self.behaviour.window == "off" or self.windows.is_open(pair, at.epoch_ms / 1000.0):
             return "service", False
         if self.behaviour.window == "async":

@@ -1,4 +1,4 @@
-"""How does the Graph API answer `POST /v25.0/{phone_number_id}/messages`?"""
+"""How does the Graph API answer `POST /v25.0/{phone_number_id}/messages`, and the same of `marketing_messages`?"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aiohttp import web
 from services.sandbox.simulator import accounts
 from services.sandbox.simulator.answers import json_answer, no, odd, reset
 from services.sandbox.simulator.arrival import read_moment
-from services.sandbox.simulator.config import Number
+from services.sandbox.simulator.config import Customer, Number
 from services.sandbox.simulator.errors import (
     AUTH_MISSING,
     INVALID_PARAMETER,
@@ -63,8 +63,9 @@ class GraphEndpoint:
 
     def routes(self) -> list[web.RouteDef]:
         """The calls Meta has for sending, for media, and about a number, in every version."""
+        edge = "{edge:messages|marketing_messages}"
         return [
-            web.post(r"/v{version:\d+\.\d+}/{phone_number_id:[^/]+}/messages", self.messages),
+            web.post(r"/v{version:\d+\.\d+}/{phone_number_id:[^/]+}/" + edge, self.messages),
             web.post(r"/v{version:\d+\.\d+}/{phone_number_id:[^/]+}/media", self.media),
             web.get(r"/v{version:\d+\.\d+}/{phone_number_id:\d+}", self.number),
         ]
@@ -99,7 +100,7 @@ class GraphEndpoint:
     async def messages(self, request: web.Request) -> web.StreamResponse:
         """One message, or one mark-as-read."""
         at = read_moment(request)
-        draft = read_draft(await request.read())
+        draft = read_draft(await request.read(), request.match_info["edge"])
         phone_number_id = request.match_info["phone_number_id"]
         rule = self._rules.take(phone_number_id, draft.recipient, at.monotonic)
         visit = _Visit(self._ledger, at, phone_number_id, draft, None if rule is None else rule.id)
@@ -125,19 +126,22 @@ class GraphEndpoint:
         """Record the acceptance, plan its statuses, make the answer: to be given once the webhook, if any, is settled."""
         wamid = new_wamid()
         visit.accepted(wamid, *accepted_as(rule))
-        steps = journey(
-            customer=acceptance.customer,
-            category=acceptance.category,
-            is_window_closed=acceptance.is_window_closed,
-            behaviour=self._exchange.behaviour,
-            draw=self._chance.random,
-        )
-        told = self._tell(_Sent(visit.at, number, draft, acceptance, wamid), steps, rule)
+        told: Settled | None = None
+        for customer in acceptance.people:
+            steps = journey(
+                customer=customer,
+                category=acceptance.category,
+                is_window_closed=acceptance.is_window_closed,
+                behaviour=self._exchange.behaviour,
+                draw=self._chance.random,
+            )
+            told = self._tell(_Sent(visit.at, number, draft, acceptance, wamid, customer), steps, rule)
         body = success(
             entered=acceptance.entered,
-            customer=acceptance.customer,
+            customer=acceptance.people[0],
             wamid=wamid,
             is_template=draft.type == "template",
+            group_id=acceptance.group_id,
         )
         return json_answer(body, 200), told
 
@@ -158,13 +162,14 @@ class GraphEndpoint:
     def _plan(self, sent: _Sent, step: Step, late_seconds: float) -> Update:
         value = status_value(
             number=sent.number,
-            customer=sent.acceptance.customer,
+            customer=sent.customer,
             wamid=sent.wamid,
             status=step.status,
             timestamp=int(sent.at.epoch_ms / 1000.0 + step.happens_after),
             opaque=sent.draft.opaque,
             category=sent.acceptance.category,
             refusal=step.refusal,
+            group_id=sent.acceptance.group_id,
         )
         update = Update(
             id=self._ledger.last_update + 1,
@@ -202,13 +207,14 @@ class GraphEndpoint:
 
 
 class _Sent(NamedTuple):
-    """An accepted message, as far as its statuses speak of it."""
+    """An accepted message, as far as its statuses speak of it: those of one person."""
 
     at: Moment
     number: Number
     draft: Draft
     acceptance: Acceptance
     wamid: str
+    customer: Customer
 
 
 class _Visit:
@@ -258,6 +264,7 @@ class _Visit:
             code=code,
             http_status=status,
             rule=self._rule,
+            edge=self._draft.edge,
         )
 
 

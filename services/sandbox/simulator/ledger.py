@@ -92,6 +92,7 @@ class Ledger:
         code: int | None = None,
         http_status: int | None = None,
         rule: int | None = None,
+        edge: str = "messages",
     ) -> Arrival:
         """Record a request and what was decided, durably, before it is answered."""
         arrival = Arrival(
@@ -107,6 +108,7 @@ class Ledger:
             code=code,
             http_status=http_status,
             rule=rule,
+            edge=edge,
         )
         self._journal.append("request", dataclasses.asdict(arrival))
         self._count_arrival(arrival)

@@ -14,6 +14,8 @@ _MEDIA = ("image", "video", "audio", "document", "sticker")
 _TYPES = ("text", "template", *_MEDIA, "location", "contacts", "reaction", "interactive")
 _PHONE = re.compile(r"\+?[0-9][0-9 ()-]{4,24}")
 _BSUID = re.compile(r"[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}")
+_MARKETING = "marketing_messages"
+_POLICIES = ("CLOUD_API_FALLBACK", "STRICT")
 _TEXT_LIMIT = 4096
 _OPAQUE_LIMIT = 512
 
@@ -26,6 +28,7 @@ class Draft:
     recipient: str | None
     opaque: str | None
     type: str | None
+    edge: str = "messages"
 
     @property
     def is_read_receipt(self) -> bool:
@@ -33,19 +36,20 @@ class Draft:
         return self.body is not None and self.body.get("status") == "read"
 
 
-def read_draft(raw: bytes) -> Draft:
+def read_draft(raw: bytes, edge: str = "messages") -> Draft:
     """What the bytes say, without judging it; a body that is no JSON object has nothing to say."""
     try:
         body = json.loads(raw)
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
-        return Draft(body=None, recipient=None, opaque=None, type=None)
+        return Draft(body=None, recipient=None, opaque=None, type=None, edge=edge)
     return Draft(
         body=body,
         recipient=_text(body, "to") or _text(body, "recipient"),
         opaque=_text(body, "biz_opaque_callback_data"),
         type=_text(body, "type") or "text",
+        edge=edge,
     )
 
 
@@ -59,12 +63,27 @@ def refuse_shape(draft: Draft) -> Refusal | None:
     if opaque is not None and (not isinstance(opaque, str) or len(opaque) > _OPAQUE_LIMIT):
         details = "Param biz_opaque_callback_data must be at most 512 characters long."
         return Refusal(code=INVALID_PARAMETER, details=details)
+    if draft.edge == _MARKETING:
+        return _refuse_marketing(draft.body) or _refuse_recipient(draft.body) or _refuse_content(draft.body, draft.type)
     if draft.is_read_receipt:
         return None if _text(draft.body, "message_id") else _missing("message_id")
     return _refuse_recipient(draft.body) or _refuse_content(draft.body, draft.type)
 
 
+def _refuse_marketing(body: Mapping[str, object]) -> Refusal | None:
+    """What this API does not take: anything but a template, to one name of one person."""
+    if body.get("type") != "template":
+        return Refusal(code=INVALID_PARAMETER, details="Param type must be template.")
+    if (body.get("to") is None) == (body.get("recipient") is None) or body.get("recipient_type") == "group":
+        return Refusal(code=INVALID_PARAMETER, details="Exactly one of to and recipient is required.")
+    if body.get("product_policy", _POLICIES[0]) not in _POLICIES:
+        return Refusal(code=INVALID_PARAMETER, details=f"Param product_policy must be one of {', '.join(_POLICIES)}.")
+    return None
+
+
 def _refuse_recipient(body: Mapping[str, object]) -> Refusal | None:
+    if body.get("recipient_type") == "group":
+        return None if _text(body, "to") and body.get("recipient") is None else _missing("to")
     if body.get("to") is None and body.get("recipient") is None:
         return _missing("to")
     to = body.get("to")

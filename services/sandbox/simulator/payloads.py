@@ -34,14 +34,18 @@ def signature_headers(body: bytes, app_secret: str, kind: Signature) -> dict[str
     return {"X-Hub-Signature-256": sign(body, app_secret if kind == "good" else f"not {app_secret}")}
 
 
-def success(*, entered: str, customer: Customer, wamid: str, is_template: bool) -> JsonObject:
-    """Meta's answer to an accepted message. 200 means accepted, not sent."""
+def success(*, entered: str, customer: Customer, wamid: str, is_template: bool, group_id: str | None = None) -> JsonObject:
+    """Meta's answer to an accepted message. 200 means accepted, not sent. For a group its id stands where a person's would."""
     contact: JsonObject = {"input": entered}
+    if group_id is not None:
+        message: JsonObject = {"id": wamid, "group_id": group_id}
+        contact["wa_id"] = group_id
+        return {"messaging_product": "whatsapp", "contacts": [contact], "messages": [message]}
     if customer.wa_id is not None and not customer.hides_phone:
         contact["wa_id"] = customer.wa_id
     if customer.bsuid is not None:
         contact["user_id"] = customer.bsuid
-    message: JsonObject = {"id": wamid}
+    message = {"id": wamid}
     if is_template:
         message["message_status"] = "accepted"
     return {"messaging_product": "whatsapp", "contacts": [contact], "messages": [message]}
@@ -114,13 +118,20 @@ def status_value(
     opaque: str | None,
     category: str,
     refusal: Refusal | None = None,
+    group_id: str | None = None,
 ) -> JsonObject:
-    """The value of a change that carries one status. `timestamp` is in seconds; a failed one has errors."""
+    """The value of a change that carries one status. `timestamp` is in seconds; a failed one has errors.
+
+    In a group it is that of one participant.
+    """
     described: JsonObject = {"id": wamid, "status": status, "timestamp": str(timestamp)}
+    whom = "recipient" if group_id is None else "recipient_participant"
+    if group_id is not None:
+        described |= {"recipient_id": group_id, "recipient_type": "group"}
     if customer.wa_id is not None and not customer.hides_phone:
-        described["recipient_id"] = customer.wa_id
+        described[f"{whom}_id"] = customer.wa_id
     if customer.bsuid is not None and status != "failed":
-        described["recipient_user_id"] = customer.bsuid
+        described[f"{whom}_user_id"] = customer.bsuid
     if opaque is not None:
         described["biz_opaque_callback_data"] = opaque
     if status in ("sent", "delivered"):

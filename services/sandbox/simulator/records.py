@@ -51,6 +51,8 @@ class Arrival:
     code: int | None = None
     http_status: int | None = None
     rule: int | None = None
+    edge: str = "messages"
+    """The last part of the path: messages or marketing_messages."""
 
     @property
     def is_accepted(self) -> bool:
