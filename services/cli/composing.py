@@ -14,8 +14,9 @@ from services.common.domain.records import SendMessage
 from services.common.domain.send_policy import READ
 from services.common.platform.avro import Codec
 from services.router import commands
-from services.sender import request
+from services.sender import options, terms
 from services.sender.content import check
+from services.sender.content.json import parsed
 from services.sender.media.references import PLAIN_TYPES
 
 _DURATION = re.compile(r"(\d+)(s|m|h|d)")
@@ -92,7 +93,10 @@ def whole(document: bytes, *, command_id: str, phone_number_id: str | None, now:
         command = commands.decode(orjson.dumps({**usual, **fields}), commands.JSON, Codec())
     except Unprocessable as problem:
         raise UsageError(f"--command: {problem.reason}{f', {problem.detail}' if problem.detail else ''}") from None
-    wrong = check.problem(command.type, request.parse_content(command.content))
+    content = parsed(command.content)
+    wrong = check.problem(command.type, content) or terms.problem(
+        command.type, content, options.of(command), to=command.to, bsuid=command.recipient
+    )
     if wrong is not None:
         raise UsageError(wrong.detail)
     return command

@@ -15,16 +15,15 @@ from services.common.domain.failure import Unprocessable
 from services.common.domain.lanes import Lane
 from services.common.domain.reasons import Reason
 from services.common.domain.records import SendMessage
-from services.common.domain.send_policy import READ
+from services.common.domain.send_policy import LATE_SCHEDULE_SECONDS, LONGEST_LIFETIME_SECONDS, READ
 from services.common.domain.topics import SENDS
 from services.common.platform.avro import Codec
+from services.common.platform.envelope import published_at
 from services.common.platform.kafka import LogRecord, partition_of
 from services.sender import options
 from services.sender.options import Options
 
 MAX_COMMAND_BYTES: Final = 64 * 1024
-LONGEST_LIFETIME_SECONDS: Final = 30 * 86_400.0
-"""As long as a `command_id` is remembered; a command never outlives its idempotency key."""
 _FIRST_FIELDS: Final = frozenset(
     [
         "command_id",
@@ -41,12 +40,17 @@ _FIRST_FIELDS: Final = frozenset(
     ]
 )
 """What commands had from the beginning. Later fields count where they are said: a command is the same under every version."""
+_LONGEST_MS: Final = int(LONGEST_LIFETIME_SECONDS * 1000)
 _LANE_OF_TOPIC: Final = {topic: lane for lane, topic in SENDS.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenIn:
-    """A command as it becomes a row."""
+    """A command as it becomes a row.
+
+    Instants that no row can hold are brought to the nearest one that means the same. `not_before`: when the gate looks first; it
+    is the time of sending, unless that one is to be refused.
+    """
 
     message: SendMessage
     shard: int
@@ -55,6 +59,8 @@ class TakenIn:
     pair: str
     appended_at: int
     expires_at: int
+    send_at: int | None
+    not_before: int | None
     options: Options
 
 
@@ -70,15 +76,20 @@ def read(record: LogRecord, codec: Codec, *, partitions: int, now: int, lifetime
     _check(message, record, partitions)
     lane = _LANE_OF_TOPIC[record.topic]
     appended_at = record.appended_at if 0 < record.appended_at <= now else now
+    send_at = _send_at(message.send_at, published_at=published_at(record) or appended_at, appended_at=appended_at)
+    expires_at = _expires_at(message.expires_at, appended_at, max(appended_at, send_at or 0), lifetimes[lane])
+    is_in_time = send_at is not None and send_at <= appended_at + _LONGEST_MS and send_at < expires_at
     return TakenIn(
         message=message,
         shard=record.partition,
         lane=lane,
         fingerprint=fingerprint(message),
         # What is no message needs no order: it neither waits for another nor lets one wait.
-        pair=message.command_id if message.type == READ else recipients.pair_of(to=message.to, bsuid=message.recipient),
+        pair=message.command_id if message.type == READ else _pair(message),
         appended_at=appended_at,
-        expires_at=_expires_at(message, appended_at, lifetimes[lane]),
+        expires_at=expires_at,
+        send_at=send_at,
+        not_before=send_at if is_in_time else None,
         options=options.of(message),
     )
 
@@ -113,8 +124,21 @@ def _lane(text: str) -> Lane:
         raise Unprocessable(Reason.LANE_UNKNOWN, pointer="/lane", detail="unknown") from None
 
 
-def _expires_at(message: SendMessage, appended_at: int, lifetime_seconds: float) -> int:
-    longest = appended_at + int(LONGEST_LIFETIME_SECONDS * 1000)
-    if message.expires_at is None:
-        return min(longest, max(appended_at, message.send_at or 0) + int(lifetime_seconds * 1000))
-    return max(0, min(longest, message.expires_at))
+def _pair(message: SendMessage) -> str:
+    return recipients.pair_of(to=message.to, bsuid=message.recipient, group_id=message.group_id)
+
+
+def _send_at(send_at: int | None, *, published_at: int, appended_at: int) -> int | None:
+    """What was in time when the producer wrote it stays so, however long the way into the lane took."""
+    if send_at is None:
+        return None
+    if send_at < published_at - LATE_SCHEDULE_SECONDS * 1000:
+        return max(0, min(send_at, appended_at - int(LATE_SCHEDULE_SECONDS * 1000) - 1))
+    return max(appended_at, min(send_at, appended_at + _LONGEST_MS + 1))
+
+
+def _expires_at(expires_at: int | None, appended_at: int, from_: int, lifetime_seconds: float) -> int:
+    """One beyond the longest lifetime stays beyond it: the gate refuses it."""
+    if expires_at is None:
+        return min(appended_at + _LONGEST_MS, from_ + int(lifetime_seconds * 1000))
+    return max(0, min(appended_at + _LONGEST_MS + 1, expires_at))

@@ -212,6 +212,7 @@ class Dispatcher:
             result, written_at = await self._graph.post(
                 number.phone_number_id,
                 token=self._numbers.token(number.phone_number_id) or "",
+                edge=call.edge,
                 body=call.body,
                 attempt_no=attempt.attempt_no,
                 pacer=turn,

@@ -23,6 +23,7 @@ from services.common.platform.faults import fault, is_armed
 from services.common.platform.lifecycle import EXIT_FATAL, exit_now
 from services.sender import response
 from services.sender.headway import Turn
+from services.sender.request import MESSAGES
 from services.sender.response import Result
 
 log = logging.get(__name__)
@@ -128,7 +129,7 @@ def session_options(connect_seconds: float) -> dict[str, Any]:
 
 
 class GraphClient:
-    """Posts to `/{version}/{phone_number_id}/messages`."""
+    """Posts to the edges of `/{version}/{phone_number_id}`."""
 
     def __init__(self, session: aiohttp.ClientSession, *, base_url: str, version: str, answer_seconds: float) -> None:
         """`session` is made with `session_options`."""
@@ -145,6 +146,7 @@ class GraphClient:
         attempt_no: int,
         pacer: Turn,
         started: float,
+        edge: str = MESSAGES,
         is_message: bool = True,
     ) -> tuple[Result, float | None]:
         """Send one attempt; what the exchange proved, and the monotonic instant of the write, if there was one.
@@ -156,7 +158,7 @@ class GraphClient:
         try:
             async with timeout:
                 posting = self._session.post(
-                    f"{self._url}/{phone_number_id}/messages",
+                    f"{self._url}/{phone_number_id}/{edge}",
                     data=_Body(body),
                     headers={"Authorization": f"Bearer {token}"},
                     allow_redirects=False,

@@ -113,7 +113,9 @@ class Intake:
                 headers = dead_letter_headers(record, problem, group=GROUP)
                 dead.append(NewRecord(SENDER_DEAD_LETTERS, record.key, record.value, headers))
             else:
-                if command is not None:
+                if command is None:
+                    metrics.TOMBSTONES.labels(GROUP).inc()
+                else:
                     taken.append(command)
         done = await self._set_aside(dead) and (not taken or await self._keep(taken))
         if done:

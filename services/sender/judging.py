@@ -14,8 +14,9 @@ from services.common.domain.reasons import Reason
 from services.common.domain.recipients import Recipient
 from services.common.domain.records import SendOutcome
 from services.common.domain.send_policy import READ, AskAgain, Command, Held, Refused
-from services.sender import outcomes, request
+from services.sender import outcomes, request, terms
 from services.sender.content import check
+from services.sender.content.json import parsed
 from services.sender.content.simple import is_wamid
 from services.sender.media import facts as media_facts
 from services.sender.media.facts import Failure, NotReady, Ready
@@ -31,9 +32,10 @@ _STOPPED_SECONDS: Final = (1.0, 900.0)
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A call to make: the attempt, its body, when its command was appended, its media, its country, and the stops it tries."""
+    """A call to make: the attempt, where it goes with which body, and what its answer is read with."""
 
     attempt: Attempt
+    edge: str
     body: bytes
     appended_at: int
     media: Ready
@@ -64,8 +66,8 @@ def judge(
     wanted: frozenset[Key] = frozenset()
     for candidate in candidates:
         attempt = candidate.attempt
-        content = request.parse_content(attempt.content)
-        recipient = recipients.parse(to=attempt.to, bsuid=attempt.bsuid)
+        content = parsed(attempt.content)
+        recipient = recipients.parse(to=attempt.to, bsuid=attempt.bsuid, group_id=attempt.options.group_id)
         facts = dataclasses.replace(candidate.facts, is_caught_up=caught_up_at >= candidate.received_at, standing=standing)
         decision = send_policy.decide(_command(candidate, content, recipient), facts, now=now)
         if isinstance(decision, Refused):
@@ -105,10 +107,9 @@ def _held(candidate: Candidate, held: Held, *, now: int, is_wanted: bool) -> Par
 
 
 def _command(candidate: Candidate, content: object, recipient: Recipient | None) -> Command:
-    message_type = candidate.attempt.message_type
     return Command(
-        message_type=message_type,
-        content=_refusal(message_type, content, candidate.context_wamid),
+        message_type=candidate.attempt.message_type,
+        content=_refusal(candidate.attempt, content, candidate.context_wamid),
         recipient=recipient,
         lane=LANES[candidate.attempt.lane],
         policy=candidate.policy,
@@ -116,13 +117,16 @@ def _command(candidate: Candidate, content: object, recipient: Recipient | None)
         expires_at=candidate.expires_at,
         category=candidate.attempt.options.category,
         for_marketing_messages=candidate.attempt.options.marketing_messages is not None,
+        send_at=candidate.send_at,
     )
 
 
-def _refusal(message_type: str, content: object, context_wamid: str | None) -> Refused | None:
+def _refusal(attempt: Attempt, content: object, context_wamid: str | None) -> Refused | None:
     if context_wamid is not None and not is_wamid(context_wamid):
         return Refused(reason=Reason.CONTEXT, detail="context_wamid: not the id of a message")
-    wrong = check.problem(message_type, content)
+    wrong = check.problem(attempt.message_type, content) or terms.problem(
+        attempt.message_type, content, attempt.options, to=attempt.to, bsuid=attempt.bsuid
+    )
     return None if wrong is None else Refused(reason=wrong.reason, detail=wrong.detail)
 
 
@@ -151,7 +155,9 @@ def _prepared(candidate: Candidate, media: Ready, recipient: Recipient | None) -
         recipient=None if candidate.attempt.message_type == READ else recipient,
         attempt_id=attempt_id,
         context_wamid=candidate.context_wamid,
+        options=candidate.attempt.options,
     )
     attempt = dataclasses.replace(candidate.attempt, attempt_no=attempt_no, attempt_id=attempt_id)
     area = None if recipient is None else area_of(digits=recipient.digits, bsuid=recipient.bsuid)
-    return Call(attempt=attempt, body=body, appended_at=candidate.appended_at, media=media, area=area)
+    edge = request.edge(attempt.options)
+    return Call(attempt=attempt, edge=edge, body=body, appended_at=candidate.appended_at, media=media, area=area)

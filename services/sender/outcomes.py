@@ -11,6 +11,7 @@ from services.common.domain.reasons import Reason
 from services.common.domain.records import SendOutcome
 from services.sender import request
 from services.sender.commands import TakenIn
+from services.sender.content.json import parsed
 from services.sender.options import NONE, Options
 from services.sender.response import Proof, Result
 
@@ -101,7 +102,10 @@ def _outcome(
     source: str = "response",
     event_id: str | None = None,
 ) -> SendOutcome:
-    known_as = recipients.parse(to=attempt.to, bsuid=attempt.bsuid)
+    group_id = attempt.options.group_id
+    if group_id is not None:
+        wa_id = bsuid = None  # Meta answers with the group's id where a person's would be
+    known_as = recipients.parse(to=attempt.to, bsuid=attempt.bsuid, group_id=group_id)
     digits = wa_id or (known_as.digits if known_as is not None else None)
     return SendOutcome(
         event_id=event_id or ids.outcome_event_id(attempt.command_id, attempt.attempt_no, kind),
@@ -114,17 +118,17 @@ def _outcome(
         type=attempt.message_type,
         waba_id=waba_id,
         attempt_id=attempt.attempt_id,
-        contact=ids.contact_key(bsuid=bsuid or attempt.bsuid, wa_id=digits),
+        contact=None if group_id is not None else ids.contact_key(bsuid=bsuid or attempt.bsuid, wa_id=digits),
         to=attempt.to,
         wa_id=wa_id,
         bsuid=bsuid or attempt.bsuid,
         wamid=wamid,
-        template_name=request.template_name(attempt.message_type, request.parse_content(attempt.content)),
+        template_name=request.template_name(attempt.message_type, parsed(attempt.content)),
         reason=reason,
         detail=detail,
         error_code=error_code,
         source=source,
         trace_id=trace_id,
-        group_id=attempt.options.group_id,
+        group_id=group_id,
         biz_opaque_callback_data=attempt.options.biz_opaque_callback_data,
     )

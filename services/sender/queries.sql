@@ -2,20 +2,20 @@
 -- Commands become rows in the order given; those whose id is known stay as they are.
 INSERT INTO sender.send_commands (
     command_id, shard, fingerprint, phone_number_id, lane, policy, type, content, to_number, bsuid, pair, context_wamid,
-    appended_at, expires_at, next_action_at, options
+    appended_at, expires_at, send_at, next_action_at, options
 )
 SELECT
     g.command_id, g.shard, g.fingerprint, g.phone_number_id, g.lane, g.policy, g.type, g.content, g.to_number, g.bsuid, g.pair,
     g.context_wamid, to_timestamp(g.appended_at / 1000.0), to_timestamp(g.expires_at / 1000.0),
-    greatest(now(), to_timestamp(g.send_at / 1000.0)), g.options
+    to_timestamp(g.send_at / 1000.0), greatest(now(), to_timestamp(g.not_before / 1000.0)), g.options
 FROM unnest(
     %(command_id)s::text[], %(shard)s::int[], %(fingerprint)s::bytea[], %(phone_number_id)s::text[], %(lane)s::smallint[],
     %(policy)s::text[], %(type)s::text[], %(content)s::text[], %(to_number)s::text[], %(bsuid)s::text[], %(pair)s::text[],
     %(context_wamid)s::text[], %(appended_at)s::bigint[], %(expires_at)s::bigint[], %(send_at)s::bigint[],
-    %(options)s::text[]
+    %(not_before)s::bigint[], %(options)s::text[]
 ) WITH ORDINALITY AS g (
     command_id, shard, fingerprint, phone_number_id, lane, policy, type, content, to_number, bsuid, pair, context_wamid,
-    appended_at, expires_at, send_at, options, place
+    appended_at, expires_at, send_at, not_before, options, place
 )
 ORDER BY g.place
 ON CONFLICT (command_id) DO NOTHING
@@ -73,8 +73,8 @@ WHERE shard = ANY(%(shards)s::int[]) AND state IN ('waiting', 'retry') GROUP BY 
 
 -- pick --
 -- The next commands of a number with everything the gate looks at. No row: the shard has another owner by now.
--- A command waits for earlier ones of the same lane and recipient, but not to expire, and for those that a stop holds only where it is
--- held itself. While the number pauses only what expired is picked.
+-- A command waits for earlier ones of the same lane and recipient, but not to expire, nor for one whose own time is yet to come, and
+-- for those that a stop holds only where it is held itself. While the number pauses only what expired is picked.
 WITH fence AS MATERIALIZED (
     SELECT s.shard FROM sender.shards AS s WHERE s.shard = %(shard)s AND s.epoch = %(epoch)s FOR SHARE
 ),
@@ -92,6 +92,7 @@ picked AS MATERIALIZED (
                 SELECT FROM sender.send_commands AS e
                 WHERE e.phone_number_id = c.phone_number_id AND e.lane = c.lane AND e.pair = c.pair AND e.seq < c.seq
                     AND e.state IN ('waiting', 'retry', 'started') AND (e.held_by IS NULL OR c.held_by IS NOT NULL)
+                    AND coalesce(e.send_at <= now(), TRUE)
             )
         )
     ORDER BY c.lane, c.seq LIMIT %(limit)s
@@ -105,7 +106,8 @@ SELECT
     p.options, n.state, n.display_phone_number,
     (extract(epoch FROM k.last_inbound_at) * 1000)::bigint,
     (extract(epoch FROM k.all_granted_at) * 1000)::bigint, (extract(epoch FROM k.all_withdrawn_at) * 1000)::bigint,
-    (extract(epoch FROM k.granted_at) * 1000)::bigint, (extract(epoch FROM k.withdrawn_at) * 1000)::bigint
+    (extract(epoch FROM k.granted_at) * 1000)::bigint, (extract(epoch FROM k.withdrawn_at) * 1000)::bigint,
+    (extract(epoch FROM p.send_at) * 1000)::bigint
 FROM fence
 LEFT JOIN picked AS p ON TRUE
 LEFT JOIN registry.phone_numbers AS n ON n.phone_number_id = p.phone_number_id

@@ -19,8 +19,9 @@ from services.common.domain.send_policy import Facts
 from services.common.platform import postgres
 from services.common.platform.avro import Codec
 from services.common.platform.faults import fault
-from services.sender import options, request
+from services.sender import options
 from services.sender.commands import TakenIn
+from services.sender.content.json import parsed
 from services.sender.media import facts as media_facts
 from services.sender.media import ledger
 from services.sender.media.facts import Facts as MediaFacts
@@ -62,6 +63,7 @@ class Candidate:
     appended_at: int
     received_at: int
     expires_at: int
+    send_at: int | None
     facts: Facts
     media: MediaFacts = media_facts.NONE
 
@@ -149,7 +151,8 @@ class Store:
             context_wamid=[message.context_wamid for message in messages],
             appended_at=[taken.appended_at for taken in commands],
             expires_at=[taken.expires_at for taken in commands],
-            send_at=[message.send_at for message in messages],
+            send_at=[taken.send_at for taken in commands],
+            not_before=[taken.not_before for taken in commands],
             options=[options.dumped(taken.options) for taken in commands],
         )
         return {row[0] for row in rows}
@@ -323,7 +326,7 @@ class Store:
 
     def _boxed(self, outcomes: Sequence[SendOutcome | None]) -> dict[str, list[Any]]:
         return {
-            "key": [None if o is None else record_key(o.phone_number_id, o.contact).encode() for o in outcomes],
+            "key": [None if o is None else record_key(o.phone_number_id, o.contact or o.group_id).encode() for o in outcomes],
             "value": [None if o is None else self._codec.encode(o) for o in outcomes],
             "event_id": [None if o is None else o.event_id for o in outcomes],
             "occurred_at": [None if o is None else o.occurred_at for o in outcomes],
@@ -342,9 +345,9 @@ def now_ms() -> int:
 def _contents(attempt: Attempt) -> Iterator[tuple[str, object]]:
     """What a command may send that can have media in it: type and content."""
     if attempt.message_type in HOLDERS:
-        yield attempt.message_type, request.parse_content(attempt.content)
+        yield attempt.message_type, parsed(attempt.content)
     if attempt.options.fallback_template is not None:
-        yield "template", request.parse_content(attempt.options.fallback_template)
+        yield "template", parsed(attempt.options.fallback_template)
 
 
 def _started(attempts: Sequence[Attempt]) -> dict[str, list[Any]]:
@@ -392,6 +395,7 @@ def _candidate(row: Sequence[Any], shard: int) -> Candidate:
         appended_at=row[10],
         received_at=row[11],
         expires_at=row[12],
+        send_at=row[21],
         facts=Facts(
             number_state=row[14],
             display_phone_number=row[15],

@@ -130,6 +130,88 @@ def test_every_type_reaches_meta(stage: Scene) -> None:
 
 
 @pytest.mark.usefixtures("sender")
+def test_a_group_gets_its_messages_in_order_while_its_own_window_is_open(stage: Scene) -> None:
+    group_id = "Y2FwaV9ncm91cDox"
+    stage.ask(lambda client: client.add_group(group_id, PERSON, "491700000002"))
+    stage.open_window()
+    closed = text(to=None, group_id=group_id)
+    stage.put(closed)
+    refused = stage.wait_outcome(closed)
+    assert (refused.reason, refused.group_id, refused.contact) == ("window_closed", group_id, None)
+    stage.open_window(contact=group_id)
+    stage.consent("all", "withdrawn")
+    commands = [text(f"{n}", to=None, group_id=group_id, biz_opaque_callback_data=f"mine {n}") for n in range(5)]
+    stage.put(*commands)
+    found = [stage.wait_outcome(command) for command in commands]
+    assert {(one.kind, one.group_id, one.contact, one.to, one.wa_id, one.bsuid) for one in found} == {
+        ("accepted", group_id, None, None, None, None)
+    }
+    assert [one.biz_opaque_callback_data for one in found] == [f"mine {n}" for n in range(5)]
+    assert [one.opaque for one in stage.accepted()] == [attempt_id(command.command_id, 1) for command in commands]
+    assert {one.recipient for one in stage.arrivals()} == {group_id}
+
+
+@pytest.mark.usefixtures("sender")
+def test_a_lost_answer_about_a_group_is_settled_by_the_status_of_any_participant(stage: Scene) -> None:
+    group_id = "Y2FwaV9ncm91cDox"
+    stage.ask(lambda client: client.add_group(group_id, PERSON))
+    stage.open_window(contact=group_id)
+    stage.misbehave(DropAfter())
+    command = text(to=None, group_id=group_id)
+    stage.put(command)
+    stage.wait_outcome(command, "unknown")
+    stage.settle_everything()
+    settled = stage.wait_outcome(command, "accepted")
+    assert (settled.source, settled.group_id, settled.wamid) == ("webhook", group_id, stage.accepted()[0].wamid)
+
+
+@pytest.mark.usefixtures("sender")
+def test_a_marketing_message_goes_by_its_own_api_because_the_command_says_so(stage: Scene) -> None:
+    stage.ask(lambda client: client.add_template(WABA, "order_update", "en_US", category="MARKETING"))
+    stage.consent("marketing", "granted")
+    by_marketing, plain = template(lane="bulk", marketing_messages='{"product_policy":"STRICT"}'), template(lane="bulk")
+    stage.put(by_marketing, plain)
+    assert [stage.wait_outcome(one).kind for one in (by_marketing, plain)] == ["accepted", "accepted"]
+    assert [one.edge for one in stage.arrivals()] == ["marketing_messages", "messages"]
+    # Which API a message goes by is its producer's choice: it costs something else.
+    stage.misbehave(Error(code=131063))
+    refused = template(lane="bulk")
+    stage.put(refused)
+    outcome = stage.wait_outcome(refused)
+    assert (outcome.kind, outcome.reason, outcome.error_code) == ("rejected", "configuration", 131063)
+    assert len(stage.arrivals()) == 3
+
+
+@pytest.mark.usefixtures("sender")
+def test_a_command_waits_for_its_time_and_lets_later_ones_of_its_recipient_pass(stage: Scene) -> None:
+    stage.open_window()
+    at = now_ms() + 4_000
+    scheduled, at_once = text("later", send_at=at), text("now")
+    stage.put(scheduled, at_once)
+    first = stage.wait_outcome(at_once)
+    assert first.occurred_at < at
+    second = stage.wait_outcome(scheduled)
+    assert at <= stage.arrivals()[1].read_at < at + 3_000
+    assert [first.kind, second.kind] == ["accepted", "accepted"]
+
+
+@pytest.mark.usefixtures("sender")
+def test_a_time_of_sending_that_makes_no_sense_is_refused_at_once(stage: Scene) -> None:
+    stage.open_window()
+    now = now_ms()
+    senseless = [
+        text(send_at=now - 301_000),
+        text(send_at=now + 31 * 86_400_000),
+        text(send_at=2**62),
+        text(send_at=-(2**62)),
+        text(send_at=now + 60_000, expires_at=now + 30_000),
+    ]
+    stage.put(*senseless, last := text(send_at=now - 200_000))
+    assert [stage.wait_outcome(one).reason for one in senseless] == ["schedule"] * 5
+    assert stage.wait_outcome(last).kind == "accepted"
+
+
+@pytest.mark.usefixtures("sender")
 def test_a_message_is_marked_as_read_without_window_or_recipient_and_again_when_the_answer_is_lost(stage: Scene) -> None:
     wamid = stage.ask(lambda client: client.inbound(NUMBER, PERSON, "hello"))
     content = orjson.dumps({"message_id": wamid, "typing_indicator": {"type": "text"}}).decode()

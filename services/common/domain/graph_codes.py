@@ -201,10 +201,10 @@ _REQUEST: Final = {
     131051: _final("Meta does not support this type of message.", Reason.TYPE_UNSUPPORTED),
     131055: _setup("The method is not allowed for this number.", Scope.NUMBER),
     131059: _final("The cursor is not valid any more: begin again with the first page."),
-    131061: _setup("A template with a maximum price is sent by the Marketing Messages API.", Scope.COMMAND),
+    131061: _setup("A template with a maximum price is sent with marketing_messages, which takes it to that API.", Scope.COMMAND),
     # 131061 is about one template: its producer names the other endpoint. This is how the account is set up.
     131063: _stop(
-        "Marketing templates of this account are sent by the Marketing Messages API.",
+        "Marketing templates of this account are sent with marketing_messages, which takes them to that API.",
         Scope.WABA,
         Covers.MARKETING,
         reason=Reason.CONFIGURATION,

@@ -1,4 +1,4 @@
-"""Whom does a command go to? A phone number as people write it, or a business-scoped user id."""
+"""Whom does a command go to? A phone number as people write it, a business-scoped user id, or a group."""
 
 from __future__ import annotations
 
@@ -8,19 +8,17 @@ from dataclasses import dataclass
 _BLANKS = str.maketrans("", "", " -().\u00a0\u2011")
 _DIGITS = re.compile(r"[1-9][0-9]{6,14}")
 _BSUID = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}")
+_GROUP = re.compile(r"[A-Za-z0-9+/=_.@:-]{1,256}")
+"""Meta calls it opaque; its examples are base64."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipient:
-    """A person as Meta's API can be told: digits of a phone number, a BSUID, or both. Never neither."""
+    """A person as Meta's API can be told: digits of a phone number, a BSUID, or both. Or a group. Never none of them."""
 
     digits: str | None
     bsuid: str | None
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Under which keys read models may know this person."""
-        return tuple(key for key in (self.bsuid, self.digits) if key is not None)
+    group_id: str | None = None
 
 
 def phone_digits(text: str) -> str | None:
@@ -34,8 +32,11 @@ def phone_digits(text: str) -> str | None:
     return digits if digits.isascii() and _DIGITS.fullmatch(digits) else None
 
 
-def parse(*, to: str | None, bsuid: str | None) -> Recipient | None:
-    """The recipient of a command, or None when what it names is not one, or nothing is named."""
+def parse(*, to: str | None, bsuid: str | None, group_id: str | None = None) -> Recipient | None:
+    """The recipient of a command, or None when what it names is not one, nothing is named, or a person and a group are."""
+    if group_id is not None:
+        is_one = to is None and bsuid is None and _GROUP.fullmatch(group_id) is not None
+        return Recipient(digits=None, bsuid=None, group_id=group_id) if is_one else None
     digits = None if to is None else phone_digits(to)
     if to is not None and digits is None:
         return None
@@ -44,6 +45,8 @@ def parse(*, to: str | None, bsuid: str | None) -> Recipient | None:
     return None if digits is None and bsuid is None else Recipient(digits=digits, bsuid=bsuid)
 
 
-def pair_of(*, to: str | None, bsuid: str | None) -> str:
-    """What the order per recipient is kept by; the text as given where it is no recipient at all."""
+def pair_of(*, to: str | None, bsuid: str | None, group_id: str | None = None) -> str:
+    """What the order per recipient is kept by; the text as given where it is no recipient at all. A group is one recipient."""
+    if group_id is not None:
+        return group_id
     return (phone_digits(to) or to if to is not None else bsuid) or ""

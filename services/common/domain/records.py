@@ -33,7 +33,7 @@ class SendMessage:
     """Send this, at most once. `command_id` is the producer's idempotency key, honoured for at least 30 days.
 
     `type` is Meta's word ("text", "template"); `content` is what Meta's API wants under that word, as JSON text.
-    `to` is a phone number (E.164), `recipient` a BSUID, `group_id` a group; at least one. `expires_at` is exclusive.
+    `to` is a phone number (E.164), `recipient` a BSUID, `group_id` a group; a group stands alone. `expires_at` is exclusive.
     """
 
     command_id: str

@@ -31,6 +31,10 @@ READ: Final = "read"
 NumberState = Literal["active", "paused", "disabled"]
 """Of a paused number nothing is refused for it: its commands wait, and expire in time."""
 _FREE: Final = Standing()
+LONGEST_LIFETIME_SECONDS: Final = 30 * 86_400.0
+"""As long as a `command_id` is remembered: a command never outlives its idempotency key, nor is it written that long ahead."""
+LATE_SCHEDULE_SECONDS: Final = 300.0
+"""A time of sending that was over for longer when the command was written is a mistake, not a hurry."""
 PROJECTION_LAG_SECONDS: Final = 5.0
 """How long a refusal may wait for read models that are behind."""
 
@@ -57,6 +61,7 @@ class Command:
     category: str | None = None
     """The category that the command names itself, for what has no template."""
     for_marketing_messages: bool = False
+    send_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,11 +110,11 @@ Decision = Allowed | Held | Refused | AskAgain
 
 
 def decide(command: Command, facts: Facts, *, now: int) -> Decision:
-    """Number, expiry, type and content, recipient, consent, window, lane: the first that says no is the reason.
+    """Number, expiry, schedule, type and content, recipient, consent, window, lane: the first that says no is the reason.
 
     What nothing refuses waits while its number is paused, or while a stop of Meta's covers it.
     """
-    refused = _number(facts) or _expiry(command, now=now) or _content(command)
+    refused = _number(facts) or _expiry(command, now=now) or _schedule(command) or _content(command)
     if command.message_type == READ:
         return refused or _lane(command) or _go(command, facts, now=now)
     refused = refused or _recipient(command.recipient, facts)
@@ -156,7 +161,22 @@ def _number(facts: Facts) -> Refused | None:
 
 
 def _expiry(command: Command, *, now: int) -> Refused | None:
+    if command.expires_at > command.appended_at + LONGEST_LIFETIME_SECONDS * 1000:
+        return Refused(reason=Reason.EXPIRES_AT, detail="expires_at: more than 30 days ahead; it is in milliseconds")
     return Refused(reason=Reason.EXPIRED) if now >= command.expires_at else None
+
+
+def _schedule(command: Command) -> Refused | None:
+    if command.send_at is None:
+        return None
+    ahead = command.send_at - command.appended_at
+    if ahead < -LATE_SCHEDULE_SECONDS * 1000:
+        return Refused(reason=Reason.SCHEDULE, detail="send_at: over for more than 5 minutes when the command was written")
+    if ahead > LONGEST_LIFETIME_SECONDS * 1000:
+        return Refused(reason=Reason.SCHEDULE, detail="send_at: more than 30 days ahead; it is in milliseconds")
+    if command.send_at >= command.expires_at:
+        return Refused(reason=Reason.SCHEDULE, detail="send_at: the command expires before it")
+    return None
 
 
 def _content(command: Command) -> Refused | None:
@@ -177,7 +197,12 @@ def _recipient(recipient: Recipient | None, facts: Facts) -> Refused | None:
 
 
 def _consent(command: Command, facts: Facts) -> Reason | None:
-    """Who said stop gets nothing that the business begins; an answer in an open window is the contact's own doing."""
+    """Who said stop gets nothing that the business begins; an answer in an open window is the contact's own doing.
+
+    A group is joined and left by its members: what one of them said of messages to themselves is not about it.
+    """
+    if command.recipient is not None and command.recipient.group_id is not None:
+        return None
     if command.message_type != "template":
         return Reason.OPTED_OUT if _is_withdrawn_since_last_inbound(facts) else None
     decision = decide_consent(facts.consent_all, facts.consent_category, CATEGORY_OF_LANE[command.lane])

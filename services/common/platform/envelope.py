@@ -15,6 +15,7 @@ JSON: Final = b"application/json"
 _SPEC_VERSION: Final = ("ce_specversion", b"1.0")
 _CONTENT_TYPE: Final = ("content-type", AVRO)
 _PREFIX: Final = "parley-dead-letter-"
+_PUBLISHED_AT: Final = "parley-published-at"
 
 
 @lru_cache(maxsize=1024)
@@ -50,6 +51,22 @@ def header(record: LogRecord, name: str) -> bytes | None:
     return dict(record.headers).get(name)
 
 
+def published(at: int) -> tuple[str, bytes]:
+    """The header that says when a producer appended what goes on in another topic. Milliseconds."""
+    return _PUBLISHED_AT, str(at).encode()
+
+
+def published_at(record: LogRecord) -> int | None:
+    """What `published` wrote."""
+    at = header(record, _PUBLISHED_AT)
+    return int(at) if at and at.isdigit() and len(at) <= 13 else None
+
+
+def without_origin(headers: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """The headers without what `dead_letter_headers` added."""
+    return [(key, value) for key, value in headers if not key.startswith(_PREFIX)]
+
+
 def dead_letter_headers(record: LogRecord, problem: Unprocessable, *, group: str) -> list[tuple[str, bytes]]:
     """The original headers, then where the record stood and why it was set aside. `error` never quotes the content."""
     own = {
@@ -62,7 +79,7 @@ def dead_letter_headers(record: LogRecord, problem: Unprocessable, *, group: str
         "pointer": problem.pointer,
         "error": problem.detail,
     }
-    return [*_original(record.headers), *((_PREFIX + name, value.encode("utf-8", "replace")) for name, value in own.items())]
+    return [*without_origin(record.headers), *((_PREFIX + name, value.encode("utf-8", "replace")) for name, value in own.items())]
 
 
 def dead_letter_origin(record: LogRecord) -> dict[str, str]:
@@ -70,7 +87,3 @@ def dead_letter_origin(record: LogRecord) -> dict[str, str]:
     return {
         key.removeprefix(_PREFIX): value.decode("utf-8", "replace") for key, value in record.headers if key.startswith(_PREFIX)
     }
-
-
-def _original(headers: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
-    return [(key, value) for key, value in headers if not key.startswith(_PREFIX)]

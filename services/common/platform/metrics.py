@@ -35,6 +35,12 @@ RECORD_AGE_SECONDS: Final = Histogram(
 CONSUMER_LAG: Final = Gauge("parley_consumer_lag_records", "Records of assigned partitions not yet processed", ["group"])
 DEAD_LETTERS: Final = Counter("parley_dead_letters_total", "Records or elements set aside", ["group", "reason"])
 ROUTED_COPIES: Final = Counter("parley_routed_copies_total", "Copies made by the rules of PARLEY_ROUTES_FILE", ["route"])
+TOMBSTONES: Final = Counter("parley_tombstones_total", "Records without a value where commands are read: ignored", ["group"])
+IGNORED_FIELDS: Final = Counter("parley_ignored_fields_total", "Fields of send-commands in JSON that no schema has")
+PARKED_COMMANDS: Final = Counter("parley_parked_commands_total", "Commands of a later schema, kept for a router that knows it")
+REOPENED_COMMANDS: Final = Counter(
+    "parley_reopened_commands_total", "Parked commands that were read anew: back among the commands, or parked again", ["outcome"]
+)
 EMPTY_WEBHOOKS: Final = Counter("parley_empty_webhooks_total", "Webhooks without any element")
 UNRECOGNIZED: Final = Counter("parley_unrecognized_changes_total", "Elements kept as UnrecognizedChange", ["field"])
 POSTGRES_RETRIES: Final = Counter("parley_postgres_retries_total", "Transactions repeated after a transient error", ["service"])

@@ -1,4 +1,7 @@
-"""When did a business number and a contact last hear from each other? The window is read from here."""
+"""When did a business number and a contact, or a group, last hear from each other? The window is read from here.
+
+A group has one window, whoever of it wrote, and what is said there opens none with the person who said it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from services.projector.projections.table import Kind, Table
 
 
 class ConversationRow(NamedTuple):
-    """One business number and one contact."""
+    """One business number and one contact, or one group under its id: no number and no user id looks like one."""
 
     phone_number_id: str
     contact: str
@@ -29,12 +32,16 @@ _NOT_NEW: Final = frozenset({"edit", "revoke"})
 
 def speaks_to_us(event: MessageReceived) -> bool:
     """The contact wrote to this number itself: not in a group, not as history or echo, and not Meta's own notice."""
-    return event.field == "messages" and event.group_id is None and event.type not in _NO_MESSAGES
+    return _speaks(event) and event.group_id is None
+
+
+def _speaks(event: MessageReceived) -> bool:
+    return event.field == "messages" and event.type not in _NO_MESSAGES
 
 
 def opens_window(event: MessageReceived) -> bool:
     """A new message: to change or take back an old one is none."""
-    return speaks_to_us(event) and event.type not in _NOT_NEW
+    return _speaks(event) and event.type not in _NOT_NEW
 
 
 def of_received(event: MessageReceived) -> tuple[ConversationRow, ...]:
@@ -42,22 +49,23 @@ def of_received(event: MessageReceived) -> tuple[ConversationRow, ...]:
     if not opens_window(event):
         return ()
     at = event.occurred_at
-    return (ConversationRow(event.phone_number_id, event.contact, event.waba_id, at, at, None),)
+    return (ConversationRow(event.phone_number_id, event.group_id or event.contact, event.waba_id, at, at, None),)
 
 
 def of_status(event: MessageStatusChanged) -> tuple[ConversationRow, ...]:
     """`sent` also tells of messages that another system sent; later statuses are not writing."""
-    if event.type != "message" or event.status != "sent" or not event.contact or not event.phone_number_id:
+    whom = event.group_id or event.contact
+    if event.type != "message" or event.status != "sent" or not whom or not event.phone_number_id:
         return ()
-    return (ConversationRow(event.phone_number_id, event.contact, event.waba_id, None, None, event.occurred_at),)
+    return (ConversationRow(event.phone_number_id, whom, event.waba_id, None, None, event.occurred_at),)
 
 
 def of_outcome(event: SendOutcome) -> tuple[ConversationRow, ...]:
     """An accepted send."""
-    contact = recipient(event)
-    if contact is None:
+    whom = recipient(event) if event.group_id is None or event.kind != "accepted" else event.group_id
+    if whom is None:
         return ()
-    return (ConversationRow(event.phone_number_id, contact, event.waba_id, None, None, event.occurred_at),)
+    return (ConversationRow(event.phone_number_id, whom, event.waba_id, None, None, event.occurred_at),)
 
 
 def merge(known: ConversationRow, reported: ConversationRow) -> ConversationRow:

@@ -107,7 +107,10 @@ def _described(event: MessageReceived | MessageCopied, direction: str, *, is_cop
 
 
 def of_status(event: MessageStatusChanged) -> tuple[MessageRow, ...]:
-    """Only message statuses move delivery. Words that we do not know stay in the history alone."""
+    """Only message statuses move delivery. Words that we do not know stay in the history alone.
+
+    Of a message to a group each participant has statuses of their own: the history has them all, here stands what came first.
+    """
     if event.type != "message":
         return ()
     word = _WORDS.get(event.status)
@@ -119,7 +122,7 @@ def of_status(event: MessageStatusChanged) -> tuple[MessageRow, ...]:
             OUTBOUND,
             event.phone_number_id,
             event.waba_id,
-            event.contact or None,
+            (event.contact or None) if event.group_id is None else None,
             None,
             delivery,
             event.error_title if failed else None,
@@ -138,6 +141,7 @@ def of_outcome(event: SendOutcome) -> tuple[MessageRow, ...]:
         event.event_id,
         event.occurred_at,
         event.type,
+        group_id=event.group_id,
         command_id=event.command_id,
         attempt_id=event.attempt_id,
         attempt_no=event.attempt_no,

@@ -13,6 +13,7 @@ from services.common.domain.reasons import Reason
 from services.common.domain.send_policy import READ
 from services.sender.content.fields import within
 from services.sender.content.interactive import Interactive
+from services.sender.content.marketing import KEYS, Marketing
 from services.sender.content.media import Audio, Document, Image, Sticker, Video
 from services.sender.content.simple import Card, Location, Reaction, Read, Text
 from services.sender.content.template import Template
@@ -33,6 +34,7 @@ _ADAPTERS: Final[Mapping[str, TypeAdapter[Any]]] = {
 }
 TYPES: Final = frozenset(_ADAPTERS)
 """What can be sent: Meta's words."""
+_MARKETING: Final = TypeAdapter(Marketing)
 DEEPEST: Final = 64
 """Levels that a content may have: what reads it does not go deeper."""
 _MEDIA: Final = frozenset({"image", "video", "audio", "document", "sticker"})
@@ -53,16 +55,31 @@ def problem(message_type: str, content: object) -> Wrong | None:
     """
     adapter = _ADAPTERS.get(message_type)
     if adapter is None:
-        return Wrong(Reason.TYPE_UNSUPPORTED, "type: not one that can be sent")
+        return Wrong(Reason.TYPE_UNSUPPORTED, "type: not one that can be sent" if message_type else "type: missing")
     if not isinstance(content, list if message_type == "contacts" else dict):
         return Wrong(Reason.SHAPE, f"{message_type}: not {'a list' if message_type == 'contacts' else 'an object'}")
-    unreadable = _unreadable(content, message_type)
+    return _first(adapter, message_type, content)
+
+
+def marketing_problem(value: object) -> Wrong | None:
+    """The same of `marketing_messages`."""
+    name = "marketing_messages"
+    if not isinstance(value, dict):
+        return Wrong(Reason.SHAPE, f"{name}: not an object")
+    strange = next((key for key in value if key not in KEYS), None)
+    if strange is not None:
+        return Wrong(Reason.SHAPE, f"{name}{f'.{strange}' if _is_plain(strange) else ''}: not one that Meta takes here")
+    return _first(_MARKETING, name, value)
+
+
+def _first(adapter: TypeAdapter[Any], name: str, value: object) -> Wrong | None:
+    unreadable = _unreadable(value, name)
     if unreadable is not None:
         return unreadable
     try:
-        adapter.validate_python(content)
+        adapter.validate_python(value)
     except ValidationError as found:
-        return _told(message_type, content, found.errors(include_url=False, include_context=True, include_input=True)[0])
+        return _told(name, value, found.errors(include_url=False, include_context=True, include_input=True)[0])
     return None
 
 
@@ -99,9 +116,9 @@ def _told(message_type: str, content: object, error: ErrorDetails) -> Wrong:
         return Wrong(Reason.TEXT_EMPTY if is_blank_text else reason, f"{path}: {context['text']}")
     if kind in _LENGTHS:
         return Wrong(_reason_of_length(path, kind), f"{path}: {_length(kind, context, error['input'])}")
-    if kind in ("greater_than_equal", "less_than_equal"):
-        bound = f"at least {_digits(context['ge'])}" if kind == "greater_than_equal" else f"at most {_digits(context['le'])}"
-        return Wrong(Reason.LIMIT, f"{path}: {bound}")
+    if kind in _BOUNDS:
+        name, words = _BOUNDS[kind]
+        return Wrong(Reason.LIMIT, f"{path}: {words} {_digits(context[name])}")
     if kind in ("missing", "union_tag_not_found"):
         return Wrong(_reason_of_shape(path), f"{path}{'' if kind == 'missing' else '.type'}: missing")
     if kind in ("union_tag_invalid", "literal_error"):
@@ -110,6 +127,11 @@ def _told(message_type: str, content: object, error: ErrorDetails) -> Wrong:
     return Wrong(_reason_of_shape(path), f"{path}: {_WANTED.get(kind, 'not what Meta takes here')}")
 
 
+_BOUNDS: Final = {
+    "greater_than": ("gt", "more than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than_equal": ("le", "at most"),
+}
 _LENGTHS: Final = frozenset({"string_too_long", "string_too_short", "too_long", "too_short"})
 _WANTED: Final = {
     "string_type": "not a text",

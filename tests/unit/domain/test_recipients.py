@@ -54,8 +54,21 @@ def test_what_is_no_user_id_makes_no_recipient(bsuid: str) -> None:
 def test_both_are_kept_and_neither_is_nobody() -> None:
     both = parse(to="+491700000001", bsuid="DE.1")
     assert both == Recipient(digits="491700000001", bsuid="DE.1")
-    assert both.keys == ("DE.1", "491700000001")
+    assert (both.bsuid, both.digits) == ("DE.1", "491700000001")
     assert parse(to=None, bsuid=None) is None
+
+
+def test_a_group_stands_alone() -> None:
+    group_id = "Y2FwaV9ncm91cDoxNzA1NTU1MDEzOToxMjAzNjM0MDQ2OTQyMzM4MjAZD"
+    assert parse(to=None, bsuid=None, group_id=group_id) == Recipient(digits=None, bsuid=None, group_id=group_id)
+    assert parse(to="+491700000001", bsuid=None, group_id=group_id) is None
+    assert parse(to=None, bsuid="DE.1", group_id=group_id) is None
+    assert pair_of(to=None, bsuid=None, group_id=group_id) == group_id
+
+
+@pytest.mark.parametrize("group_id", ["", " ", "a b", "a\nb", "g" * 257, '"}],"to":"1'])
+def test_what_is_no_group_makes_no_recipient(group_id: str) -> None:
+    assert parse(to=None, bsuid=None, group_id=group_id) is None
 
 
 def test_a_bad_number_beside_a_good_user_id_is_refused() -> None:

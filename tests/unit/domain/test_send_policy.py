@@ -42,7 +42,9 @@ FACTS = Facts(
 
 # In the order the gate promises: what breaks a rule, and the reason it must be refused for.
 BREAKS_COMMAND: dict[str, dict[str, object]] = {
+    "ahead": {"expires_at": NOW + 31 * 86_400_000},
     "expired": {"expires_at": NOW},
+    "schedule": {"send_at": NOW - 10 - 300_001},
     "content": {"content": Refused(reason=Reason.TEXT_EMPTY, detail="text.body: blank")},
     "policy": {"policy": "resend_once"},
     "recipient": {"recipient": None},
@@ -57,7 +59,9 @@ BREAKS_FACTS: dict[str, dict[str, object]] = {
 ORDER = (
     ("unknown", Reason.PHONE_UNKNOWN),
     ("disabled", Reason.PHONE_DISABLED),
+    ("ahead", Reason.EXPIRES_AT),
     ("expired", Reason.EXPIRED),
+    ("schedule", Reason.SCHEDULE),
     ("content", Reason.TEXT_EMPTY),
     ("policy", Reason.CONTENT),
     ("recipient", Reason.RECIPIENT),
@@ -121,6 +125,38 @@ def test_a_text_after_a_stop_goes_only_when_the_contact_wrote_again() -> None:
     assert decide(TEXT, replace(stopped, last_inbound_at=NOW - 59_999), now=NOW) == Allowed()
     started = replace(FACTS, consent_all=ConsentState(withdrawn_at=NOW - 60_000, granted_at=NOW - 59_000))
     assert decide(TEXT, started, now=NOW) == Allowed()
+
+
+@pytest.mark.parametrize(
+    ("send_at", "expires_at", "detail"),
+    [
+        (NOW - 10 - 300_000, NOW + 1, None),
+        (NOW - 10 - 300_001, NOW + 1, "send_at: over for more than 5 minutes when the command was written"),
+        (NOW - 10 + 30 * 86_400_000 + 1, NOW + 1, "send_at: more than 30 days ahead; it is in milliseconds"),
+        (NOW + 60_000, NOW + 60_001, None),
+        (NOW + 60_000, NOW + 60_000, "send_at: the command expires before it"),
+    ],
+)
+def test_a_time_of_sending_makes_sense_or_is_refused(send_at: int, expires_at: int, detail: str | None) -> None:
+    decision = decide(replace(TEXT, send_at=send_at, expires_at=expires_at), FACTS, now=NOW)
+    assert decision == (Allowed() if detail is None else Refused(reason=Reason.SCHEDULE, detail=detail))
+
+
+def test_an_end_is_at_most_30_days_ahead() -> None:
+    last = TEXT.appended_at + 30 * 86_400_000
+    assert decide(replace(TEXT, expires_at=last), FACTS, now=NOW) == Allowed()
+    beyond = decide(replace(TEXT, expires_at=last + 1), FACTS, now=NOW)
+    assert beyond == Refused(reason=Reason.EXPIRES_AT, detail="expires_at: more than 30 days ahead; it is in milliseconds")
+
+
+def test_a_group_needs_an_open_window_and_nobodys_consent() -> None:
+    group = Recipient(digits=None, bsuid=None, group_id="Y2FwaV9ncm91cDox")
+    stopped = replace(FACTS, consent_all=ConsentState(withdrawn_at=NOW - 1))
+    for command in (TEXT, TEMPLATE, replace(TEMPLATE, lane=Lane.BULK)):
+        assert decide(replace(command, recipient=group), stopped, now=NOW) == Allowed()
+    closed = replace(FACTS, last_inbound_at=None)
+    assert decide(replace(TEXT, recipient=group), closed, now=NOW) == Refused(reason=Reason.WINDOW_CLOSED)
+    assert decide(replace(TEMPLATE, recipient=group), closed, now=NOW) == Allowed()
 
 
 def test_the_number_itself_is_no_recipient() -> None:

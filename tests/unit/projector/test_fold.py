@@ -65,8 +65,24 @@ def test_a_failure_stays_beside_a_delivery() -> None:
 
 def test_only_a_message_to_us_opens_the_window() -> None:
     assert _one(fold([_received()]), "conversations")["last_inbound_at"] == BEGIN
-    for silent in (_received(type="system"), _received(group_id="g"), _received(field="history")):
+    for silent in (_received(type="system"), _received(field="history"), _received(type="system", group_id="g")):
         assert "conversations" not in fold([silent])
+
+
+def test_any_message_in_a_group_opens_the_groups_window_and_no_persons() -> None:
+    row = _one(fold([_received(group_id="g"), _received(group_id="g", wamid="wamid.2", contact="DE.2")]), "conversations")
+    assert (row["contact"], row["last_inbound_at"]) == ("g", BEGIN)
+    assert "consents" not in fold([_received(group_id="g", text="STOP")])
+
+
+def test_a_message_to_a_group_is_one_row_of_nobody_with_a_history_of_everybody() -> None:
+    sent = _accepted(group_id="g", to=None, contact=None, wa_id=None, bsuid=None)
+    rows = fold([_status("delivered", group_id="g", contact="491"), _status("delivered", group_id="g", contact="492"), sent])
+    row = _one(rows, "messages")
+    assert (row["contact"], row["group_id"], row["command_id"], row["delivered_at"]) == (None, "g", "c1", BEGIN)
+    assert len(rows["message_statuses"]) == 2
+    assert _one(rows, "conversations")["contact"] == "g"
+    assert not {row[0] for row in rows.get("contacts", ())} & {"g"}
 
 
 def test_an_old_message_that_comes_late_shortens_no_window() -> None:

@@ -20,6 +20,7 @@ from services.sender.outcomes import conflict
 NOW = 1_800_000_000_000
 CODEC = Codec()
 PARTITIONS = 24
+THIRTY_DAYS = 30 * 86_400_000
 LIFETIMES = {Lane.OTP: 600.0, Lane.TRANSACTIONAL: 86_400.0, Lane.BULK: 604_800.0}
 COMMAND = SendMessage(
     command_id="0b6f0d0e-6c0e-4a3c-9f43-0d3a5be0c001",
@@ -76,12 +77,57 @@ def test_what_cannot_be_a_row_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("given", "kept"),
-    [(NOW + 5, NOW + 5), (0, 0), (-7, 0), (2**62, NOW - 5 + 30 * 86_400_000)],
+    [(NOW + 5, NOW + 5), (0, 0), (-7, 0), (NOW - 5 + THIRTY_DAYS, NOW - 5 + THIRTY_DAYS), (2**62, NOW - 5 + THIRTY_DAYS + 1)],
 )
-def test_an_end_is_never_negative_and_never_beyond_the_idempotency_keys(given: int, kept: int) -> None:
+def test_an_end_is_one_that_a_row_can_hold_and_beyond_30_days_stays_beyond(given: int, kept: int) -> None:
     made = taken(dataclasses.replace(COMMAND, expires_at=given))
     assert made is not None
     assert made.expires_at == kept
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "not_before"),
+    [
+        (None, None, None),
+        (NOW + 60_000, NOW + 60_000, NOW + 60_000),
+        (NOW - 60_000, NOW - 5, NOW - 5),
+        (NOW - 5 - 300_000, NOW - 5, NOW - 5),
+        (NOW - 5 - 300_001, NOW - 5 - 300_001, NOW - 5 - 300_001),
+        (-(2**62), 0, 0),
+        (2**62, NOW - 5 + THIRTY_DAYS + 1, None),
+        (NOW - 5 + THIRTY_DAYS, NOW - 5 + THIRTY_DAYS, None),
+    ],
+)
+def test_a_time_of_sending_is_one_that_a_row_can_hold(given: int | None, kept: int | None, not_before: int | None) -> None:
+    made = taken(dataclasses.replace(COMMAND, send_at=given))
+    assert made is not None
+    assert (made.send_at, made.not_before) == (kept, not_before)
+
+
+def test_a_command_that_was_long_on_its_way_was_in_time_when_it_was_written() -> None:
+    an_hour = 3_600_000
+    command = dataclasses.replace(COMMAND, send_at=NOW - an_hour)
+    made = taken(command, headers=[("parley-published-at", str(NOW - an_hour).encode())])
+    assert made is not None
+    assert made.send_at == made.appended_at
+
+
+def test_a_lifetime_begins_when_the_command_may_be_sent() -> None:
+    made = taken(dataclasses.replace(COMMAND, send_at=NOW + 60_000))
+    assert made is not None
+    assert made.expires_at == NOW + 60_000 + 86_400_000
+
+
+def test_what_would_expire_before_it_may_be_sent_does_not_wait_to_be_refused() -> None:
+    made = taken(dataclasses.replace(COMMAND, send_at=NOW + 60_000, expires_at=NOW + 60_000))
+    assert made is not None
+    assert made.not_before is None
+
+
+def test_a_group_is_one_recipient() -> None:
+    made = taken(dataclasses.replace(COMMAND, to=None, group_id="Y2FwaV9ncm91cDox"))
+    assert made is not None
+    assert made.pair == "Y2FwaV9ncm91cDox"
 
 
 @pytest.mark.parametrize("stamp", [-1, 0, NOW + 1])

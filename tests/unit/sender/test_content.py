@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.common.domain.reasons import Reason
-from services.sender.content.check import TYPES, problem
-from services.sender.content.limits import LIMITS
+from services.sender.content.check import DEEPEST, TYPES, problem
+from services.sender.content.limits import LIMITS, PRODUCTS_OF_A_LIST, ROWS_OF_A_LIST
+from services.sender.media.links import MAX_URL_CHARACTERS
 from tests.support import contents
 from tests.support.contents import INTERACTIVE, PICTURE, VALID, WAMID, button, card, row, template, valid
 
@@ -98,6 +99,50 @@ def test_at_the_limit_and_one_past_it(path: str) -> None:
         below = problem(message_type, root["content"])
         assert below is not None
         assert below.detail.startswith(f"{told}: ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "most", "what", "made"),
+    [
+        ("list", ROWS_OF_A_LIST, "rows", lambda n, count: {"title": f"{n}", "rows": [row(10 * n + m) for m in range(count)]}),
+        (
+            "product_list",
+            PRODUCTS_OF_A_LIST,
+            "products",
+            lambda n, count: {"title": f"{n}", "product_items": [{"product_retailer_id": f"{n}.{m}"} for m in range(count)]},
+        ),
+    ],
+)
+def test_what_is_counted_over_all_sections_at_the_limit_and_one_past_it(
+    kind: str, most: int, what: str, made: Callable[[int, int], Any]
+) -> None:
+    content = valid("interactive", kind)
+    for more, expected in (
+        (0, None),
+        (1, (Reason.INTERACTIVE, f"interactive.action.sections: {most + 1} {what} over all, at most {most}")),
+    ):
+        content["action"]["sections"] = [made(0, most // 2), made(1, most - most // 2 + more)]
+        assert problem("interactive", content) == expected
+
+
+@pytest.mark.parametrize(("length", "is_taken"), [(MAX_URL_CHARACTERS, True), (MAX_URL_CHARACTERS + 1, False)])
+def test_a_link_at_its_limit_and_one_past_it(length: int, is_taken: bool) -> None:
+    link = "https://cdn.example.com/".ljust(length, "a")
+    assert (problem("image", {"link": link}) is None) is is_taken
+    parameters = {"display_text": "Open", "url": link}
+    content = changed("cta_url", action={"name": "cta_url", "parameters": parameters})
+    assert (problem("interactive", content) is None) is is_taken
+
+
+def test_64_levels_of_a_content_and_one_more() -> None:
+    def nested(levels: int) -> Any:
+        inner: Any = []
+        for _ in range(levels - 2):
+            inner = [inner]
+        return {"body": "a", "more": inner}
+
+    assert problem("text", nested(DEEPEST)) is None
+    assert problem("text", nested(DEEPEST + 1)) == (Reason.SHAPE, "text: more than 64 levels")
 
 
 @pytest.mark.parametrize("path", LIMITS)

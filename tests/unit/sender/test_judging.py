@@ -42,6 +42,7 @@ def candidate(name: str, message_type: str = "template", expires_at: int = NOW +
         appended_at=NOW,
         received_at=NOW,
         expires_at=expires_at,
+        send_at=None,
         facts=Facts(
             number_state="active",
             display_phone_number=None,
