@@ -101,7 +101,7 @@ def _held() -> dict[str, list[str]]:
         held[name].append(_in_json(cls))
     for name in topics.SENDS.values():
         held[name].append(_ROUTED)
-    for name in topics.DEAD_LETTERS:
+    for name in (topics.PARKED_COMMANDS, *topics.DEAD_LETTERS):
         held[name].append(_DEAD_LETTER)
     return held | {topics.WEBHOOKS: [_WEBHOOK]}
 

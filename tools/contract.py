@@ -94,6 +94,10 @@ TOPICS: Final[dict[str, Topic]] = {
     ),
     topics.CONSENT_RECORDS: Topic(about="Evidence of consent. You write it.", key=ANY),
     topics.SEND_COMMANDS: Topic(about="What is to be sent. You write it.", key=ANY),
+    topics.PARKED_COMMANDS: Topic(
+        about="Commands of a later schema than the router knew: they go on when a router that knows it is started.",
+        key=AS_THE_ORIGINAL,
+    ),
     **{
         name: Topic(
             about=f"Commands on their way to the sender. {_LANES[lane]} Written by the router only.", key="phone_number_id"

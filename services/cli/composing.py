@@ -13,7 +13,7 @@ from services.common.domain.lanes import Lane
 from services.common.domain.records import SendMessage
 from services.common.domain.send_policy import READ
 from services.common.platform.avro import Codec
-from services.router import commands
+from services.router import body, commands
 from services.sender import options, terms
 from services.sender.content import check
 from services.sender.content.json import parsed
@@ -81,9 +81,9 @@ def compose(
 def whole(document: bytes, *, command_id: str, phone_number_id: str | None, now: int) -> SendMessage:
     """A command as producers write it in JSON, with any field; its id, number and time are filled in where it names none."""
     try:
-        fields = orjson.loads(document)
-    except orjson.JSONDecodeError:
-        raise UsageError("--command is not a JSON document") from None
+        fields = body.whole(document)
+    except Unprocessable as problem:
+        raise UsageError(f"--command is not a JSON document that can be read: {problem.reason}") from None
     if not isinstance(fields, dict):
         raise UsageError("--command is not a JSON object")
     usual = {"command_id": command_id, "created_at": now}

@@ -10,22 +10,28 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from aiokafka import AIOKafkaConsumer
+
 from services.common.domain import topics
 from services.common.domain.events import UnrecognizedChange
 from services.common.domain.failure import Unprocessable
 from services.common.platform import logging, metrics
 from services.common.platform.avro import Codec
 from services.common.platform.faults import fault
-from services.common.platform.kafka import LogRecord, Pile, Producer, in_turns, wait_for_topics
+from services.common.platform.kafka import FETCH_BYTES, SESSION_SECONDS, LogRecord, Pile, Producer, in_turns, wait_for_topics
+from services.common.platform.lifecycle import EXIT_FATAL, exit_now
 from services.common.platform.ops import Ops
 from services.common.platform.stream import Stream
 from services.router.config import RouterSettings
+from services.router.parked import GROUP as PARKED_GROUP
+from services.router.parked import Parked
 from services.router.routes import Routes
 from services.router.routing import GROUP, Router
 from services.router.webhook import FIELDS
 
 log = logging.get(__name__)
 
+_STOP_REOPENING_SECONDS: Final = 2.0
 UNPUBLISHED_FIELDS: Final = 100
 LONGEST_FIELD: Final = 64
 
@@ -36,13 +42,17 @@ class RouterApp:
     def __init__(self, settings: RouterSettings) -> None:
         self._settings = settings
         self._routes = settings.routes_file or Routes()
+        self._codec = Codec()
         self._router = Router(
-            Codec(),
+            self._codec,
             on_dead_letter=_count_dead_letter,
             on_unrecognized=_count_unrecognized,
             routes=settings.routes_file,
             on_copied=_count_copied,
             on_empty=metrics.EMPTY_WEBHOOKS.inc,
+            on_tombstone=metrics.TOMBSTONES.labels(GROUP).inc,
+            on_ignored=metrics.IGNORED_FIELDS.inc,
+            on_parked=metrics.PARKED_COMMANDS.inc,
         )
         self._producer = Producer(bootstrap_servers=settings.kafka_bootstrap_servers, client_id=f"{GROUP}-{settings.instance}")
         self._stream = Stream(
@@ -68,12 +78,40 @@ class RouterApp:
         wanted = {*topics.ALL, *self._routes.topics}
         self._partitions = await wait_for_topics(settings.kafka_bootstrap_servers, wanted, stopping)
         if self._partitions and await self._producer.start(stopping):
+            reopening = asyncio.create_task(self._reopen(stopping))
             await self._stream.run(stopping)
+            # With Kafka away it may be within a wait that has no end of its own; what it did is repeated under the same ids.
+            await asyncio.wait({reopening}, timeout=_STOP_REOPENING_SECONDS)
+            reopening.cancel()
             await self._producer.stop()
         await ops.stop()
 
     def _why_not_ready(self) -> str | None:
         return self._stream.why_not_ready() if self._partitions else "waiting for Kafka and its topics"
+
+    async def _reopen(self, stopping: asyncio.Event) -> None:
+        """Beside the stream, which does not wait for it. What breaks it but Kafka is a mistake of ours, and ends the process."""
+        settings = self._settings
+        parked = Parked(
+            new_consumer=lambda: AIOKafkaConsumer(
+                topics.PARKED_COMMANDS,
+                bootstrap_servers=settings.kafka_bootstrap_servers,
+                client_id=f"{PARKED_GROUP}-{settings.instance}",
+                group_id=PARKED_GROUP,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                session_timeout_ms=int(SESSION_SECONDS * 1000),
+                max_partition_fetch_bytes=FETCH_BYTES,
+            ),
+            producer=self._producer,
+            codec=self._codec,
+            partitions=self._partitions,
+        )
+        try:
+            await parked.reopen(stopping)
+        except Exception as problem:  # the task's boundary
+            log.critical("parked.fatal", error=type(problem).__name__, exc_info=problem)
+            exit_now(EXIT_FATAL)
 
     async def _prepare(self, records: Sequence[LogRecord]) -> Pile:
         fault("router.after_fetch")

@@ -104,6 +104,14 @@ def document(body: bytes) -> dict[str, Any]:
     return found
 
 
+def whole(text: bytes) -> Any:
+    """The value that a text is, all of it. Unprocessable names what cannot be read of it, or would be lost."""
+    found = _leaf(text)
+    if isinstance(found, Damaged):
+        raise Unprocessable(found.reason)
+    return found
+
+
 def _is_taken_without_loss(body: bytes, found: Any) -> bool:
     """False for every body with a key twice or an integer that became a float, and for some that have neither."""
     try:

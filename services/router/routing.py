@@ -10,12 +10,14 @@ from services.common.domain.events import UnrecognizedChange, WebhookEvent
 from services.common.domain.failure import Unprocessable
 from services.common.domain.ids import record_key
 from services.common.domain.lanes import Lane
+from services.common.domain.reasons import Reason
 from services.common.domain.records import FULL_NAMES, TOPIC_OF, SendMessage
 from services.common.platform.avro import Codec
-from services.common.platform.envelope import cloud_event, dead_letter_headers, header
+from services.common.platform.envelope import cloud_event, dead_letter_headers, header, published
 from services.common.platform.kafka import LogRecord, NewRecord
 from services.router import commands, webhook
 from services.router.body import inflated
+from services.router.commands import OnIgnored
 from services.router.reading import Position
 from services.router.routes import HEADER, Routes
 
@@ -29,7 +31,7 @@ OnUnrecognized = Callable[[UnrecognizedChange], None]
 OnCopied = Callable[[str], None]
 """Takes the name of the rule."""
 OnEmpty = Callable[[], None]
-"""A webhook without any element: nothing to append, and not nothing to know."""
+"""A webhook without any element, or a command without a value: nothing to append, and not nothing to know."""
 
 
 class _Source(NamedTuple):
@@ -52,10 +54,14 @@ class Router:
         routes: Routes | None = None,
         on_copied: OnCopied = lambda _: None,
         on_empty: OnEmpty = lambda: None,
+        on_tombstone: OnEmpty = lambda: None,
+        on_ignored: OnIgnored = lambda _: None,
+        on_parked: OnEmpty = lambda: None,
     ) -> None:
         self._codec, self._routes = codec, routes
         self._on_dead_letter, self._on_unrecognized = on_dead_letter, on_unrecognized
         self._on_copied, self._on_empty = on_copied, on_empty
+        self._on_tombstone, self._on_ignored, self._on_parked = on_tombstone, on_ignored, on_parked
 
     def route(self, *records: LogRecord) -> list[NewRecord]:
         """Everything that raw records become, in their order. Never raises for what a record contains.
@@ -82,7 +88,7 @@ class Router:
         source = _Source(record, f"{record.topic}/{record.partition}/{record.offset}", traceparent)
         try:
             if record.topic == topics.SEND_COMMANDS:
-                return source, [commands.decode(record.value, header(record, "content-type"), self._codec)]
+                return source, self._commands(record)
             position = Position(source.place, _received_at(told, record))
             elements = webhook.split(inflated(record.value or b"", encoding), position)
         except Unprocessable as problem:
@@ -91,9 +97,15 @@ class Router:
             self._on_empty()
         return source, elements
 
+    def _commands(self, record: LogRecord) -> Sequence[Element]:
+        if record.value is None:
+            self._on_tombstone()
+            return ()
+        return [commands.decode(record.value, header(record, "content-type"), self._codec, on_ignored=self._on_ignored)]
+
     def _write(self, out: list[NewRecord], element: Element, source: _Source) -> None:
         if isinstance(element, webhook.SetAside):
-            out.append(self._dead_letter(source.record, element))
+            out.append(self._set_aside(source.record, element))
         elif isinstance(element, SendMessage):
             out.append(self._lane_command(element, source))
         else:
@@ -131,12 +143,16 @@ class Router:
             at=command.created_at if command.created_at is not None else source.record.appended_at,
             traceparent=source.traceparent,
         )
+        headers.append(published(source.record.appended_at))
         topic = topics.SENDS[Lane(command.lane)]
         return NewRecord(topic, command.phone_number_id.encode(), self._codec.encode(command), headers)
 
-    def _dead_letter(self, record: LogRecord, aside: webhook.SetAside) -> NewRecord:
-        self._on_dead_letter(aside.problem)
+    def _set_aside(self, record: LogRecord, aside: webhook.SetAside) -> NewRecord:
         headers = dead_letter_headers(record, aside.problem, group=GROUP)
+        if aside.problem.reason is Reason.VERSION:
+            self._on_parked()
+            return NewRecord(topics.PARKED_COMMANDS, record.key, aside.value, headers)
+        self._on_dead_letter(aside.problem)
         return NewRecord(topics.ROUTER_DEAD_LETTERS, record.key, aside.value, headers)
 
 

@@ -73,7 +73,7 @@ def test_any_key_form_and_compression_gives_the_same_lane_records(cluster: Kafka
 @pytest.mark.usefixtures("router")
 def test_what_is_no_command_is_kept_with_its_bytes_and_a_reason(cluster: Kafka) -> None:
     producer = Producer({"bootstrap.servers": cluster.bootstrap_servers})
-    bad = {b"{broken": "command_syntax", b"\x00\x00\x00\x00\x63zz": "unknown_schema", b'{"command_id":"x"}': "command_schema"}
+    bad = {b"{broken": "command_syntax", b"\x00\xff\xff\xff\xffzz": "unknown_schema", b'{"command_id":"x"}': "command_schema"}
     for value in bad:
         producer.produce(topics.SEND_COMMANDS, value=value, key=b"k", headers=[("tenant", b"blue")])
     assert producer.flush(20) == 0

@@ -14,6 +14,8 @@ CONTACT_EVENTS: Final = "parley.contact-events.v1"
 ACCOUNT_EVENTS: Final = "parley.account-events.v1"
 CONSENT_RECORDS: Final = "parley.consent-records.v1"
 SEND_COMMANDS: Final = "parley.send-commands.v1"
+PARKED_COMMANDS: Final = "parley.parked-commands.v1"
+"""Commands of a later schema than the router knew: it reads them anew when it is started."""
 SEND_OUTCOMES: Final = "parley.send-outcomes.v1"
 SENDS: Final = {lane: f"parley.sends.{lane}.v1" for lane in Lane}
 ROUTER_DEAD_LETTERS: Final = "parley.router.dead-letters.v1"
@@ -38,6 +40,7 @@ ALL: Final = (
     *WEBHOOK_EVENTS,
     CONSENT_RECORDS,
     SEND_COMMANDS,
+    PARKED_COMMANDS,
     *SENDS.values(),
     SEND_OUTCOMES,
     *DEAD_LETTERS,

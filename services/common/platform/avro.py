@@ -22,6 +22,8 @@ _BRANCHES: Final = (b"\x00", b"\x02")
 """The numbers 0 and 1, as the branch of a union is written; every union of ours is null and something."""
 _MOST_SHAPES: Final = 2_000
 """Of one record type: far more than occur, and a bound for what a sender could make up."""
+_MOST_NEWER: Final = 1_000
+"""Ids count up by one: what is further ahead is no id but bytes of something else."""
 _NO_COLUMNS: Final[dict[str, Any]] = fastavro.parse_schema({"type": "record", "name": "Shape", "fields": []})
 """Columns of a schema that is parsed already need not be parsed again."""
 # What fastavro raises on bytes that are not what the schema says.
@@ -145,6 +147,7 @@ class Codec:
     def __init__(self) -> None:
         lock: dict[str, dict[str, Any]] = orjson.loads(schema_text("ids.lock.json"))
         by_name = {name: cls for cls, name in FULL_NAMES.items()}
+        self._newest = max(int(text_id) for text_id in lock)
         self._writers: dict[type[Record], tuple[bytes, _Writer]] = {}
         self._readers: dict[int, tuple[Callable[[dict[str, Any]], Record], Any, Any]] = {}
         newest: dict[str, int] = {}
@@ -187,6 +190,13 @@ class Codec:
         if body.tell() != len(data):
             raise Unprocessable(Reason.AVRO_SYNTAX, detail="trailing bytes")
         return build(value)
+
+    def is_newer(self, data: bytes) -> bool:
+        """True for the frame of a schema that was given an id after the last one known here."""
+        if len(data) <= _FRAME.size or data[0] != 0:
+            return False
+        schema_id: int = _FRAME.unpack_from(data)[1]
+        return self._newest < schema_id <= self._newest + _MOST_NEWER
 
     def validated(self, cls: type[Record], fields: dict[str, Any]) -> Record:
         """A record of `cls` from named values, defaults filled in; Unprocessable when a value breaks the schema.

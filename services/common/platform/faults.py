@@ -28,6 +28,7 @@ POINTS: Final = frozenset(
         "router.after_fetch",
         "router.mid_batch_emit",
         "router.after_emit_before_commit",
+        "router.after_reopen_before_commit",
         "projector.after_fetch",
         "projector.before_pg_commit",
         "projector.after_pg_commit_before_offset",

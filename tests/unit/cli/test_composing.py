@@ -195,7 +195,12 @@ def test_a_whole_command_keeps_its_own_id_and_number() -> None:
     [
         (b"{", "not a JSON document"),
         (b"[]", "not a JSON object"),
-        (b'{"type": "text", "to": "+4915112345678"}', "content"),
+        (b'{"phone_number_id": "1", "type": "text", "to": "+4915112345678"}', "text: not an object"),
+        (b'{"phone_number_id": "1", "type": "text", "content": {"body": "a", "body": "b"}, "group_id": "g"}', "json_dup_key"),
+        (
+            b'{"phone_number_id": "1", "type": "text", "content": {"body": "a"}, "to": "+4915112345678", "group_id": "g"}',
+            "group_id",
+        ),
         (b'{"type": "text", "content": {"body": "Hello"}, "to": "+4915112345678"}', "missing: phone_number_id"),
         (b'{"phone_number_id": "1", "type": "text", "content": {"body": ""}, "to": "+4915112345678"}', "text.body"),
         (b'{"phone_number_id": "1", "type": "text", "content": {"body": "Hello"}, "lane": "fast"}', "lane"),
