@@ -76,6 +76,8 @@ def service_env(name: str, wiring: Wiring) -> dict[str, str]:
             "PARLEY_GRAPH_URL": wiring.url("simulator"),
             "PARLEY_GRAPH_VERSION": GRAPH_VERSION,
             "PARLEY_TOKEN_KEY": wiring.secrets.token_key,
+            # The simulated Meta counts no management calls.
+            "PARLEY_SENDER_TEMPLATE_DEMAND_SECONDS": "2",
         },
     }
     return shared | own[name]

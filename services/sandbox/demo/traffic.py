@@ -270,7 +270,8 @@ class _Writer:
     def _codes(self, known: Sequence[Person]) -> None:
         """One-time codes, which nothing may hold up."""
         for _ in range(self._scaled(40)):
-            person = self._rng.choice(known)
+            # Meta takes codes for phone numbers alone.
+            person = self._rng.choice([one for one in known if one.wa_id is not None])
             code = f"{self._rng.randrange(10**6):06}"
             self._publish(
                 self._at(0.02, 0.85), self._template(person, self._rng.choice((SHOP, HELP)), "login_code", [code], Lane.OTP)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import aiohttp
 from pydantic import TypeAdapter
 
 from services.sandbox.simulator.records import Arrival, JsonObject, Signature, Summary, Upload, WebhookView
-from services.sandbox.simulator.rules import Action, Match, RuleSpec
+from services.sandbox.simulator.rules import Action, Endpoint, Match, RuleSpec
 
 _T = TypeVar("_T")
 _ARRIVALS = TypeAdapter(list[Arrival])
@@ -79,10 +79,11 @@ class SimulatorClient:
         share: float = 1.0,
         phone_number_id: str | None = None,
         to: str | None = None,
-        endpoint: Literal["messages", "media"] = "messages",
+        endpoint: Endpoint = "messages",
+        on_next_page: bool | None = None,
     ) -> int:
         """Misbehave, such as `rules(DropAfter(), times=2)`; the default is once. Returns the rule's id."""
-        match = Match(endpoint=endpoint, phone_number_id=phone_number_id, to=to)
+        match = Match(endpoint=endpoint, phone_number_id=phone_number_id, to=to, on_next_page=on_next_page)
         rule = RuleSpec(match=match, next=times, seconds=seconds, always=always, share=share, action=action)
         return int((await self._call("POST", "/rules", rule.model_dump()))["id"])
 
@@ -134,6 +135,25 @@ class SimulatorClient:
     async def add_template(self, waba_id: str, name: str, language: str, **details: object) -> None:
         """Add a template or change one; `details` are the fields of `config.Template`."""
         await self._call("POST", "/templates", {"waba_id": waba_id, "name": name, "language": language, **details})
+
+    async def change_template(
+        self,
+        waba_id: str,
+        name: str,
+        language: str,
+        *,
+        event: str | None = None,
+        category: str | None = None,
+        title: str | None = None,
+        tell: bool = True,
+    ) -> None:
+        """Another state (`event` as in Meta's webhook) or category; with `tell` the webhook is sent, too."""
+        named = {"waba_id": waba_id, "name": name, "language": language}
+        await self._call("PATCH", "/templates", {**named, "event": event, "category": category, "title": title, "tell": tell})
+
+    async def remove_template(self, waba_id: str, name: str, language: str) -> None:
+        """Delete a template; no webhook tells it."""
+        await self._call("DELETE", "/templates", {"waba_id": waba_id, "name": name, "language": language})
 
     async def add_customer(self, **details: object) -> None:
         """Add a person or change one; `details` are the fields of `config.Customer`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -56,7 +56,7 @@ class Account(Described):
 
 
 class Template(Described):
-    """A template in one language, with the number of parameters each part expects."""
+    """A template in one language: with the number of parameters each part expects, or with components as Graph lists them."""
 
     waba_id: str = Field(min_length=1)
     name: str = Field(min_length=1)
@@ -67,6 +67,9 @@ class Template(Described):
     body_parameters: int = Field(default=0, ge=0)
     button_parameters: int = Field(default=0, ge=0)
     body_parameter_names: tuple[str, ...] = ()
+    components: tuple[dict[str, Any], ...] | None = None
+    parameter_format: Literal["POSITIONAL", "NAMED"] = "POSITIONAL"
+    quality_score: str = "UNKNOWN"
 
 
 class Customer(Described):
@@ -111,6 +114,8 @@ class Behaviour(Described):
     pair_limit: bool = True
     pair_interval_seconds: float = Field(default=6.0, gt=0.0)
     pair_burst: int = Field(default=45, ge=1)
+    messaging_limit: int | None = Field(default=None, ge=0)
+    """People a day who may be written to first, by all numbers together; what is more is accepted and fails."""
 
     statuses: StatusesWhen = "after_answer"
     statuses_late_seconds: float = Field(default=0.0, ge=0.0)

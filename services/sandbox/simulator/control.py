@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import orjson
 from aiohttp import web
@@ -22,9 +22,12 @@ from services.sandbox.simulator.media import MediaStore
 from services.sandbox.simulator.payloads import encode, inbound_value
 from services.sandbox.simulator.records import JsonObject, Moment, Signature, Update, What
 from services.sandbox.simulator.rules import Rules, RuleSpec
+from services.sandbox.simulator.templates import category_webhook, status_webhook
 from services.sandbox.simulator.webhooks import Postbox, Settled
 
 _OPENS_NO_WINDOW = ("system",)
+_STATUS_OF = {"REINSTATED": "APPROVED", "UNARCHIVED": "APPROVED", "FLAGGED": "APPROVED"}
+"""In which state a template is after an event of another name."""
 _M = TypeVar("_M", bound=BaseModel)
 
 
@@ -59,6 +62,18 @@ class HandMade(Described):
     signature: Signature = "good"
     repeat: int = Field(default=1, ge=1, le=10_000)
     retry: bool | None = None
+
+
+class TemplateState(Described):
+    """A template comes into another state (`event` in Meta's word) or gets another category; `tell` sends the webhook."""
+
+    waba_id: str
+    name: str
+    language: str
+    event: str | None = None
+    title: str | None = None
+    category: Literal["MARKETING", "UTILITY", "AUTHENTICATION"] | None = None
+    tell: bool = True
 
 
 class Again(Described):
@@ -100,6 +115,8 @@ class Control:
             web.post("/_sim/accounts", self.change_account),
             web.get("/_sim/templates", self.list_templates),
             web.post("/_sim/templates", self.add_template),
+            web.patch("/_sim/templates", self.change_template),
+            web.delete("/_sim/templates", self.remove_template),
             web.post("/_sim/customers", self.add_customer),
             web.post("/_sim/groups", self.add_group),
             web.get("/_sim/behaviour", self.show_behaviour),
@@ -240,6 +257,30 @@ class Control:
         template = await _read(request, Template)
         self._exchange.put_template(template)
         return _answer(template.model_dump(), 201)
+
+    async def change_template(self, request: web.Request) -> web.Response:
+        """Meta pauses, stops or resumes a template, or puts it into another category."""
+        change = await _read(request, TemplateState)
+        before = self._exchange.templates.get((change.waba_id, change.name, change.language))
+        if before is None:
+            return _answer({"error": "unknown template"}, 404)
+        status = before.status if change.event is None else _STATUS_OF.get(change.event, change.event)
+        after = before.model_copy(update={"status": status, "category": change.category or before.category})
+        self._exchange.put_template(after)
+        at = int(time.time())
+        told = [] if change.event is None else [status_webhook(after, change.event, title=change.title, at=at)]
+        if after.category != before.category:
+            told.append(category_webhook(after, before.category, at=at))
+        for body in told if change.tell else ():
+            webhook = self._postbox.compose(encode(body), what=[What(kind="raw")], signature="good", retries=True, posts=1)
+            self._postbox.post(webhook)
+        return _answer(after.model_dump())
+
+    async def remove_template(self, request: web.Request) -> web.Response:
+        """Delete a template; tells nobody."""
+        named = await _read(request, TemplateState)
+        found = self._exchange.templates.pop((named.waba_id, named.name, named.language), None)
+        return _answer({}) if found is not None else _answer({"error": "unknown template"}, 404)
 
     async def add_customer(self, request: web.Request) -> web.Response:
         """Add a person or change one."""

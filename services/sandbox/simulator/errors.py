@@ -21,10 +21,12 @@ SENDER_IS_RECIPIENT = 131021
 UNDELIVERABLE = 131026
 GROUP_UNKNOWN = 131041
 WINDOW_CLOSED = 131047
+SPAM_LIMIT = 131048
 MARKETING_STOPPED = 131050
 TYPE_UNSUPPORTED = 131051
 MEDIA_UPLOAD = 131053
 PAIR_RATE = 131056
+CURSOR_EXPIRED = 131059
 PARAMETER_COUNT = 132000
 TEMPLATE_UNKNOWN = 132001
 TEMPLATE_PAUSED = 132015
@@ -50,6 +52,7 @@ _TITLES = {
     368: "Temporarily blocked for policies violations",
     2500: "Unknown path components",
     80007: "Rate limit issues",
+    80008: "Rate limit issues",
     130429: "Rate limit hit",
     130472: "User's number is part of an experiment",
     131000: "Something went wrong",
@@ -69,6 +72,7 @@ _TITLES = {
     131051: "Unsupported message type",
     131053: "Media upload error",
     131056: "(Business Account, Consumer Account) pair rate limit hit",
+    131059: "Template cursor expired",
     131057: "Account in maintenance mode",
     132000: "Number of parameters does not match the expected number of params",
     132001: "Template name does not exist in the translation",

@@ -20,17 +20,20 @@ from services.sandbox.simulator.errors import (
 from services.sandbox.simulator.records import JsonObject, Moment
 
 _GROUP_TYPES = ("text", "template", "image", "video", "audio", "document", "sticker")
+_DIRECT = ("utility", "authentication")
+"""Direct Send: a message that is no template and needs no window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
-    """A message that was taken: for whom, in which price category, and whether the window fails it later."""
+    """A message that was taken: for whom, in which price category, and whether window or messaging limit fail it later."""
 
     people: tuple[Customer, ...]
     entered: str
     category: str
     is_window_closed: bool
     group_id: str | None = None
+    is_over_limit: bool = False
 
 
 @dataclass(slots=True)
@@ -81,6 +84,7 @@ class Exchange:
         self.windows = policy.Windows()
         self._seconds: dict[str, policy.SlidingSecond] = {}
         self._pairs = policy.PairLimit()
+        self._begun = policy.MessagingLimit()
         for template in self._world.templates:
             self.put_template(template)
         for customer in self._world.customers:
@@ -127,8 +131,15 @@ class Exchange:
             entered=entered,
             category=category,
             is_window_closed=is_window_closed,
+            is_over_limit=group is None and self._is_over_limit(number, people[0], category, at),
             group_id=None if group is None else group.group_id,
         )
+
+    def _is_over_limit(self, number: Number, customer: Customer, category: str, at: Moment) -> bool:
+        limit, now = self.behaviour.messaging_limit, at.epoch_ms / 1000.0
+        if limit is None or category == "service" or self.windows.is_open((number.phone_number_id, customer.key), now):
+            return False
+        return not self._begun.admits(customer.key, now, limit)
 
     def _addressed(
         self, number: Number, group: Group | None, body: JsonObject, entered: str
@@ -156,6 +167,8 @@ class Exchange:
                 details = f"template name ({content.get('name')}) does not exist in {code}"
                 return Refusal(code=TEMPLATE_UNKNOWN, details=details)
             return policy.refuse_template(template, content) or (template.category.lower(), False)
+        if body.get("category") in _DIRECT:
+            return str(body["category"]), False
         if self.behaviour.window == "off" or self.windows.is_open(pair, at.epoch_ms / 1000.0):
             return "service", False
         if self.behaviour.window == "async":

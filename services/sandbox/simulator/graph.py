@@ -1,4 +1,4 @@
-"""How does the Graph API answer `POST /v25.0/{phone_number_id}/messages`, and the same of `marketing_messages`?"""
+"""How does the Graph API answer sends by `messages` and `marketing_messages`, uploads, and reads of numbers and templates?"""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from services.sandbox.simulator.arrival import read_moment
 from services.sandbox.simulator.config import Customer, Number
 from services.sandbox.simulator.errors import (
     AUTH_MISSING,
+    CURSOR_EXPIRED,
     INVALID_PARAMETER,
     NO_PERMISSION,
     TOKEN_INVALID,
@@ -33,6 +34,7 @@ from services.sandbox.simulator.misbehaviour import accepted_as, spoiled, takes_
 from services.sandbox.simulator.payloads import error, status_value, success
 from services.sandbox.simulator.records import Decision, JsonObject, Moment, Update
 from services.sandbox.simulator.rules import DropBefore, Error, Hang, OddAnswer, Rule, Rules, Statuses
+from services.sandbox.simulator.templates import UnknownCursorError, page
 from services.sandbox.simulator.webhooks import Postbox, Settled
 
 
@@ -62,12 +64,13 @@ class GraphEndpoint:
         self._chance = chance
 
     def routes(self) -> list[web.RouteDef]:
-        """The calls Meta has for sending, for media, and about a number, in every version."""
+        """The calls Meta has for sending, for media, about a number and about templates, in every version."""
         edge = "{edge:messages|marketing_messages}"
         return [
             web.post(r"/v{version:\d+\.\d+}/{phone_number_id:[^/]+}/" + edge, self.messages),
             web.post(r"/v{version:\d+\.\d+}/{phone_number_id:[^/]+}/media", self.media),
             web.get(r"/v{version:\d+\.\d+}/{phone_number_id:\d+}", self.number),
+            web.get(r"/v{version:\d+\.\d+}/{waba_id:[^/]+}/message_templates", self.message_templates),
         ]
 
     async def media(self, request: web.Request) -> web.StreamResponse:
@@ -96,6 +99,22 @@ class GraphEndpoint:
             return no(asked, http_status(asked.code))
         fields = frozenset(request.query.get("fields", "display_phone_number").split(","))
         return json_answer({**accounts.described(number, self._exchange.account(number.waba_id), fields)}, 200)
+
+    async def message_templates(self, request: web.Request) -> web.StreamResponse:
+        """One page of an account's templates. A rule may spoil it; it counts against no limit of messages."""
+        waba_id = request.match_info["waba_id"]
+        numbers = [number for number in self._exchange.numbers.values() if number.waba_id == waba_id]
+        rule = self._rules.take_for_list(read_moment(request).monotonic, is_next_page="after" in request.query)
+        if rule is not None and takes_nothing(rule):
+            return await _unlisted(request, rule)
+        refusal = _refuse_caller(request, waba_id, numbers[0] if numbers else None)
+        if refusal is not None and not any(_refuse_caller(request, waba_id, number) is None for number in numbers):
+            return no(refusal, http_status(refusal.code))
+        templates = [one for one in self._exchange.templates.values() if one.waba_id == waba_id]
+        try:
+            return await spoiled(request, json_answer(page(templates, request.query), 200), rule, self._chance)
+        except UnknownCursorError:
+            return no(Refusal(code=CURSOR_EXPIRED, details="The cursor has expired."), http_status(CURSOR_EXPIRED))
 
     async def messages(self, request: web.Request) -> web.StreamResponse:
         """One message, or one mark-as-read."""
@@ -132,6 +151,7 @@ class GraphEndpoint:
                 customer=customer,
                 category=acceptance.category,
                 is_window_closed=acceptance.is_window_closed,
+                is_over_limit=acceptance.is_over_limit,
                 behaviour=self._exchange.behaviour,
                 draw=self._chance.random,
             )
@@ -204,6 +224,18 @@ class GraphEndpoint:
         else:
             visit.lost("dropped_before")
         return reset(request)
+
+
+async def _unlisted(request: web.Request, rule: Rule) -> web.Response:
+    """Misbehaviour in place of a page."""
+    if isinstance(rule.action, Error):
+        refusal = Refusal(code=rule.action.code, details=rule.action.details)
+        return no(refusal, rule.action.http_status or http_status(refusal.code))
+    if isinstance(rule.action, OddAnswer):
+        return odd(rule.action)
+    if isinstance(rule.action, Hang):
+        await asyncio.sleep(rule.action.seconds)
+    return reset(request)
 
 
 class _Sent(NamedTuple):

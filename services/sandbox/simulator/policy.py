@@ -15,8 +15,11 @@ from services.sandbox.simulator.errors import (
     TEMPLATE_UNKNOWN,
     Refusal,
 )
+from services.sandbox.simulator.templates import expected
 
 WINDOW_SECONDS = 24 * 3600.0
+_OPTIONAL = ("payload", "action")
+"""What a button may get and need not."""
 _STAMPS_TRIMMED = 4096
 
 
@@ -111,6 +114,21 @@ class Windows:
         return spoke_at is not None and now < spoke_at + WINDOW_SECONDS
 
 
+@dataclass(slots=True)
+class MessagingLimit:
+    """Whom the business wrote to first in the last 24 hours."""
+
+    _wrote_at: dict[str, float] = field(default_factory=dict)
+
+    def admits(self, person: str, now: float, limit: int) -> bool:
+        """True, and counted, unless that many other people count already; `now` in epoch seconds."""
+        self._wrote_at = {one: at for one, at in self._wrote_at.items() if now < at + WINDOW_SECONDS}
+        if person not in self._wrote_at and len(self._wrote_at) >= limit:
+            return False
+        self._wrote_at[person] = now
+        return True
+
+
 def refuse_template(template: Template, content: Mapping[str, object]) -> Refusal | None:
     """Why a template message cannot go out, if so: not usable, or other parameters than it expects."""
     if template.status == "PAUSED":
@@ -135,13 +153,8 @@ def _components(content: Mapping[str, object]) -> list[tuple[str, list[Mapping[s
 
 
 def _refuse_parameters(template: Template, components: list[tuple[str, list[Mapping[str, object]]]]) -> Refusal | None:
-    expected = {
-        "header": template.header_parameters,
-        "body": len(template.body_parameter_names) or template.body_parameters,
-        "button": template.button_parameters,
-    }
-    for part, wanted in expected.items():
-        given = [one for kind, parameters in components if kind == part for one in parameters]
+    for part, wanted in expected(template).items():
+        given = [one for kind, parameters in components if kind == part for one in parameters if one.get("type") not in _OPTIONAL]
         if len(given) != wanted:
             details = f"{part}: number of localizable_params ({len(given)})"
             return Refusal(

@@ -9,13 +9,18 @@ from pydantic import Field
 
 from services.sandbox.simulator.config import Described, StatusesWhen
 
+Endpoint = Literal["messages", "media", "message_templates"]
+"""Messages, uploads, or the list of an account's templates."""
+
 
 class Match(Described):
     """Which requests a rule is for; what is not named matches everything."""
 
-    endpoint: Literal["messages", "media"] = "messages"
+    endpoint: Endpoint = "messages"
     phone_number_id: str | None = None
     to: str | None = None
+    on_next_page: bool | None = None
+    """Of a list: only its first page, or only the others."""
 
 
 class Delay(Described):
@@ -139,13 +144,19 @@ class Rules:
         self._rules[rule.id] = rule
         return rule
 
-    def take(
-        self, phone_number_id: str, recipient: str | None, now: float, *, endpoint: Literal["messages", "media"] = "messages"
-    ) -> Rule | None:
+    def take(self, phone_number_id: str, recipient: str | None, now: float, *, endpoint: Endpoint = "messages") -> Rule | None:
         """The first rule for this request, used up by one; rules that are over are forgotten."""
+        return self._first(now, lambda match: match.endpoint == endpoint and _is_for(match, phone_number_id, recipient))
+
+    def take_for_list(self, now: float, *, is_next_page: bool) -> Rule | None:
+        """The first rule for this page of a list of templates, used up by one."""
+        return self._first(
+            now, lambda match: match.endpoint == "message_templates" and match.on_next_page in (None, is_next_page)
+        )
+
+    def _first(self, now: float, is_for: Callable[[Match], bool]) -> Rule | None:
         for rule in self.active(now):
-            is_for = rule.match.endpoint == endpoint and _is_for(rule.match, phone_number_id, recipient)
-            if is_for and (rule.share == 1.0 or self._draw() < rule.share):
+            if is_for(rule.match) and (rule.share == 1.0 or self._draw() < rule.share):
                 left = None if rule.left is None else rule.left - 1
                 used = rule.model_copy(update={"left": left, "applied": rule.applied + 1})
                 self._rules[rule.id] = used

@@ -21,7 +21,8 @@ from services.sandbox.demo.snapshot import LastEvent, NumberNow, Snapshot, maske
 from services.sandbox.demo.traffic import Kill, Planned, Publish, Say, Script, write
 from services.sandbox.ledger import Finding, Kind, NumberVerdict, Verdict
 from services.sandbox.simulator.policy import refuse_template
-from services.sender.content import check
+from services.sandbox.simulator.templates import components_of
+from services.sender.content import check, definition
 
 pytestmark = pytest.mark.unit
 
@@ -75,6 +76,9 @@ def test_every_command_names_a_recipient_and_content_that_meta_takes(seed: int) 
         if command.type == "template" and content["name"] != "no_such_template":
             template = templates[content["name"], content["language"]["code"]]
             assert refuse_template(template, content) is None
+            listed = orjson.dumps(components_of(template)).decode()
+            assert definition.problem(content, definition.definition_of(template.parameter_format, listed)) is None
+            assert command.to is not None or template.category != "AUTHENTICATION"
             lanes = {"MARKETING": Lane.BULK, "UTILITY": Lane.TRANSACTIONAL, "AUTHENTICATION": Lane.OTP}
             assert command.lane == lanes[template.category]
 
