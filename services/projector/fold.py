@@ -32,7 +32,9 @@ from services.projector.projections import (
     dead_letters,
     message_statuses,
     messages,
+    messaging_limits,
     send_outcomes,
+    templates,
 )
 from services.projector.projections.dead_letters import DeadLetterRow
 from services.projector.projections.table import Row, Table
@@ -54,6 +56,8 @@ TABLES: Final = (
     message_statuses.TABLE,
     send_outcomes.TABLE,
     account_events.TABLE,
+    templates.TABLE,
+    messaging_limits.TABLE,
     dead_letters.TABLE,
 )
 """In the order in which they are written."""
@@ -61,6 +65,7 @@ TABLES: Final = (
 _Rule = tuple[Table, Callable[[Any], Iterable[Any]]]
 
 _WHOLE: Final[_Rule] = (account_events.TABLE, account_events.of_event)
+_LIMIT: Final[_Rule] = (messaging_limits.TABLE, messaging_limits.of_changed)
 _PERSON: Final[tuple[_Rule, ...]] = (
     (contacts.CONTACTS, contacts.contact_of_person),
     (contacts.ALIASES, contacts.aliases_of_person),
@@ -104,9 +109,9 @@ _RULES: Final[Mapping[type[Event], tuple[_Rule, ...]]] = {
     CallChanged: (_WHOLE, *_PERSON),
     ThreadHandedOver: (_WHOLE, *_PERSON),
     UserActionReported: (_WHOLE,),
-    AccountChanged: (_WHOLE,),
-    PhoneNumberChanged: (_WHOLE,),
-    TemplateChanged: (_WHOLE,),
+    AccountChanged: (_WHOLE, _LIMIT),
+    PhoneNumberChanged: (_WHOLE, _LIMIT),
+    TemplateChanged: (_WHOLE, (templates.TABLE, templates.of_changed)),
     FlowChanged: (_WHOLE,),
     GroupChanged: (_WHOLE,),
     ErrorReported: (_WHOLE,),

@@ -794,3 +794,95 @@ ON CONFLICT (topic, partition, "offset", pointer) DO UPDATE SET
     headers = excluded.headers
 WHERE (excluded.recorded_at, excluded.consumer_group, excluded.reason, excluded.error)
     < (known.recorded_at, known.consumer_group, known.reason, known.error)
+
+-- upsert_templates --
+-- The last word of each kind.
+INSERT INTO templates AS known (
+    waba_id,
+    name,
+    language,
+    template_id,
+    template_id_at,
+    status,
+    status_at,
+    category,
+    category_at,
+    quality_score,
+    quality_score_at,
+    components_at
+)
+SELECT
+    reported.waba_id,
+    reported.name,
+    reported.language,
+    reported.template_id,
+    reported.template_id_at,
+    reported.status,
+    reported.status_at,
+    reported.category,
+    reported.category_at,
+    reported.quality_score,
+    reported.quality_score_at,
+    reported.components_at
+FROM unnest(
+    %(waba_id)s::text[],
+    %(name)s::text[],
+    %(language)s::text[],
+    %(template_id)s::text[],
+    %(template_id_at)s::timestamptz[],
+    %(status)s::text[],
+    %(status_at)s::timestamptz[],
+    %(category)s::text[],
+    %(category_at)s::timestamptz[],
+    %(quality_score)s::text[],
+    %(quality_score_at)s::timestamptz[],
+    %(components_at)s::timestamptz[]
+) AS reported (
+    waba_id,
+    name,
+    language,
+    template_id,
+    template_id_at,
+    status,
+    status_at,
+    category,
+    category_at,
+    quality_score,
+    quality_score_at,
+    components_at
+)
+ON CONFLICT (waba_id, name, language) DO UPDATE SET
+    template_id = CASE WHEN known.template_id_at IS NULL OR (excluded.template_id_at, excluded.template_id) > (known.template_id_at, known.template_id) THEN excluded.template_id ELSE known.template_id END,
+    template_id_at = CASE WHEN known.template_id_at IS NULL OR (excluded.template_id_at, excluded.template_id) > (known.template_id_at, known.template_id) THEN excluded.template_id_at ELSE known.template_id_at END,
+    status = CASE WHEN known.status_at IS NULL OR (excluded.status_at, excluded.status) > (known.status_at, known.status) THEN excluded.status ELSE known.status END,
+    status_at = CASE WHEN known.status_at IS NULL OR (excluded.status_at, excluded.status) > (known.status_at, known.status) THEN excluded.status_at ELSE known.status_at END,
+    category = CASE WHEN known.category_at IS NULL OR (excluded.category_at, excluded.category) > (known.category_at, known.category) THEN excluded.category ELSE known.category END,
+    category_at = CASE WHEN known.category_at IS NULL OR (excluded.category_at, excluded.category) > (known.category_at, known.category) THEN excluded.category_at ELSE known.category_at END,
+    quality_score = CASE WHEN known.quality_score_at IS NULL OR (excluded.quality_score_at, excluded.quality_score) > (known.quality_score_at, known.quality_score) THEN excluded.quality_score ELSE known.quality_score END,
+    quality_score_at = CASE WHEN known.quality_score_at IS NULL OR (excluded.quality_score_at, excluded.quality_score) > (known.quality_score_at, known.quality_score) THEN excluded.quality_score_at ELSE known.quality_score_at END,
+    components_at = greatest(known.components_at, excluded.components_at)
+
+-- upsert_messaging_limits --
+-- The last word.
+INSERT INTO messaging_limits AS known (
+    waba_id,
+    messaging_limit,
+    told_at
+)
+SELECT
+    reported.waba_id,
+    reported.messaging_limit,
+    reported.told_at
+FROM unnest(
+    %(waba_id)s::text[],
+    %(messaging_limit)s::text[],
+    %(told_at)s::timestamptz[]
+) AS reported (
+    waba_id,
+    messaging_limit,
+    told_at
+)
+ON CONFLICT (waba_id) DO UPDATE SET
+    messaging_limit = excluded.messaging_limit,
+    told_at = excluded.told_at
+WHERE (excluded.told_at, excluded.messaging_limit) > (known.told_at, known.messaging_limit)

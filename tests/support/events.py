@@ -10,11 +10,13 @@ from uuid import UUID, uuid5
 from hypothesis import strategies as st
 
 from services.common.domain.events import (
+    AccountChanged,
     CallChanged,
     ContactChanged,
     MessageCopied,
     MessageReceived,
     MessageStatusChanged,
+    PhoneNumberChanged,
     TemplateChanged,
     UnrecognizedChange,
     UserPreferenceChanged,
@@ -198,12 +200,41 @@ template: st.SearchStrategy[Event] = st.builds(
     TemplateChanged,
     event_id=st.just(""),
     recorded_at=_instants,
-    field=st.just("message_template_status_update"),
-    event=st.sampled_from(["APPROVED", "PAUSED"]),
-    template_id=st.just("1"),
+    field=st.sampled_from(["message_template_status_update", "template_category_update"]),
+    event=st.sampled_from(["APPROVED", "PAUSED", "quality_changed", "components_changed"]),
+    template_id=st.sampled_from(["1", "2"]),
     raw=st.sampled_from(["{}", '{"a":1}']),
     occurred_at=st.none() | _instants,
     waba_id=st.none() | _wabas,
+    template_name=_maybe("order_update"),
+    template_language=_maybe("en", "pt_BR"),
+    category=_maybe("UTILITY", "MARKETING", ""),
+    new_quality_score=_maybe("GREEN", "RED"),
+).map(_with_id)
+
+account: st.SearchStrategy[Event] = st.builds(
+    AccountChanged,
+    event_id=st.just(""),
+    recorded_at=_instants,
+    field=st.just("business_capability_update"),
+    event=st.just("business_capability_update"),
+    raw=st.sampled_from(["{}", '{"a":1}']),
+    occurred_at=st.none() | _instants,
+    waba_id=st.none() | _wabas,
+    messaging_limit=_maybe("TIER_2K", "-1"),
+).map(_with_id)
+
+number: st.SearchStrategy[Event] = st.builds(
+    PhoneNumberChanged,
+    event_id=st.just(""),
+    recorded_at=_instants,
+    field=st.just("phone_number_quality_update"),
+    event=st.just("ONBOARDING"),
+    raw=st.sampled_from(["{}", '{"a":1}']),
+    occurred_at=st.none() | _instants,
+    waba_id=st.none() | _wabas,
+    current_limit=_maybe("TIER_250"),
+    messaging_limit=_maybe("TIER_10K"),
 ).map(_with_id)
 
 consent: st.SearchStrategy[Event] = st.builds(
@@ -234,7 +265,7 @@ dead_letter: st.SearchStrategy[Event] = st.builds(
 )
 
 any_event: st.SearchStrategy[Event] = st.one_of(
-    received, status, outcome, change, consent, dead_letter, copied, moved, preference, call, template
+    received, status, outcome, change, consent, dead_letter, copied, moved, preference, call, template, account, number
 )
 
 

@@ -14,6 +14,7 @@ from psycopg.sql import SQL, Composed, Identifier
 
 from services.common.domain import topics
 from services.common.domain.events import (
+    AccountChanged,
     CallChanged,
     ContactChanged,
     MessageCopied,
@@ -175,7 +176,24 @@ def _odd(rng: random.Random, place: tuple[int, int], *, contact: str, number: st
         CallChanged(
             event_id=_id(seed, n, "call"), phone_number_id=number, wacid=f"wacid.{n}", event="connect", contact=contact, **common
         ),
-        TemplateChanged(event_id=_id(seed, n, "template"), field="x", event="PAUSED", template_id=str(n), **common),
+        TemplateChanged(
+            event_id=_id(seed, n, "template"),
+            field=("message_template_status_update", "template_category_update")[n % 2],
+            event=("PAUSED", "APPROVED", "components_changed")[n % 3],
+            template_id=str(n % 5),
+            template_name=("order_update", "offer", None)[n % 7 % 3],
+            template_language=("en", "pt_BR")[n % 11 % 2],
+            category=("UTILITY", "MARKETING", None)[n % 13 % 3],
+            new_quality_score=("GREEN", None)[n % 17 % 2],
+            **common,
+        ),
+        AccountChanged(
+            event_id=_id(seed, n, "limit"),
+            field="business_capability_update",
+            event="business_capability_update",
+            messaging_limit=("TIER_250", "TIER_2K", None)[n % 3],
+            **common,
+        ),
     ]
     as_json = orjson.dumps({name: getattr(consent, name) for name in RecordConsent.__dataclass_fields__})
     key = f"{number}/{contact}".encode()

@@ -7,7 +7,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.common.domain.events import MessageReceived, MessageStatusChanged
+from services.common.domain.events import (
+    AccountChanged,
+    MessageReceived,
+    MessageStatusChanged,
+    PhoneNumberChanged,
+    TemplateChanged,
+)
 from services.common.domain.records import SendOutcome
 from services.projector.fold import TABLES, Event, Rows, fold
 from services.projector.projections.contacts import digits
@@ -184,3 +190,63 @@ def _accepted(**changes: Any) -> SendOutcome:
         "wamid": "wamid.1",
     }
     return SendOutcome(**{**values, **changes})
+
+
+def test_a_template_has_each_word_as_last_told() -> None:
+    rows = fold(
+        [
+            _template("message_template_status_update", "PAUSED", occurred_at=BEGIN + 2, category="utility"),
+            _template("message_template_status_update", "APPROVED", occurred_at=BEGIN + 1, category="UTILITY"),
+            _template("template_category_update", "completed", occurred_at=BEGIN + 3, category="MARKETING"),
+            _template("message_template_status_update", "quality_changed", occurred_at=BEGIN + 9, new_quality_score="RED"),
+            _template("message_template_components_update", "components_changed", occurred_at=None, template_id="2"),
+        ]
+    )
+    assert _one(rows, "templates") == {
+        "waba_id": "1",
+        "name": "order_update",
+        "language": "en",
+        "template_id": "1",
+        "template_id_at": BEGIN + 9,
+        "status": "PAUSED",
+        "status_at": BEGIN + 2,
+        "category": "MARKETING",
+        "category_at": BEGIN + 3,
+        "quality_score": "RED",
+        "quality_score_at": BEGIN + 9,
+        "components_at": BEGIN,
+    }
+
+
+def test_an_event_that_names_no_template_makes_no_row_of_one() -> None:
+    for missing in ("waba_id", "template_name", "template_language"):
+        assert "templates" not in fold([_template("message_template_status_update", "PAUSED", **{missing: None})])
+
+
+def test_the_messaging_limit_of_an_account_is_the_one_told_last() -> None:
+    common: dict[str, Any] = {"event_id": "e", "recorded_at": BEGIN, "raw": "{}", "event": "x", "waba_id": "1"}
+    account = AccountChanged(field="business_capability_update", messaging_limit="TIER_2K", occurred_at=BEGIN + 1, **common)
+    number = PhoneNumberChanged(field="phone_number_quality_update", current_limit="TIER_250", occurred_at=BEGIN, **common)
+    silent = AccountChanged(field="account_update", occurred_at=BEGIN + 5, **common)
+    assert _one(fold([account, number, silent]), "messaging_limits") == {
+        "waba_id": "1",
+        "messaging_limit": "TIER_2K",
+        "told_at": BEGIN + 1,
+    }
+    assert _one(fold([number]), "messaging_limits")["messaging_limit"] == "TIER_250"
+
+
+def _template(field: str, event: str, **changes: Any) -> TemplateChanged:
+    values: dict[str, Any] = {
+        "event_id": f"{field}/{event}",
+        "recorded_at": BEGIN,
+        "field": field,
+        "event": event,
+        "template_id": "1",
+        "raw": "{}",
+        "occurred_at": BEGIN,
+        "waba_id": "1",
+        "template_name": "order_update",
+        "template_language": "en",
+    }
+    return TemplateChanged(**{**values, **changes})
