@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from services.cli import numbers, routes, show, sim
+from services.cli import numbers, routes, show, sim, templates
 from services.cli.listen import listen
 from services.cli.problem import CommandError
 from services.cli.rebuild import rebuild
@@ -29,6 +29,7 @@ for command in (demo, up, down, migrate, send, sends, trace, listen, simulate, r
     app.command()(command)
 app.add_typer(numbers.app, name="number")
 app.add_typer(routes.app, name="routes")
+app.add_typer(templates.app, name="template")
 app.add_typer(sim.app, name="sim")
 
 

@@ -45,6 +45,9 @@ def add(
     *,
     coexistence: Annotated[bool, typer.Option("--coexistence", help="It is shared with the WhatsApp Business app.")] = False,
     display: Annotated[str | None, typer.Option(help="How people read the number.")] = None,
+    portfolio: Annotated[
+        str | None, typer.Option(help="Business portfolio whose messaging limit it shares. Default: its account alone.")
+    ] = None,
     token_file: Annotated[Path | None, typer.Option(help="File with the access token; - reads it from stdin.")] = None,
 ) -> None:
     """Register a number, or change one. The token comes from --token-file, PARLEY_ACCESS_TOKEN or a question."""
@@ -52,7 +55,7 @@ def add(
     allowed = (COEXISTENCE_LIMIT if coexistence else _USUAL) if limit is None else limit
     if allowed > most:
         raise CommandError(_TOO_MUCH, exit_code=USAGE)
-    tokens = _token_box()
+    tokens = token_box()
     token = _token(token_file)
 
     async def register(connection: Connection) -> None:
@@ -65,6 +68,7 @@ def add(
             display_phone_number=display,
             messages_per_second=allowed,
             is_coexistence=coexistence,
+            portfolio_id=portfolio,
         )
 
     in_database(register)
@@ -154,7 +158,8 @@ def _public(number: RegisteredNumber) -> dict[str, object]:
     }
 
 
-def _token_box() -> TokenBox:
+def token_box() -> TokenBox:
+    """What seals and opens access tokens here."""
     try:
         return TokenBox.from_base64(need("PARLEY_TOKEN_KEY"))
     except ValueError as problem:

@@ -17,15 +17,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
 from psycopg_pool import PoolTimeout
 
-from services.common.domain.topics import (
-    ACCOUNT_EVENTS,
-    CONSENT_RECORDS,
-    CONTACT_EVENTS,
-    INBOUND_MESSAGES,
-    SEND_OUTCOMES,
-    SENDER_DEAD_LETTERS,
-    SENDER_SOURCES,
-)
+from services.common.domain.topics import ACCOUNT_EVENTS, SEND_OUTCOMES, SENDER_DEAD_LETTERS, SENDER_SOURCES
 from services.common.platform import logging, postgres
 from services.common.platform.avro import Codec
 from services.common.platform.kafka import FETCH_BYTES, SESSION_SECONDS, Producer, bounded, wait_for_topics, watch_membership
@@ -39,6 +31,7 @@ from services.sender.dispatcher import Dispatcher
 from services.sender.distrust import Distrust
 from services.sender.graph_client import GraphClient, session_options
 from services.sender.intake import GROUP, Intake
+from services.sender.knowledge import CAUSES
 from services.sender.limits import Limits
 from services.sender.media import fetch, links, upload
 from services.sender.media.fetch import PUBLIC, Fetcher, Surroundings
@@ -55,18 +48,13 @@ from services.sender.shards import DRAIN_SECONDS, Shards
 from services.sender.stop_ledger import StopLedger
 from services.sender.stops import Stops
 from services.sender.store import Store
+from services.sender.template_list import TemplateList
+from services.sender.template_poller import TemplatePoller
+from services.sender.template_store import TemplateStore
 
 log = logging.get(__name__)
 
-_TOPICS: Final = (
-    *SENDER_SOURCES,
-    SEND_OUTCOMES,
-    ACCOUNT_EVENTS,
-    SENDER_DEAD_LETTERS,
-    INBOUND_MESSAGES,
-    CONTACT_EVENTS,
-    CONSENT_RECORDS,
-)
+_TOPICS: Final = (*SENDER_SOURCES, SEND_OUTCOMES, SENDER_DEAD_LETTERS, *CAUSES, ACCOUNT_EVENTS)
 _HEARTBEAT_SECONDS: Final = 0.5
 """A rebalance stops sending; members hear of it this soon."""
 _NEVER_MS: Final = 24 * 3600 * 1000
@@ -172,6 +160,13 @@ class SenderApp:
         stops = Stops(ledger=StopLedger(pool, codec), numbers=numbers, client=client, shards=owned)
         limits = Limits(pool=pool, codec=codec, numbers=numbers, client=client, shards=owned)
         refresh = _Refresh(numbers, AccountEvents(pool), stops, limits, told)
+        templates = TemplatePoller(
+            TemplateStore(pool),
+            TemplateList(sessions.plain, base_url=settings.graph_url, version=settings.graph_version),
+            accounts=numbers.tokens_by_account,
+            every_seconds=settings.sender_template_seconds,
+            demand_seconds=settings.sender_template_demand_seconds,
+        )
         dispatcher = Dispatcher(
             store=store,
             numbers=numbers,
@@ -181,6 +176,7 @@ class SenderApp:
             catch_up=catch_up,
             distrust=distrust,
             media=media,
+            templates=templates,
             horizons=settings.horizons,
             inflight_seconds=settings.sender_inflight_seconds,
             told=told,
@@ -234,6 +230,7 @@ class SenderApp:
             _task(catch_up.run(stopping)),
             _task(media.run()),
             _task(refresh.run(settings.sender_registry_seconds, stopping)),
+            _task(templates.run(stopping)),
         ]
         log.info("sender.started", group=GROUP)
         await _until_stopped(stopping, [reading, *background], fail)

@@ -26,6 +26,9 @@ class SenderSettings(ServiceSettings):
     sender_registry_seconds: float = Field(2.0, gt=0, le=60, description="How often numbers, limits and tokens are read again")
     sender_settle_seconds: float = Field(0.5, gt=0, le=60, description="How often evidence for lost answers is looked for")
 
+    sender_template_seconds: float = Field(600.0, gt=0, description="How often an account's list of templates is read")
+    sender_template_demand_seconds: float = Field(60.0, gt=0, description="How soon it is read again for a command that waits")
+
     sender_otp_horizon_seconds: float = Field(20.0, gt=0, description="otp: how long evidence is waited for")
     sender_transactional_horizon_seconds: float = Field(120.0, gt=0, description="transactional: the same")
     sender_bulk_horizon_seconds: float = Field(900.0, gt=0, description="bulk: the same")

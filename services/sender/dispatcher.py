@@ -22,12 +22,14 @@ from services.sender.distrust import Distrust, judged
 from services.sender.graph_client import GraphClient
 from services.sender.headway import Headway, Turn
 from services.sender.judging import Call
+from services.sender.knowledge import Candidate, Knowledge
 from services.sender.media.preparing import Preparing
 from services.sender.numbers import Number, Numbers
 from services.sender.recorder import Recorder, finding_of
 from services.sender.response import Proof, repeated
 from services.sender.stops import Stops
-from services.sender.store import Batch, Candidate, OwnerLost, Store, now_ms
+from services.sender.store import Batch, OwnerLost, Store, now_ms
+from services.sender.template_poller import TemplatePoller
 
 log = logging.get(__name__)
 
@@ -53,6 +55,7 @@ class Dispatcher:
         catch_up: CatchUp,
         distrust: Distrust,
         media: Preparing,
+        templates: TemplatePoller,
         horizons: Mapping[Lane, float],
         inflight_seconds: float,
         told: asyncio.Event,
@@ -60,7 +63,7 @@ class Dispatcher:
         fail: asyncio.Future[None],
     ) -> None:
         self._store, self._numbers, self._graph, self._recorder = store, numbers, graph, recorder
-        self._stops = stops
+        self._stops, self._templates = stops, templates
         self._catch_up, self._distrust, self._media = catch_up, distrust, media
         self._horizons, self._inflight_seconds = horizons, inflight_seconds
         self._told, self._abandon, self._fail = told, abandon, fail
@@ -153,22 +156,23 @@ class Dispatcher:
         begun = 0.0
         picked = 0
 
-        def judge(candidates: Sequence[Candidate]) -> Batch:
+        def judge(candidates: Sequence[Candidate], known: Knowledge) -> Batch:
             nonlocal picked
             picked = len(candidates)
+            waba_id = self._numbers.waba_id(number.phone_number_id)
             batch, calls[:] = judging.judge(
                 candidates,
+                known,
                 now=now_ms(),
                 has_token=self._numbers.token(number.phone_number_id) is not None,
-                waba_id=self._numbers.waba_id(number.phone_number_id),
+                waba_id=waba_id,
                 caught_up_at=self._catch_up.caught_up_at,
                 failures=self._media.failures,
                 standing=number.standing,
                 may_try=time.monotonic() >= number.try_after,
             )
             number.wanted = batch.wanted
-            if any(one.is_for_read_models for one in batch.park):
-                self._catch_up.want()
+            self._ask_for_news(batch, waba_id)
             return batch
 
         async def transaction() -> Batch:
@@ -204,6 +208,13 @@ class Dispatcher:
             self._calls.add(self._watched(self._call(number, call, begun, Turn(number.pacer, self._headway))))
         # What a stop holds from now on keeps nothing else of its recipient waiting: that may be picked at once.
         return limit if any(one.is_stopped for one in batch.park) else picked
+
+    def _ask_for_news(self, batch: Batch, waba_id: str | None) -> None:
+        """What commands wait for is to be brought up to date."""
+        if waba_id is not None and any(one.is_for_list for one in batch.park):
+            self._templates.want(waba_id)
+        if any(one.is_for_read_models for one in batch.park):
+            self._catch_up.want()
 
     async def _call(self, number: Number, call: Call, begun: float, turn: Turn) -> None:
         """One attempt from its STARTED row to its recorded outcome."""

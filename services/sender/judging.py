@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final, cast
 
-from services.common.domain import ids, recipients, send_policy
+from services.common.domain import ids, recipients, send_policy, templates
 from services.common.domain.account_state import Key, Standing
+from services.common.domain.consent import ConsentCategory
 from services.common.domain.covers import area_of
-from services.common.domain.lanes import LANES
+from services.common.domain.lanes import LANES, Lane
 from services.common.domain.reasons import Reason
 from services.common.domain.recipients import Recipient
 from services.common.domain.records import SendOutcome
-from services.common.domain.send_policy import READ, AskAgain, Command, Held, Refused
+from services.common.domain.send_policy import READ, TEMPLATE, AskAgain, Command, Facts, Held, Refused, TemplateFacts
 from services.sender import outcomes, request, terms
-from services.sender.content import check
-from services.sender.content.json import parsed
+from services.sender.content import check, definition
 from services.sender.content.simple import is_wamid
+from services.sender.knowledge import Candidate, Knowledge, place_of
 from services.sender.media import facts as media_facts
 from services.sender.media.facts import Failure, NotReady, Ready
 from services.sender.outcomes import Attempt
-from services.sender.store import Batch, Candidate, Park
+from services.sender.store import Batch, Park
 
 _ASK_AGAIN_SECONDS: Final = 0.1
+_LIST_SECONDS: Final = 0.5
+"""How soon a command asks again that waits for the account's template list."""
 _NOT_NOW_SECONDS: Final = 1.0
 """Without a token, or paused: until somebody does something about the number."""
 _STOPPED_SECONDS: Final = (1.0, 900.0)
 """How long what a stop covers is not looked at, at least and at most; the end of the stop releases it."""
+_ROOM_SECONDS: Final = {Lane.OTP: 5.0, Lane.TRANSACTIONAL: 30.0, Lane.BULK: 300.0}
+"""The longest wait until a command asks again whether its portfolio may write to one more person."""
+_DIRECT: Final = {"utility": ConsentCategory.UTILITY, "authentication": ConsentCategory.AUTHENTICATION}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +51,7 @@ class Call:
 
 def judge(
     candidates: Sequence[Candidate],
+    known: Knowledge,
     *,
     now: int,
     has_token: bool,
@@ -66,14 +73,14 @@ def judge(
     wanted: frozenset[Key] = frozenset()
     for candidate in candidates:
         attempt = candidate.attempt
-        content = parsed(attempt.content)
         recipient = recipients.parse(to=attempt.to, bsuid=attempt.bsuid, group_id=attempt.options.group_id)
-        facts = dataclasses.replace(candidate.facts, is_caught_up=caught_up_at >= candidate.received_at, standing=standing)
-        decision = send_policy.decide(_command(candidate, content, recipient), facts, now=now)
+        command = _command(candidate, recipient)
+        facts = dataclasses.replace(_facts(candidate, known, caught_up_at, is_sound=command.content is None), standing=standing)
+        decision = send_policy.decide(command, facts, now=now)
         if isinstance(decision, Refused):
             refuse.append((attempt, outcomes.refused(attempt, decision.reason, decision.detail, at=now, waba_id=waba_id)))
         elif isinstance(decision, AskAgain):
-            park.append(Park(attempt=attempt, seconds=_ASK_AGAIN_SECONDS, is_for_read_models=True))
+            park.append(_asking_again(attempt, decision))
         elif not has_token:
             park.append(Park(attempt=attempt, seconds=_NOT_NOW_SECONDS, reason=Reason.ACCESS_TOKEN))
         elif isinstance(decision, Held):
@@ -81,15 +88,19 @@ def judge(
             wanted = decision.wanted if is_first else wanted
             park.append(_held(candidate, decision, now=now, is_wanted=is_first))
         else:
-            media = _media(candidate, content, failures, now=now)
+            chosen = _falling_back(candidate) if decision.is_fallback else candidate
+            media = _media(chosen, failures, now=now)
             if isinstance(media, Refused):
                 refuse.append((attempt, outcomes.refused(attempt, media.reason, media.detail, at=now, waba_id=waba_id)))
             elif isinstance(media, NotReady):
                 until_expiry = (candidate.expires_at - now) / 1000
                 seconds = min(media.seconds, until_expiry)
                 park.append(Park(attempt=attempt, seconds=seconds, reason=Reason.MEDIA, wants=media.wants))
+            elif decision.begins and not known.room.admits(candidate.person):
+                seconds = min(_ROOM_SECONDS[LANES[attempt.lane]], max(_NOT_NOW_SECONDS, known.room.seconds))
+                park.append(Park(attempt=attempt, seconds=seconds, reason=Reason.TIER))
             else:
-                calls.append(dataclasses.replace(_prepared(candidate, media, recipient), probes=decision.probes))
+                calls.append(dataclasses.replace(_prepared(chosen, media, recipient), probes=decision.probes))
                 if decision.probes:
                     standing = dataclasses.replace(standing, probing=frozenset())
     return Batch(start=[call.attempt for call in calls], refuse=refuse, park=park, wanted=wanted), calls
@@ -106,43 +117,100 @@ def _held(candidate: Candidate, held: Held, *, now: int, is_wanted: bool) -> Par
     return Park(attempt=attempt, seconds=0.0 if is_wanted else wait, reason=held.reason, is_stopped=True)
 
 
-def _command(candidate: Candidate, content: object, recipient: Recipient | None) -> Command:
-    return Command(
+def _asking_again(attempt: Attempt, decision: AskAgain) -> Park:
+    if decision.is_for_list:
+        return Park(attempt=attempt, seconds=_LIST_SECONDS, is_for_list=True)
+    return Park(attempt=attempt, seconds=_ASK_AGAIN_SECONDS, is_for_read_models=True)
+
+
+def _facts(candidate: Candidate, known: Knowledge, caught_up_at: int, *, is_sound: bool) -> Facts:
+    place = None if candidate.attempt.options.caused_by is None else place_of(candidate.attempt.options.caused_by)
+    is_caught_up = caught_up_at >= candidate.received_at if place is None else known.has_passed(place)
+    template = _template(candidate, known) if is_sound else TemplateFacts()
+    return dataclasses.replace(candidate.facts, is_caught_up=is_caught_up, template=template)
+
+
+def _template(candidate: Candidate, known: Knowledge) -> TemplateFacts:
+    """Of a content that is right in itself: what is wrong with another one is told first."""
+    name = candidate.template
+    if name is None:
+        return TemplateFacts()
+    found = known.templates[name]
+    current = templates.current(found.listed, found.told, list_polled_at=known.list_polled_at)
+    parameters = None
+    if current is not None and current.is_defined:
+        content = candidate.content if candidate.attempt.message_type == TEMPLATE else candidate.fallback
+        defined = definition.definition_of(found.parameter_format, found.components)
+        wrong = definition.problem(cast("Mapping[str, Any]", content), defined)
+        parameters = None if wrong is None else Refused(reason=wrong.reason, detail=wrong.detail)
+    return TemplateFacts(
+        known=current,
+        is_in_other_language=found.is_in_other_language,
+        list_polled_at=known.list_polled_at,
+        parameters=parameters,
+    )
+
+
+def _command(candidate: Candidate, recipient: Recipient | None) -> Command:
+    options = candidate.attempt.options
+    command = Command(
         message_type=candidate.attempt.message_type,
-        content=_refusal(candidate.attempt, content, candidate.context_wamid),
+        content=_refusal(candidate),
         recipient=recipient,
         lane=LANES[candidate.attempt.lane],
         policy=candidate.policy,
         appended_at=candidate.appended_at,
+        received_at=candidate.received_at,
         expires_at=candidate.expires_at,
-        category=candidate.attempt.options.category,
+        direct=_DIRECT.get(options.category or ""),
+        has_cause=options.caused_by is not None,
         for_marketing_messages=candidate.attempt.options.marketing_messages is not None,
         send_at=candidate.send_at,
     )
+    if not candidate.has_fallback:
+        return command
+    return dataclasses.replace(command, fallback=dataclasses.replace(command, message_type=TEMPLATE, direct=None))
 
 
-def _refusal(attempt: Attempt, content: object, context_wamid: str | None) -> Refused | None:
-    if context_wamid is not None and not is_wamid(context_wamid):
+def _refusal(candidate: Candidate) -> Refused | None:
+    """What can be known to be wrong with the command itself; a fallback template is checked whether it is needed or not."""
+    options, message_type = candidate.attempt.options, candidate.attempt.message_type
+    if candidate.context_wamid is not None and not is_wamid(candidate.context_wamid):
         return Refused(reason=Reason.CONTEXT, detail="context_wamid: not the id of a message")
-    wrong = check.problem(attempt.message_type, content) or terms.problem(
-        attempt.message_type, content, attempt.options, to=attempt.to, bsuid=attempt.bsuid
+    if options.caused_by is not None and place_of(options.caused_by) is None:
+        return Refused(reason=Reason.CAUSED_BY, detail="caused_by: not topic/partition/offset of an event about contacts")
+    if options.category is not None and options.category not in _DIRECT:
+        return Refused(reason=Reason.CONTENT, detail="category: neither utility nor authentication")
+    if options.category is not None and message_type in (TEMPLATE, READ):
+        return Refused(reason=Reason.CONTENT, detail=f"category: not for a message of type {message_type}")
+    attempt = candidate.attempt
+    wrong = check.problem(message_type, candidate.content) or terms.problem(
+        message_type, candidate.content, options, to=attempt.to, bsuid=attempt.bsuid
     )
-    return None if wrong is None else Refused(reason=wrong.reason, detail=wrong.detail)
+    if wrong is not None:
+        return Refused(reason=wrong.reason, detail=wrong.detail)
+    wrong = check.problem(TEMPLATE, candidate.fallback) if candidate.has_fallback else None
+    return None if wrong is None else Refused(reason=wrong.reason, detail=f"fallback_template: {wrong.detail}")
 
 
-def _media(
-    candidate: Candidate, content: object, failures: Mapping[media_facts.Key, Failure], *, now: int
-) -> Ready | NotReady | Refused:
+def _media(candidate: Candidate, failures: Mapping[media_facts.Key, Failure], *, now: int) -> Ready | NotReady | Refused:
     """What is known of the media that is to be uploaded for a command, if any is."""
     return media_facts.judge(
         candidate.attempt.message_type,
-        content,
+        candidate.content,
         phone_number_id=candidate.attempt.phone_number_id,
         facts=candidate.media,
         failures=failures,
         oversize=candidate.attempt.options.oversize,
         now=now,
     )
+
+
+def _falling_back(candidate: Candidate) -> Candidate:
+    """From here on the command is its fallback template: its attempts all say the same."""
+    content = candidate.attempt.options.fallback_template or ""
+    attempt = dataclasses.replace(candidate.attempt, message_type=TEMPLATE, content=content)
+    return dataclasses.replace(candidate, attempt=attempt, content=candidate.fallback)
 
 
 def _prepared(candidate: Candidate, media: Ready, recipient: Recipient | None) -> Call:

@@ -177,6 +177,15 @@ class Numbers:
         registered = self._registered.get(phone_number_id)
         return None if registered is None else registered.waba_id
 
+    def tokens_by_account(self) -> dict[str, list[str]]:
+        """Account -> the access tokens of its numbers that open."""
+        found: dict[str, list[str]] = {}
+        for phone_number_id, token in self._opened.items():
+            waba_id = self.waba_id(phone_number_id)
+            if waba_id is not None:
+                found.setdefault(waba_id, []).append(token)
+        return found
+
     def inflight_cap(self, number: Number, seconds: float) -> int:
         """How many calls of a number may be under way: what it writes in `seconds`. A hung Meta costs no more."""
         return 1 if number.is_probing else max(4, math.ceil(number.pacer.limit * seconds))

@@ -106,7 +106,11 @@ SELECT
     p.options, n.state, n.display_phone_number,
     (extract(epoch FROM k.last_inbound_at) * 1000)::bigint,
     (extract(epoch FROM k.all_granted_at) * 1000)::bigint, (extract(epoch FROM k.all_withdrawn_at) * 1000)::bigint,
-    (extract(epoch FROM k.granted_at) * 1000)::bigint, (extract(epoch FROM k.withdrawn_at) * 1000)::bigint,
+    (extract(epoch FROM k.authentication_granted_at) * 1000)::bigint,
+    (extract(epoch FROM k.authentication_withdrawn_at) * 1000)::bigint,
+    (extract(epoch FROM k.utility_granted_at) * 1000)::bigint, (extract(epoch FROM k.utility_withdrawn_at) * 1000)::bigint,
+    (extract(epoch FROM k.marketing_granted_at) * 1000)::bigint, (extract(epoch FROM k.marketing_withdrawn_at) * 1000)::bigint,
+    k.is_undeliverable, x.phone_number_id,
     (extract(epoch FROM p.send_at) * 1000)::bigint
 FROM fence
 LEFT JOIN picked AS p ON TRUE
@@ -125,30 +129,60 @@ LEFT JOIN LATERAL (
         FROM who AS o
         JOIN projector.consents AS e ON e.contact = o.name
         WHERE e.phone_number_id = p.phone_number_id
-            AND e.category IN ('all', (ARRAY['authentication', 'utility', 'marketing'])[p.lane + 1])
     )
 
     SELECT
         max(e.granted_at) FILTER (WHERE e.category = 'all') AS all_granted_at,
         max(e.withdrawn_at) FILTER (WHERE e.category = 'all') AS all_withdrawn_at,
-        max(e.granted_at) FILTER (WHERE e.category <> 'all') AS granted_at,
-        max(e.withdrawn_at) FILTER (WHERE e.category <> 'all') AS withdrawn_at,
+        max(e.granted_at) FILTER (WHERE e.category = 'authentication') AS authentication_granted_at,
+        max(e.withdrawn_at) FILTER (WHERE e.category = 'authentication') AS authentication_withdrawn_at,
+        max(e.granted_at) FILTER (WHERE e.category = 'utility') AS utility_granted_at,
+        max(e.withdrawn_at) FILTER (WHERE e.category = 'utility') AS utility_withdrawn_at,
+        max(e.granted_at) FILTER (WHERE e.category = 'marketing') AS marketing_granted_at,
+        max(e.withdrawn_at) FILTER (WHERE e.category = 'marketing') AS marketing_withdrawn_at,
         (
             SELECT max(v.last_inbound_at)
             FROM who AS o
             JOIN projector.conversations AS v ON v.contact = o.name
             WHERE v.phone_number_id = p.phone_number_id
                 AND coalesce(v.last_inbound_at > o.since, TRUE) AND coalesce(v.last_inbound_at <= o.until, TRUE)
-        ) AS last_inbound_at
+        ) AS last_inbound_at,
+        -- The last messages whose fate is known, all of them undeliverable, and nothing heard since the first of them. Only the
+        -- newest few are looked at; after a month it is tried again.
+        (p.type = 'template' OR p.options IS NOT NULL) AND coalesce((
+            SELECT
+                count(*) = %(undeliverable)s AND bool_and(f.error_code = 131026 AND f.delivered_at IS NULL)
+                AND max(f.failed_at) > now() - interval '30 days'
+                AND NOT EXISTS (
+                    SELECT FROM who AS o
+                    JOIN projector.conversations AS v ON v.contact = o.name
+                    WHERE v.phone_number_id = p.phone_number_id AND v.last_inbound_at > min(f.failed_at)
+                )
+            FROM (
+                SELECT m.failed_at, m.delivered_at, m.error_code
+                FROM who AS o
+                CROSS JOIN LATERAL (
+                    SELECT m.occurred_at, m.failed_at, m.delivered_at, m.error_code
+                    FROM projector.messages AS m
+                    WHERE m.phone_number_id = p.phone_number_id AND m.contact = o.name AND m.direction = 'outbound'
+                        AND m.occurred_at IS NOT NULL
+                    ORDER BY m.occurred_at DESC LIMIT 20
+                ) AS m
+                WHERE m.failed_at IS NOT NULL OR m.delivered_at IS NOT NULL
+                ORDER BY m.occurred_at DESC LIMIT %(undeliverable)s
+            ) AS f
+        ), FALSE) AS is_undeliverable
     FROM evidence AS e
 ) AS k ON TRUE
+LEFT JOIN projector.messages AS x ON x.wamid = p.context_wamid
 ORDER BY p.lane, p.seq
 
 -- start --
 -- The attempts stand before any byte of theirs goes out.
 WITH given AS (
-    SELECT * FROM unnest(%(command_id)s::text[], %(attempt_no)s::int[], %(attempt_id)s::text[])
-        AS g (command_id, attempt_no, attempt_id)
+    SELECT * FROM unnest(
+        %(command_id)s::text[], %(attempt_no)s::int[], %(attempt_id)s::text[], %(type)s::text[], %(content)s::text[]
+    ) AS g (command_id, attempt_no, attempt_id, type, content)
 ),
 
 attempts AS (
@@ -156,7 +190,9 @@ attempts AS (
     SELECT command_id, attempt_no, attempt_id, %(shard)s, %(epoch)s, %(phone_number_id)s FROM given
 )
 
-UPDATE sender.send_commands AS c SET state = 'started', attempts = g.attempt_no, held_by = NULL, updated_at = now()
+UPDATE sender.send_commands AS c
+SET state = 'started', attempts = g.attempt_no, type = coalesce(g.type, c.type), content = coalesce(g.content, c.content),
+    held_by = NULL, updated_at = now()
 FROM given AS g WHERE c.command_id = g.command_id
 
 -- refuse --

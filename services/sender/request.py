@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 import orjson
 
 from services.common.domain.recipients import Recipient
+from services.common.domain.send_policy import TEMPLATE
 from services.sender.content.json import parsed
 from services.sender.options import NONE, Options
 
@@ -34,7 +35,10 @@ def body(
     context_wamid: str | None,
     options: Options = NONE,
 ) -> bytes:
-    """The request body. A number always goes with its `+`: without it Meta may put our own country code before it."""
+    """The request body. A number always goes with its `+`: without it Meta may put our own country code before it.
+
+    A category makes it Direct Send: a message that is no template and needs no open window.
+    """
     if recipient is None:
         # What is no message: the content stands beside the product and its status.
         return orjson.dumps({**cast("dict[str, Any]", content), "messaging_product": "whatsapp", "status": message_type})
@@ -51,7 +55,7 @@ def body(
     message[message_type] = content
     if context_wamid is not None:
         message["context"] = {"message_id": context_wamid}
-    if options.category is not None:
+    if options.category is not None and message_type != TEMPLATE:
         message["category"] = options.category
     if options.message_activity_sharing is not None:
         message["message_activity_sharing"] = options.message_activity_sharing

@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import psycopg
-
 from services.common.domain.account_state import Key
-from services.common.domain.consent import ConsentState
+from services.common.domain.consent import ConsentCategory, ConsentState
 from services.common.domain.ids import record_key
 from services.common.domain.lanes import LANES
 from services.common.domain.reasons import Reason
 from services.common.domain.records import SendOutcome
-from services.common.domain.send_policy import Facts
+from services.common.domain.send_policy import UNDELIVERABLE_IN_A_ROW, Facts
 from services.common.platform import postgres
 from services.common.platform.avro import Codec
 from services.common.platform.faults import fault
 from services.sender import options
 from services.sender.commands import TakenIn
 from services.sender.content.json import parsed
+from services.sender.knowledge import Candidate, Knowledge, Wanted, wanted
 from services.sender.media import facts as media_facts
 from services.sender.media import ledger
-from services.sender.media.facts import Facts as MediaFacts
 from services.sender.media.facts import Want
 from services.sender.media.references import HOLDERS
 from services.sender.outcomes import Attempt
+from services.sender.template_store import find_definitions, hold_room, take_room
 
 SQL: Final = postgres.queries("services.sender")
 _BATCH: Final = 500
@@ -54,32 +53,19 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A command whose turn it is, with the facts of the gate. `attempt` is the one that would be made."""
-
-    attempt: Attempt
-    context_wamid: str | None
-    policy: str
-    appended_at: int
-    received_at: int
-    expires_at: int
-    send_at: int | None
-    facts: Facts
-    media: MediaFacts = media_facts.NONE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Park:
     """A command that is looked at again in so many seconds.
 
-    `reason`: why it waits, where its producer may want to know. `wants`: the media that it waits for. `is_stopped`: a stop of its
-    number or account holds it, and releases it when it is over.
+    `reason`: why it waits, where its producer may want to know. `is_for_read_models` and `is_for_list`: what it waits for is to
+    be brought up to date. `wants`: the media that it waits for. `is_stopped`: a stop of its number or account holds it,
+    and releases it when it is over.
     """
 
     attempt: Attempt
     seconds: float
     reason: Reason | None = None
     is_for_read_models: bool = False
+    is_for_list: bool = False
     wants: Sequence[Want] = ()
     is_stopped: bool = False
 
@@ -206,22 +192,29 @@ class Store:
         *,
         limit: int,
         sending: bool,
-        judge: Callable[[Sequence[Candidate]], Batch],
+        judge: Callable[[Sequence[Candidate], Knowledge], Batch],
     ) -> Batch:
         """Pick, judge and record in one transaction; OwnerLost when the epoch has moved, and then nothing is recorded."""
         target = {"phone_number_id": phone_number_id, "shard": shard, "epoch": epoch}
         async with self._pool.connection() as connection:
             rows = await (
-                await connection.execute(SQL["pick"], {**target, "limit": limit, "sending": sending}, binary=True)
+                await connection.execute(
+                    SQL["pick"],
+                    {**target, "limit": limit, "sending": sending, "undeliverable": UNDELIVERABLE_IN_A_ROW},
+                    binary=True,
+                )
             ).fetchall()
             if not rows:
                 raise OwnerLost(f"shard {shard}")
             candidates = [_candidate(row, shard) for row in rows if row[0] is not None]
-            batch = judge(await self._with_media(connection, phone_number_id, candidates))
+            known = await _known(connection, phone_number_id, wanted(candidates))
+            batch = judge(await self._with_media(connection, phone_number_id, candidates), known)
             fault("sender.after_gate")
             fault("sender.before_started")
             if batch.start:
-                await connection.execute(SQL["start"], {**target, **_started(batch.start)})
+                before = {one.attempt.command_id: one.attempt for one in candidates}
+                await connection.execute(SQL["start"], {**target, **_started(batch.start, before)})
+            await take_room(connection, phone_number_id, known.room)
             if batch.refuse:
                 refused = {
                     "command_id": [attempt.command_id for attempt, _ in batch.refuse],
@@ -235,10 +228,10 @@ class Store:
         return batch
 
     async def _with_media(
-        self, connection: psycopg.AsyncConnection[tuple[Any, ...]], phone_number_id: str, candidates: Sequence[Candidate]
+        self, connection: postgres.Connection, phone_number_id: str, candidates: Sequence[Candidate]
     ) -> Sequence[Candidate]:
         """What is known of the media that these name; nothing is asked where none does."""
-        contents = [content for one in candidates for content in _contents(one.attempt)]
+        contents = [content for one in candidates for content in _contents(one)]
         known = await ledger.facts_of(connection, phone_number_id, contents)
         return candidates if known is media_facts.NONE else [replace(one, media=known) for one in candidates]
 
@@ -342,16 +335,33 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _contents(attempt: Attempt) -> Iterator[tuple[str, object]]:
+def _contents(candidate: Candidate) -> Iterator[tuple[str, object]]:
     """What a command may send that can have media in it: type and content."""
-    if attempt.message_type in HOLDERS:
-        yield attempt.message_type, parsed(attempt.content)
-    if attempt.options.fallback_template is not None:
-        yield "template", parsed(attempt.options.fallback_template)
+    if candidate.attempt.message_type in HOLDERS:
+        yield candidate.attempt.message_type, candidate.content
+    if candidate.has_fallback:
+        yield "template", candidate.fallback
 
 
-def _started(attempts: Sequence[Attempt]) -> dict[str, list[Any]]:
+async def _known(connection: postgres.Connection, phone_number_id: str, wants: Wanted) -> Knowledge:
+    """Read what the gate wants, as it is in this transaction."""
+    if not (wants.templates or wants.topics or wants.people):
+        return Knowledge()
+    definitions, list_polled_at = await find_definitions(connection, phone_number_id, wants.templates)
+    positions = {}
+    if wants.topics:
+        rows = await (await connection.execute(SQL["positions"], {"topics": list(wants.topics)}, binary=True)).fetchall()
+        positions = {(row[0], row[1]): row[2] for row in rows}
+    room = await hold_room(connection, phone_number_id, wants.people)
+    return Knowledge(templates=definitions, list_polled_at=list_polled_at, positions=positions, room=room)
+
+
+def _started(attempts: Sequence[Attempt], before: Mapping[str, Attempt]) -> dict[str, list[Any]]:
+    """A command that goes as its fallback template is that template from now on."""
+    turned = [attempt.message_type != before[attempt.command_id].message_type for attempt in attempts]
     return {
+        "type": [attempt.message_type if is_turned else None for attempt, is_turned in zip(attempts, turned, strict=True)],
+        "content": [attempt.content if is_turned else None for attempt, is_turned in zip(attempts, turned, strict=True)],
         "command_id": [attempt.command_id for attempt in attempts],
         "attempt_no": [attempt.attempt_no for attempt in attempts],
         "attempt_id": [attempt.attempt_id for attempt in attempts],
@@ -376,6 +386,7 @@ def _attempt(row: Sequence[Any]) -> Attempt:
 
 def _candidate(row: Sequence[Any], shard: int) -> Candidate:
     """`attempt.attempt_no` is the number of attempts made so far; the one that starts it counts up."""
+    told = options.loaded(row[13])
     return Candidate(
         attempt=Attempt(
             command_id=row[0],
@@ -388,20 +399,28 @@ def _candidate(row: Sequence[Any], shard: int) -> Candidate:
             to=row[6],
             bsuid=row[7],
             shard=shard,
-            options=options.loaded(row[13]),
+            options=told,
         ),
+        content=parsed(row[5]),
+        fallback=None if told.fallback_template is None else parsed(told.fallback_template),
         context_wamid=row[8],
         policy=row[9],
         appended_at=row[10],
         received_at=row[11],
         expires_at=row[12],
-        send_at=row[21],
+        send_at=row[27],
         facts=Facts(
             number_state=row[14],
             display_phone_number=row[15],
             last_inbound_at=row[16],
             consent_all=ConsentState(granted_at=row[17], withdrawn_at=row[18]),
-            consent_category=ConsentState(granted_at=row[19], withdrawn_at=row[20]),
+            consents={
+                ConsentCategory.AUTHENTICATION: ConsentState(granted_at=row[19], withdrawn_at=row[20]),
+                ConsentCategory.UTILITY: ConsentState(granted_at=row[21], withdrawn_at=row[22]),
+                ConsentCategory.MARKETING: ConsentState(granted_at=row[23], withdrawn_at=row[24]),
+            },
             is_caught_up=False,
+            is_undeliverable=row[25],
+            is_context_foreign=row[26] is not None and row[26] != row[2],
         ),
     )

@@ -222,10 +222,12 @@ def answer(database: psycopg.Connection[Any], name: str) -> Expected:
             (NUMBER, BULK, None if is_bsuid else name, name if is_bsuid else None, name),
         )
         found = database.execute(
-            _SQL["pick"], {"phone_number_id": NUMBER, "shard": 0, "epoch": 1, "sending": True, "limit": 1}
+            _SQL["pick"],
+            {"phone_number_id": NUMBER, "shard": 0, "epoch": 1, "sending": True, "limit": 1, "undeliverable": 3},
         ).fetchone()
     assert found is not None
-    last_inbound, all_granted, all_withdrawn, granted, withdrawn = found[-5:]
+    last_inbound, all_granted, all_withdrawn = found[16:19]
+    granted, withdrawn = found[23:25]
     decision = decide(
         ConsentState(granted_at=all_granted, withdrawn_at=all_withdrawn),
         ConsentState(granted_at=granted, withdrawn_at=withdrawn),

@@ -248,7 +248,9 @@ def test_a_content_that_meta_would_refuse_is_told_by_its_field(stage: Scene) -> 
 
 @pytest.mark.usefixtures("sender")
 def test_a_refusal_by_meta_is_told_with_its_code(stage: Scene) -> None:
-    command = template("nobody_knows_it")
+    stage.ask(lambda client: client.add_template(WABA, "order_update", "en_US"))
+    stage.misbehave(Error(code=132001))
+    command = template()
     stage.put(command)
     outcome = stage.wait_outcome(command)
     assert (outcome.kind, outcome.reason, outcome.error_code) == ("rejected", "template", 132001)
@@ -494,11 +496,14 @@ def test_a_refusal_waits_until_the_read_models_have_caught_up(stage: Scene) -> N
 def test_the_sender_works_with_the_rights_of_its_own_role(stage: Scene) -> None:
     dsn = stage.dsn_of_sender()
     stage.open_window()
-    command = text()
+    stage.ask(lambda client: client.add_template(WABA, "order_update", "en_US"))
+    stage.sql("INSERT INTO projector.messaging_limits VALUES (%s, 'TIER_250', now())", WABA)
+    commands = [text(), template(to="+491700000009"), template("nobody_knows_it")]
     with stage.sender(PARLEY_POSTGRES_DSN=dsn) as sender:
         sender.wait_ready()
-        stage.put(command)
-        assert stage.wait_outcome(command).kind == "accepted"
+        stage.put(*commands)
+        assert [stage.wait_outcome(one).kind for one in commands] == ["accepted", "accepted", "refused"]
+    assert stage.sql("SELECT room FROM sender.portfolios") == [(249,)]
 
 
 def test_a_token_of_another_key_pauses_the_number_and_says_so(stage: Scene) -> None:

@@ -81,6 +81,7 @@ class Scene:
             "PARLEY_GRAPH_URL": self.graph_url,
             "PARLEY_TOKEN_KEY": TOKEN_KEY,
             "PARLEY_SENDER_REGISTRY_SECONDS": "0.3",
+            "PARLEY_SENDER_TEMPLATE_DEMAND_SECONDS": "0.2",
         }
 
     def sender(self, **more: str) -> ServiceProcess:

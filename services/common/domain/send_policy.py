@@ -6,7 +6,9 @@ for every attempt, with facts read in the transaction that records the attempt.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from services.common.domain import account_state, window
@@ -17,16 +19,18 @@ from services.common.domain.covers import Covers, Sent, area_of
 from services.common.domain.lanes import Lane
 from services.common.domain.reasons import Reason
 from services.common.domain.recipients import Recipient, phone_digits
+from services.common.domain.templates import Current
 
 CATEGORY_OF_LANE: Final = {
     Lane.OTP: ConsentCategory.AUTHENTICATION,
     Lane.TRANSACTIONAL: ConsentCategory.UTILITY,
     Lane.BULK: ConsentCategory.MARKETING,
 }
-"""What a lane is for. The category a template has at Meta is not known here; the lane the producer chose stands for it."""
+"""What a lane is for. It stands for the category of a template only while nobody knows the template's own."""
 
 READ: Final = "read"
 """A call and no message: a customer's message is marked as read. It has no recipient, needs no window, and may be repeated."""
+TEMPLATE: Final = "template"
 
 NumberState = Literal["active", "paused", "disabled"]
 """Of a paused number nothing is refused for it: its commands wait, and expire in time."""
@@ -36,7 +40,13 @@ LONGEST_LIFETIME_SECONDS: Final = 30 * 86_400.0
 LATE_SCHEDULE_SECONDS: Final = 300.0
 """A time of sending that was over for longer when the command was written is a mistake, not a hurry."""
 PROJECTION_LAG_SECONDS: Final = 5.0
-"""How long a refusal may wait for read models that are behind."""
+"""How long a decision may wait for read models that are behind."""
+FIRST_LIST_SECONDS: Final = 10.0
+"""How long a template waits for the account's template list when nobody has read it yet."""
+NEXT_LIST_SECONDS: Final = 90.0
+"""How long one waits for the list to be read again that it does not have, or has with an older content."""
+UNDELIVERABLE_IN_A_ROW: Final = 3
+"""So many templates that Meta could not deliver (131026), and nothing delivered or heard since: it is no use to send another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +59,11 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What of a command the gate looks at. Reading it found `recipient`, and in `content` why Meta would refuse it, if so."""
+    """What of a command the gate looks at. Reading it found `recipient`, and in `content` why Meta would refuse it, if so.
+
+    `direct`: the category of a message that is no template and needs no window (Direct Send). `fallback`: the same command as a
+    template, for when the window is closed. `has_cause`: it names an event that it follows from.
+    """
 
     message_type: str
     content: Refused | None
@@ -57,34 +71,59 @@ class Command:
     lane: Lane
     policy: str
     appended_at: int
+    received_at: int
     expires_at: int
-    category: str | None = None
-    """The category that the command names itself, for what has no template."""
     for_marketing_messages: bool = False
     send_at: int | None = None
+    direct: ConsentCategory | None = None
+    has_cause: bool = False
+    fallback: Command | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateFacts:
+    """What is known of the template that a command sends, or falls back to.
+
+    `list_polled_at`: when the account's list was last read as a whole, None for never. `parameters`: why those of the command do
+    not fit the definition, if so; without a definition nobody knows.
+    """
+
+    known: Current | None = None
+    is_in_other_language: bool = False
+    list_polled_at: int | None = None
+    parameters: Refused | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What is known now. `number_state` is None for a number nobody registered; `standing` is what Meta does not let it send.
 
-    `is_caught_up`: the read models have taken in everything that was in the log when the command was appended.
+    `is_caught_up`: the read models have taken in what the command names as its cause, else everything that was in the log when it
+    came. `is_context_foreign`: the message it answers belongs to another number.
     """
 
     number_state: NumberState | None
     display_phone_number: str | None
     last_inbound_at: int | None
     consent_all: ConsentState
-    consent_category: ConsentState
+    consents: Mapping[ConsentCategory, ConsentState] = field(default_factory=dict)
     is_caught_up: bool
     standing: Standing = _FREE
+    template: TemplateFacts = TemplateFacts()
+    is_context_foreign: bool = False
+    is_undeliverable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:
-    """Send it. `probes`: the stops that it is sent to try."""
+    """Send it. `probes`: the stops that it is sent to try. `begins`: the business writes first, outside an open window.
+
+    `is_fallback`: its fallback template goes instead.
+    """
 
     probes: frozenset[Key] = frozenset()
+    begins: bool = False
+    is_fallback: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,57 +140,83 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskAgain:
-    """It looks like a refusal, but the read models may not know the newest yet."""
+    """It cannot be judged yet: the read models, or with `is_for_list` the list of templates, may not know the newest."""
 
     reason: Reason
+    is_for_list: bool = False
 
 
 Decision = Allowed | Held | Refused | AskAgain
 
 
 def decide(command: Command, facts: Facts, *, now: int) -> Decision:
-    """Number, expiry, schedule, type and content, recipient, consent, window, lane: the first that says no is the reason.
+    """The first that says no is the reason, in this order.
 
-    What nothing refuses waits while its number is paused, or while a stop of Meta's covers it.
+    Number, expiry, schedule, type and content, recipient, whether the template exists, consent in the template's current
+    category, window or the template's state and parameters, lane. What read models say no to waits until they know the newest.
+
+    A template of an account whose list nobody has read yet waits for it, `FIRST_LIST_SECONDS` at most. Then it goes as Meta's own
+    check will have it, in the category of its lane: an unreachable list must not stop one-time codes. The same holds for one that
+    the list does not have, or has with an older content, after `NEXT_LIST_SECONDS`: nothing is refused by a list that is older
+    than the command.
     """
-    refused = _number(facts) or _expiry(command, now=now) or _schedule(command) or _content(command)
+    refused = _number(facts) or _expiry(command, now=now) or _schedule(command) or _content(command, facts)
     if command.message_type == READ:
-        return refused or _lane(command) or _go(command, facts, now=now)
+        return refused or _lane(command, None) or _go(command, facts, now=now)
     refused = refused or _recipient(command.recipient, facts)
     if refused is not None:
         return refused
-    doubt = _consent(command, facts) or _window(command, facts, now=now)
-    if doubt is None:
-        return _lane(command) or _go(command, facts, now=now)
-    waited = now - command.appended_at >= PROJECTION_LAG_SECONDS * 1000
-    return Refused(reason=doubt) if facts.is_caught_up or waited else AskAgain(reason=doubt)
+    is_current = facts.is_caught_up or now - command.appended_at >= PROJECTION_LAG_SECONDS * 1000
+    if command.has_cause and not is_current:
+        return AskAgain(reason=Reason.CAUSED_BY)
+    found = _free_form(command, facts, now=now)
+    if command.message_type == TEMPLATE:
+        found = _suppressed(command, facts) or _template(command, facts, now=now)
+    if isinstance(found, Refused):
+        return _refused(found, command, facts, now=now) if is_current else AskAgain(reason=found.reason)
+    return found or _lane(command, _category(command, facts)) or _go(command, facts, now=now)
+
+
+def _refused(refused: Refused, command: Command, facts: Facts, *, now: int) -> Decision:
+    """A closed window is no refusal where there is a template for it; what is wrong with that one is told instead."""
+    if refused.reason is not Reason.WINDOW_CLOSED or command.fallback is None:
+        return refused
+    instead = decide(command.fallback, facts, now=now)
+    return dataclasses.replace(instead, is_fallback=True) if isinstance(instead, Allowed) else instead
 
 
 def _go(command: Command, facts: Facts, *, now: int) -> Allowed | Held:
+    """What nothing refuses waits while its number is paused, or while a stop of Meta's covers it."""
     if facts.number_state == "paused":
         return Held(reason=Reason.PHONE_PAUSED)
+    begins = _begins(command, facts, now=now)
     if not facts.standing.stops:
-        return Allowed()
+        return Allowed(begins=begins)
     stops = facts.standing.covering(_sent(command, facts, now=now), now)
     if command.message_type == READ:  # no message: only what stops everything stops it
         stops = tuple((key, entry) for key, entry in stops if entry.evidence.covers is Covers.EVERYTHING)
     keys = frozenset(key for key, _ in stops)
     if keys <= facts.standing.probing:
-        return Allowed(probes=keys)
+        return Allowed(probes=keys, begins=begins)
     return Held(reason=stops[0][1].evidence.reason, look_at=account_state.look_at(stops), wanted=account_state.due(stops, now))
 
 
 def _sent(command: Command, facts: Facts, *, now: int) -> Sent:
     """The message as stops look at it."""
-    is_template = command.message_type == "template"
-    recipient = command.recipient
+    recipient, category = command.recipient, _category(command, facts)
     return Sent(
-        is_template=is_template,
-        category=str(CATEGORY_OF_LANE[command.lane]) if is_template else command.category,
+        is_template=command.message_type == TEMPLATE,
+        category=None if category is None else str(category),
         is_window_open=window.is_open(facts.last_inbound_at, now=now),
         for_marketing_messages=command.for_marketing_messages,
         area=None if recipient is None else area_of(digits=recipient.digits, bsuid=recipient.bsuid),
     )
+
+
+def _begins(command: Command, facts: Facts, *, now: int) -> bool:
+    """An open window makes even a template an answer, which no messaging limit counts; that limit counts people, no groups."""
+    is_business = command.message_type == TEMPLATE or command.direct is not None
+    return is_business and not _is_to_group(command) and not window.is_open(facts.last_inbound_at, now=now)
 
 
 def _number(facts: Facts) -> Refused | None:
@@ -179,11 +244,13 @@ def _schedule(command: Command) -> Refused | None:
     return None
 
 
-def _content(command: Command) -> Refused | None:
+def _content(command: Command, facts: Facts) -> Refused | None:
     if command.content is not None:
         return command.content
     if command.policy != "hold":
         return Refused(reason=Reason.CONTENT, detail="policy is not hold")
+    if facts.is_context_foreign:
+        return Refused(reason=Reason.CONTEXT, detail="context_wamid: a message of another number")
     return None
 
 
@@ -196,19 +263,34 @@ def _recipient(recipient: Recipient | None, facts: Facts) -> Refused | None:
     return None
 
 
-def _consent(command: Command, facts: Facts) -> Reason | None:
-    """Who said stop gets nothing that the business begins; an answer in an open window is the contact's own doing.
+def _is_to_group(command: Command) -> bool:
+    """A group is joined and left by its members: what one of them said of messages to themselves is not about it."""
+    return command.recipient is not None and command.recipient.group_id is not None
 
-    A group is joined and left by its members: what one of them said of messages to themselves is not about it.
-    """
-    if command.recipient is not None and command.recipient.group_id is not None:
+
+def _free_form(command: Command, facts: Facts, *, now: int) -> Refused | AskAgain | None:
+    """An answer needs an open window. Direct Send needs consent instead, as a template of its category does."""
+    if command.direct is not None:
+        return _consent(command.direct, command, facts)
+    if not _is_to_group(command) and _is_withdrawn_since_last_inbound(facts):
+        return Refused(reason=Reason.OPTED_OUT)
+    return None if window.is_open(facts.last_inbound_at, now=now) else Refused(reason=Reason.WINDOW_CLOSED)
+
+
+def _suppressed(command: Command, facts: Facts) -> Refused | None:
+    """Who said stop to everything gets no template, whichever it is."""
+    of_all = [_consent(category, command, facts) for category in CATEGORY_OF_LANE.values()]
+    return of_all[0] if all(one is not None and one.reason is Reason.OPTED_OUT for one in of_all) else None
+
+
+def _consent(category: ConsentCategory, command: Command, facts: Facts) -> Refused | None:
+    """Who said stop gets nothing that the business begins; an answer in an open window is the contact's own doing."""
+    if _is_to_group(command):
         return None
-    if command.message_type != "template":
-        return Reason.OPTED_OUT if _is_withdrawn_since_last_inbound(facts) else None
-    decision = decide_consent(facts.consent_all, facts.consent_category, CATEGORY_OF_LANE[command.lane])
+    decision = decide_consent(facts.consent_all, facts.consents.get(category, ConsentState()), category)
     if decision.allowed:
         return None
-    return Reason.OPTED_OUT if decision.reason is ConsentReason.WITHDRAWN else Reason.NO_CONSENT
+    return Refused(reason=Reason.OPTED_OUT if decision.reason is ConsentReason.WITHDRAWN else Reason.NO_CONSENT)
 
 
 def _is_withdrawn_since_last_inbound(facts: Facts) -> bool:
@@ -219,14 +301,52 @@ def _is_withdrawn_since_last_inbound(facts: Facts) -> bool:
     return facts.last_inbound_at is None or facts.last_inbound_at <= state.withdrawn_at
 
 
-def _window(command: Command, facts: Facts, *, now: int) -> Reason | None:
-    if command.message_type == "template" or window.is_open(facts.last_inbound_at, now=now):
-        return None
-    return Reason.WINDOW_CLOSED
+def _category(command: Command, facts: Facts) -> ConsentCategory | None:
+    """What the message is to Meta; None for an answer. Where a template's own category is not known, its lane says it."""
+    if command.message_type != TEMPLATE:
+        return command.direct
+    known = facts.template.known
+    return CATEGORY_OF_LANE[command.lane] if known is None or known.category is None else known.category
 
 
-def _lane(command: Command) -> Refused | None:
-    """Nothing but authentication templates may use the lane that everything else waits for."""
-    if command.lane is Lane.OTP and command.message_type != "template":
+def _template(command: Command, facts: Facts, *, now: int) -> Refused | AskAgain | None:
+    template, known = facts.template, facts.template.known
+    is_newer = template.list_polled_at is not None and template.list_polled_at >= command.received_at
+    if (known is None or not known.is_defined) and not is_newer:
+        longest = FIRST_LIST_SECONDS if template.list_polled_at is None else NEXT_LIST_SECONDS
+        if now - command.received_at < longest * 1000:
+            return AskAgain(reason=Reason.TEMPLATE, is_for_list=True)
+    elif known is None:
+        if template.is_in_other_language:
+            return Refused(reason=Reason.TEMPLATE_LANG, detail="template.language.code: the template is not in this language")
+        return Refused(reason=Reason.TEMPLATE, detail="template.name: the account has no such template")
+    category = _category(command, facts) or CATEGORY_OF_LANE[command.lane]
+    return _reachable(category, command) or _consent(category, command, facts) or _usable(facts)
+
+
+def _reachable(category: ConsentCategory, command: Command) -> Refused | None:
+    """Meta sends codes to phone numbers alone (131062)."""
+    if category is ConsentCategory.AUTHENTICATION and command.recipient is not None and command.recipient.digits is None:
+        return Refused(reason=Reason.RECIPIENT, detail="to: an authentication template needs a phone number")
+    return None
+
+
+def _usable(facts: Facts) -> Refused | None:
+    if facts.is_undeliverable:
+        return Refused(
+            reason=Reason.UNDELIVERABLE,
+            detail=f"Meta could not deliver the last {UNDELIVERABLE_IN_A_ROW} messages to this contact (131026).",
+        )
+    known = facts.template.known
+    if known is not None and known.is_stopped:
+        return Refused(reason=Reason.TEMPLATE_STATE, detail=f"template: {known.status} at Meta")
+    return facts.template.parameters
+
+
+def _lane(command: Command, category: ConsentCategory | None) -> Refused | None:
+    """Marketing has a lane of its own, and nothing but authentication may use the lane that everything else waits for."""
+    if command.lane is Lane.OTP and category is not ConsentCategory.AUTHENTICATION:
         return Refused(reason=Reason.LANE_MISMATCH)
+    if category is ConsentCategory.MARKETING and command.lane is not Lane.BULK:
+        return Refused(reason=Reason.LANE_MISMATCH, detail="a marketing template outside bulk")
     return None

@@ -74,5 +74,8 @@ MEDIA_UPLOAD_SECONDS: Final = Histogram(
 )
 NUMBERS_STOPPED: Final = Gauge("parley_sender_numbers_stopped", "Numbers of which Meta lets something not be sent")
 STOPS: Final = Counter("parley_sender_stops_total", "Changes of what Meta lets numbers and accounts send", ["state", "reason"])
+TEMPLATE_POLLS: Final = Counter(
+    "parley_template_polls_total", "Reads of an account's list of templates: complete, failed, throttled", ["outcome"]
+)
 SHARDS_OWNED: Final = Gauge("parley_sender_shards_owned", "Partitions of sends.* this process may send for")
 BUILD_INFO: Final = Gauge("parley_build_info", "1; the version is in the label", ["version", "service"])

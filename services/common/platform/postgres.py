@@ -17,7 +17,8 @@ from services.common.platform.lifecycle import sleep_unless
 log = logging.get(__name__)
 
 T = TypeVar("T")
-Pool = AsyncConnectionPool[psycopg.AsyncConnection[tuple[Any, ...]]]
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+Pool = AsyncConnectionPool[Connection]
 
 _HEAD: Final = re.compile(r"^-- (\w+) --$", re.MULTILINE)
 # Classes of SQLSTATE that pass by themselves: connection, rollback (deadlock, serialization), resources, in use, operator.

@@ -16,13 +16,15 @@ COEXISTENCE_LIMIT: Final = 20
 
 _ADD: Final = """
 INSERT INTO registry.phone_numbers (
-    phone_number_id, waba_id, display_phone_number, messages_per_second, access_token, is_coexistence, state
+    phone_number_id, waba_id, display_phone_number, messages_per_second, access_token, is_coexistence,
+    portfolio_id, state
 )
-VALUES (%s, %s, %s, %s, %s, %s, 'active')
+VALUES (%s, %s, %s, %s, %s, %s, %s, 'active')
 ON CONFLICT (phone_number_id) DO UPDATE SET
     waba_id = excluded.waba_id, display_phone_number = excluded.display_phone_number,
     messages_per_second = excluded.messages_per_second, access_token = excluded.access_token,
-    is_coexistence = excluded.is_coexistence, state = 'active', updated_at = now()
+    is_coexistence = excluded.is_coexistence,
+    portfolio_id = coalesce(excluded.portfolio_id, phone_numbers.portfolio_id), state = 'active', updated_at = now()
 """
 _LIST: Final = """
 SELECT
@@ -61,13 +63,15 @@ async def add_number(
     display_phone_number: str | None = None,
     messages_per_second: int = 80,
     is_coexistence: bool = False,
+    portfolio_id: str | None = None,
 ) -> None:
     """Register a number, or give a registered one new values; it is active afterwards. The caller commits.
 
-    A coexistence number has at most `COEXISTENCE_LIMIT`.
+    A coexistence number has at most `COEXISTENCE_LIMIT`. `portfolio_id`: whose messaging limit it shares; None keeps what is
+    known, and at first its account is one of its own.
     """
     sealed = tokens.seal(access_token, phone_number_id=phone_number_id)
-    values = (phone_number_id, waba_id, display_phone_number, messages_per_second, sealed, is_coexistence)
+    values = (phone_number_id, waba_id, display_phone_number, messages_per_second, sealed, is_coexistence, portfolio_id)
     await connection.execute(_ADD, values)
 
 

@@ -7,20 +7,37 @@ from itertools import product
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from services.common.domain import account_state
 from services.common.domain.account_state import Evidence, Key
-from services.common.domain.consent import ConsentState
+from services.common.domain.consent import ConsentCategory, ConsentState
 from services.common.domain.graph_codes import CODES
 from services.common.domain.lanes import Lane
 from services.common.domain.reasons import Reason
 from services.common.domain.recipients import Recipient
-from services.common.domain.send_policy import READ, Allowed, AskAgain, Command, Facts, Held, Refused, decide
+from services.common.domain.send_policy import (
+    CATEGORY_OF_LANE,
+    FIRST_LIST_SECONDS,
+    NEXT_LIST_SECONDS,
+    READ,
+    Allowed,
+    AskAgain,
+    Command,
+    Facts,
+    Held,
+    Refused,
+    TemplateFacts,
+    decide,
+)
+from services.common.domain.templates import STOPPED, Current
 from services.common.domain.window import CUSTOMER_SERVICE_WINDOW_SECONDS, GUARD_SECONDS
 
 NOW = 1_800_000_000_000
 PERSON = Recipient(digits="491700000001", bsuid=None)
 NOTHING = ConsentState()
+UTILITY = Current(status="APPROVED", category=ConsentCategory.UTILITY, is_defined=True)
 TEMPLATE = Command(
     message_type="template",
     content=None,
@@ -28,6 +45,7 @@ TEMPLATE = Command(
     lane=Lane.TRANSACTIONAL,
     policy="hold",
     appended_at=NOW - 10,
+    received_at=NOW - 5,
     expires_at=NOW + 60_000,
 )
 TEXT = replace(TEMPLATE, message_type="text")
@@ -36,9 +54,10 @@ FACTS = Facts(
     display_phone_number="+1 555 010 0001",
     last_inbound_at=NOW - 60_000,
     consent_all=NOTHING,
-    consent_category=NOTHING,
     is_caught_up=True,
+    template=TemplateFacts(known=UTILITY, list_polled_at=NOW - 1),
 )
+MISFIT = Refused(reason=Reason.TEMPLATE_PARAMS, detail="template.components[0] body: 1 parameter, the template has 2")
 
 # In the order the gate promises: what breaks a rule, and the reason it must be refused for.
 BREAKS_COMMAND: dict[str, dict[str, object]] = {
@@ -53,10 +72,17 @@ BREAKS_COMMAND: dict[str, dict[str, object]] = {
 BREAKS_FACTS: dict[str, dict[str, object]] = {
     "unknown": {"number_state": None},
     "disabled": {"number_state": "disabled"},
+    "context": {"is_context_foreign": True},
     "stop": {"consent_all": ConsentState(withdrawn_at=NOW - 60_000)},
     "window": {"last_inbound_at": None},
+    "undeliverable": {"is_undeliverable": True},
 }
-ORDER = (
+BREAKS_TEMPLATE: dict[str, dict[str, object]] = {
+    "missing": {"known": None},
+    "state": {"known": replace(UTILITY, status="PAUSED")},
+    "parameters": {"parameters": MISFIT},
+}
+BEFORE = (
     ("unknown", Reason.PHONE_UNKNOWN),
     ("disabled", Reason.PHONE_DISABLED),
     ("ahead", Reason.EXPIRES_AT),
@@ -64,27 +90,39 @@ ORDER = (
     ("schedule", Reason.SCHEDULE),
     ("content", Reason.TEXT_EMPTY),
     ("policy", Reason.CONTENT),
+    ("context", Reason.CONTEXT),
     ("recipient", Reason.RECIPIENT),
     ("stop", Reason.OPTED_OUT),
-    ("window", Reason.WINDOW_CLOSED),
+)
+OF_TEXT = (*BEFORE, ("window", Reason.WINDOW_CLOSED), ("lane", Reason.LANE_MISMATCH))
+OF_TEMPLATE = (
+    *BEFORE,
+    ("missing", Reason.TEMPLATE),
+    ("undeliverable", Reason.UNDELIVERABLE),
+    ("state", Reason.TEMPLATE_STATE),
+    ("parameters", Reason.TEMPLATE_PARAMS),
     ("lane", Reason.LANE_MISMATCH),
 )
 
 
-def broken(names: frozenset[str]) -> tuple[Command, Facts]:
-    command, facts = TEXT, FACTS
-    for name in reversed([name for name, _ in ORDER if name in names]):
+def broken(of: Command, names: frozenset[str]) -> tuple[Command, Facts]:
+    command, facts, template = of, FACTS, FACTS.template
+    for name in reversed([name for name, _ in (OF_TEXT if of is TEXT else OF_TEMPLATE) if name in names]):
         command = replace(command, **BREAKS_COMMAND.get(name, {}))  # type: ignore[arg-type]  # values of several fields
         facts = replace(facts, **BREAKS_FACTS.get(name, {}))  # type: ignore[arg-type]  # values of several fields
-    return command, facts
+        template = replace(template, **BREAKS_TEMPLATE.get(name, {}))  # type: ignore[arg-type]  # values of several fields
+    return command, replace(facts, template=template)
 
 
-def test_the_first_broken_rule_in_order_is_the_reason_whatever_else_is_broken() -> None:
-    names = [name for name, _ in ORDER]
-    for chosen in product((False, True), repeat=len(ORDER)):
+@pytest.mark.parametrize(("of", "order"), [(TEXT, OF_TEXT), (TEMPLATE, OF_TEMPLATE)])
+def test_the_first_broken_rule_in_order_is_the_reason_whatever_else_is_broken(
+    of: Command, order: tuple[tuple[str, Reason], ...]
+) -> None:
+    names = [name for name, _ in order]
+    for chosen in product((False, True), repeat=len(order)):
         wrong = frozenset(name for name, is_wrong in zip(names, chosen, strict=True) if is_wrong)
-        decision = decide(*broken(wrong), now=NOW)
-        first = next((reason for name, reason in ORDER if name in wrong), None)
+        decision = decide(*broken(of, wrong), now=NOW)
+        first = next((reason for name, reason in order if name in wrong), None)
         if first is None:
             assert decision == Allowed()
         else:
@@ -92,25 +130,47 @@ def test_the_first_broken_rule_in_order_is_the_reason_whatever_else_is_broken() 
             assert decision.reason is first
 
 
-@pytest.mark.parametrize("lane", list(Lane))
+@pytest.mark.parametrize("category", [one for one in ConsentCategory if one is not ConsentCategory.ALL])
 @pytest.mark.parametrize(
     "all_", [NOTHING, ConsentState(granted_at=1), ConsentState(withdrawn_at=2), ConsentState(granted_at=3, withdrawn_at=2)]
 )
 @pytest.mark.parametrize("own", [NOTHING, ConsentState(granted_at=1), ConsentState(withdrawn_at=2), ConsentState(granted_at=3)])
-def test_a_template_needs_the_consent_of_its_lane(lane: Lane, all_: ConsentState, own: ConsentState) -> None:
-    decision = decide(replace(TEMPLATE, lane=lane), replace(FACTS, consent_all=all_, consent_category=own), now=NOW)
+def test_a_template_needs_the_consent_of_the_category_that_it_has_at_meta(
+    category: ConsentCategory, all_: ConsentState, own: ConsentState
+) -> None:
+    known = TemplateFacts(known=replace(UTILITY, category=category), list_polled_at=NOW)
+    facts = replace(FACTS, consent_all=all_, consents={category: own}, template=known)
+    decision = decide(replace(TEMPLATE, lane=_lane_of(category)), facts, now=NOW)
     granted = max((state.granted_at or 0 for state in (all_, own)), default=0)
     withdrawn = max((state.withdrawn_at or 0 for state in (all_, own)), default=0)
     if withdrawn and withdrawn >= granted:
         assert decision == Refused(reason=Reason.OPTED_OUT)
-    elif lane is Lane.BULK and not granted:
+    elif category is ConsentCategory.MARKETING and not granted:
         assert decision == Refused(reason=Reason.NO_CONSENT)
     else:
         assert decision == Allowed()
 
 
-def test_a_template_needs_no_window() -> None:
-    assert decide(TEMPLATE, replace(FACTS, last_inbound_at=None), now=NOW) == Allowed()
+def _lane_of(category: ConsentCategory) -> Lane:
+    return next(lane for lane, one in CATEGORY_OF_LANE.items() if one is category)
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+@pytest.mark.parametrize("category", [ConsentCategory.AUTHENTICATION, ConsentCategory.UTILITY, ConsentCategory.MARKETING, None])
+def test_a_template_may_use_the_lanes_of_its_category(lane: Lane, category: ConsentCategory | None) -> None:
+    known = TemplateFacts(known=replace(UTILITY, category=category), list_polled_at=NOW)
+    granted = {ConsentCategory.MARKETING: ConsentState(granted_at=1)}
+    decision = decide(replace(TEMPLATE, lane=lane), replace(FACTS, template=known, consents=granted), now=NOW)
+    is_marketing, is_code = category is ConsentCategory.MARKETING, category is ConsentCategory.AUTHENTICATION
+    belongs = category is None or not ((is_marketing and lane is not Lane.BULK) or (lane is Lane.OTP and not is_code))
+    assert isinstance(decision, Allowed) is belongs
+    if not belongs:
+        assert isinstance(decision, Refused)
+        assert decision.reason is Reason.LANE_MISMATCH
+
+
+def test_a_template_needs_no_window_and_then_begins_the_conversation() -> None:
+    assert decide(TEMPLATE, replace(FACTS, last_inbound_at=None), now=NOW) == Allowed(begins=True)
 
 
 def test_a_text_goes_until_a_minute_before_the_window_closes() -> None:
@@ -168,7 +228,7 @@ def test_the_number_itself_is_no_recipient() -> None:
 
 @pytest.mark.parametrize("name", ["stop", "window"])
 def test_read_models_that_are_behind_are_asked_again_for_five_seconds(name: str) -> None:
-    command, facts = broken(frozenset({name}))
+    command, facts = broken(TEXT, frozenset({name}))
     behind = replace(facts, is_caught_up=False)
     asked = decide(command, behind, now=NOW)
     assert isinstance(asked, AskAgain)
@@ -176,10 +236,188 @@ def test_read_models_that_are_behind_are_asked_again_for_five_seconds(name: str)
     assert isinstance(decide(command, behind, now=command.appended_at + 5_000), Refused)
 
 
-@pytest.mark.parametrize("name", ["unknown", "disabled", "expired", "content", "policy", "recipient"])
+@pytest.mark.parametrize("name", ["state", "undeliverable"])
+def test_a_template_is_not_refused_by_read_models_that_are_behind(name: str) -> None:
+    command, facts = broken(TEMPLATE, frozenset({name}))
+    behind = replace(facts, is_caught_up=False)
+    assert isinstance(decide(command, behind, now=NOW), AskAgain)
+    assert isinstance(decide(command, behind, now=command.appended_at + 5_000), Refused)
+
+
+@pytest.mark.parametrize("name", ["unknown", "disabled", "expired", "content", "policy", "context", "recipient"])
 def test_what_no_read_model_can_change_is_refused_at_once(name: str) -> None:
-    command, facts = broken(frozenset({name}))
+    command, facts = broken(TEXT, frozenset({name}))
     assert isinstance(decide(command, replace(facts, is_caught_up=False), now=NOW), Refused)
+
+
+@pytest.mark.parametrize("command", [TEXT, TEMPLATE])
+def test_a_command_with_a_cause_goes_only_when_the_read_models_know_it_or_after_five_seconds(command: Command) -> None:
+    caused, behind = replace(command, has_cause=True), replace(FACTS, is_caught_up=False)
+    assert decide(caused, behind, now=NOW) == AskAgain(reason=Reason.CAUSED_BY)
+    assert decide(caused, FACTS, now=NOW) == Allowed()
+    assert decide(caused, behind, now=command.appended_at + 5_000) == Allowed()
+    assert decide(command, behind, now=NOW) == Allowed()
+
+
+def unlisted(**changes: Any) -> Facts:
+    return replace(FACTS, template=TemplateFacts(**{"list_polled_at": None, **changes}))
+
+
+def test_before_the_first_list_a_template_waits_a_little_and_then_goes_by_its_lane() -> None:
+    waits = decide(TEMPLATE, unlisted(), now=NOW)
+    assert waits == AskAgain(reason=Reason.TEMPLATE, is_for_list=True)
+    over = TEMPLATE.received_at + int(FIRST_LIST_SECONDS * 1000)
+    assert decide(TEMPLATE, unlisted(), now=over - 1) == waits
+    for lane, decision in (
+        (Lane.OTP, Allowed()),
+        (Lane.TRANSACTIONAL, Allowed()),
+        (Lane.BULK, Refused(reason=Reason.NO_CONSENT)),
+    ):
+        assert decide(replace(TEMPLATE, lane=lane), unlisted(), now=over) == decision
+
+
+def test_events_alone_already_tell_state_and_category() -> None:
+    over = TEMPLATE.received_at + int(FIRST_LIST_SECONDS * 1000)
+    told = Current(status="PAUSED", category=ConsentCategory.UTILITY, is_defined=False)
+    refused = decide(TEMPLATE, unlisted(known=told), now=over)
+    assert refused == Refused(reason=Reason.TEMPLATE_STATE, detail="template: PAUSED at Meta")
+
+
+@pytest.mark.parametrize("known", [None, replace(UTILITY, is_defined=False)])
+def test_nothing_is_refused_by_a_list_that_is_older_than_the_command(known: Current | None) -> None:
+    facts = unlisted(known=known, list_polled_at=TEMPLATE.received_at - 1)
+    assert decide(TEMPLATE, facts, now=NOW) == AskAgain(reason=Reason.TEMPLATE, is_for_list=True)
+    over = replace(TEMPLATE, expires_at=NOW * 2).received_at + int(NEXT_LIST_SECONDS * 1000)
+    assert decide(replace(TEMPLATE, expires_at=NOW * 2), facts, now=over) == Allowed()
+
+
+def test_a_template_that_a_newer_list_does_not_have_is_refused_and_told_apart_from_a_missing_language() -> None:
+    for is_elsewhere, reason in ((False, Reason.TEMPLATE), (True, Reason.TEMPLATE_LANG)):
+        facts = unlisted(list_polled_at=TEMPLATE.received_at, is_in_other_language=is_elsewhere)
+        decision = decide(TEMPLATE, facts, now=NOW)
+        assert isinstance(decision, Refused)
+        assert decision.reason is reason
+
+
+@pytest.mark.parametrize("status", sorted(STOPPED))
+def test_a_template_in_a_stopped_state_is_refused_with_the_state(status: str) -> None:
+    facts = replace(FACTS, template=TemplateFacts(known=replace(UTILITY, status=status), list_polled_at=NOW))
+    assert decide(TEMPLATE, facts, now=NOW) == Refused(reason=Reason.TEMPLATE_STATE, detail=f"template: {status} at Meta")
+
+
+def test_an_authentication_template_needs_a_phone_number() -> None:
+    code = replace(FACTS, template=TemplateFacts(known=replace(UTILITY, category=ConsentCategory.AUTHENTICATION)))
+    by_id = replace(TEMPLATE, recipient=Recipient(digits=None, bsuid="DE.1"), lane=Lane.OTP)
+    decision = decide(by_id, code, now=NOW)
+    assert isinstance(decision, Refused)
+    assert decision.reason is Reason.RECIPIENT
+    assert decide(replace(by_id, recipient=Recipient(digits="491700000001", bsuid="DE.1")), code, now=NOW) == Allowed()
+    assert decide(replace(by_id, lane=Lane.TRANSACTIONAL), FACTS, now=NOW) == Allowed()
+
+
+def test_who_said_stop_to_everything_is_refused_without_waiting_for_a_list() -> None:
+    stopped = replace(unlisted(), consent_all=ConsentState(withdrawn_at=2))
+    assert decide(TEMPLATE, stopped, now=NOW) == Refused(reason=Reason.OPTED_OUT)
+    granted_anew = replace(stopped, consents={ConsentCategory.UTILITY: ConsentState(granted_at=3)})
+    assert decide(TEMPLATE, granted_anew, now=NOW) == AskAgain(reason=Reason.TEMPLATE, is_for_list=True)
+
+
+FALLING_BACK = replace(TEXT, fallback=TEMPLATE)
+CLOSED = replace(FACTS, last_inbound_at=None)
+
+
+def test_a_closed_window_is_no_refusal_where_there_is_a_template_for_it() -> None:
+    assert decide(FALLING_BACK, FACTS, now=NOW) == Allowed()
+    assert decide(FALLING_BACK, CLOSED, now=NOW) == Allowed(begins=True, is_fallback=True)
+    assert decide(FALLING_BACK, replace(CLOSED, is_caught_up=False), now=NOW) == AskAgain(reason=Reason.WINDOW_CLOSED)
+
+
+def test_what_is_wrong_with_the_template_in_its_place_is_told() -> None:
+    paused = replace(CLOSED, template=TemplateFacts(known=replace(UTILITY, status="PAUSED"), list_polled_at=NOW))
+    assert decide(FALLING_BACK, paused, now=NOW) == Refused(reason=Reason.TEMPLATE_STATE, detail="template: PAUSED at Meta")
+    marketing = TemplateFacts(known=replace(UTILITY, category=ConsentCategory.MARKETING), list_polled_at=NOW)
+    assert decide(FALLING_BACK, replace(CLOSED, template=marketing), now=NOW) == Refused(reason=Reason.NO_CONSENT)
+    assert decide(FALLING_BACK, replace(CLOSED, template=TemplateFacts()), now=NOW) == AskAgain(
+        reason=Reason.TEMPLATE, is_for_list=True
+    )
+
+
+def test_a_stop_refuses_the_fallback_too() -> None:
+    stopped = replace(CLOSED, consent_all=ConsentState(withdrawn_at=2))
+    assert decide(FALLING_BACK, stopped, now=NOW) == Refused(reason=Reason.OPTED_OUT)
+
+
+def test_direct_send_needs_consent_in_its_category_and_no_window() -> None:
+    direct = replace(TEXT, direct=ConsentCategory.UTILITY)
+    assert decide(direct, CLOSED, now=NOW) == Allowed(begins=True)
+    assert decide(direct, FACTS, now=NOW) == Allowed()
+    no = replace(CLOSED, consents={ConsentCategory.UTILITY: ConsentState(withdrawn_at=1)})
+    assert decide(direct, no, now=NOW) == Refused(reason=Reason.OPTED_OUT)
+    assert decide(replace(direct, direct=ConsentCategory.AUTHENTICATION), no, now=NOW) == Allowed(begins=True)
+
+
+def test_only_direct_send_of_codes_uses_the_lane_of_codes() -> None:
+    urgent = replace(TEXT, lane=Lane.OTP)
+    assert isinstance(decide(replace(urgent, direct=ConsentCategory.UTILITY), FACTS, now=NOW), Refused)
+    assert decide(replace(urgent, direct=ConsentCategory.AUTHENTICATION), FACTS, now=NOW) == Allowed()
+
+
+states = st.builds(ConsentState, granted_at=st.none() | st.integers(1, 3), withdrawn_at=st.none() | st.integers(1, 3))
+currents = st.none() | st.builds(
+    Current,
+    status=st.sampled_from(["APPROVED", "PAUSED", None]),
+    category=st.sampled_from([None, *CATEGORY_OF_LANE.values()]),
+    is_defined=st.booleans(),
+)
+
+
+@settings(max_examples=2000, deadline=None)
+@given(
+    facts=st.builds(
+        Facts,
+        number_state=st.sampled_from(["active", "paused"]),
+        display_phone_number=st.none(),
+        last_inbound_at=st.sampled_from([None, NOW - 1]),
+        consent_all=states,
+        consents=st.dictionaries(st.sampled_from(list(CATEGORY_OF_LANE.values())), states),
+        is_caught_up=st.booleans(),
+        template=st.builds(
+            TemplateFacts,
+            known=currents,
+            list_polled_at=st.sampled_from([None, NOW - 20, NOW]),
+            parameters=st.sampled_from([None, MISFIT]),
+        ),
+    ),
+    lane=st.sampled_from(list(Lane)),
+    kind=st.sampled_from(["text", "template"]),
+    has_fallback=st.booleans(),
+    has_cause=st.booleans(),
+    age=st.sampled_from([0, 6_000, 100_000]),
+)
+def test_a_marketing_template_never_goes_without_a_grant_and_no_question_stays_open_for_ever(
+    *,
+    facts: Facts,
+    lane: Lane,
+    kind: str,
+    has_fallback: bool,
+    has_cause: bool,
+    age: int,
+) -> None:
+    command = replace(TEMPLATE, message_type=kind, lane=lane, has_cause=has_cause, expires_at=NOW * 2)
+    if has_fallback and kind == "text":
+        command = replace(command, fallback=replace(command, message_type="template"))
+    decision = decide(command, facts, now=NOW + age)
+    known = facts.template.known
+    if isinstance(decision, AskAgain):
+        assert age < 100_000
+    if isinstance(decision, Allowed) and (kind == "template" or decision.is_fallback):
+        assert known is None or not known.is_stopped
+        if known is not None and known.category is ConsentCategory.MARKETING:
+            assert lane is Lane.BULK
+            state = facts.consents.get(ConsentCategory.MARKETING, NOTHING)
+            assert max(state.granted_at or 0, facts.consent_all.granted_at or 0) > 0
+    if isinstance(decision, Allowed) and kind == "text" and not decision.is_fallback:
+        assert facts.last_inbound_at is not None
 
 
 def test_marking_as_read_needs_no_recipient_consent_or_window() -> None:
@@ -243,13 +481,15 @@ def test_a_stop_holds_what_it_covers_and_lets_the_rest_go(code: int, held: str) 
     commands = {
         "template": TEMPLATE,
         "text": TEXT,
-        "utility": replace(TEXT, category="utility"),
+        "utility": replace(TEXT, direct=ConsentCategory.UTILITY),
         "marketing": replace(TEMPLATE, lane=Lane.BULK),
         "read": replace(TEXT, message_type=READ, recipient=None),
     }
     granted = ConsentState(granted_at=NOW - 1)
-    facts = standing_of(answered(code), consent_category=granted)
-    decisions = {name: decide(command, facts, now=NOW) for name, command in commands.items()}
+    facts = standing_of(answered(code), consents={ConsentCategory.MARKETING: granted})
+    marketing = TemplateFacts(known=replace(UTILITY, category=ConsentCategory.MARKETING), list_polled_at=NOW)
+    known = {"marketing": replace(facts, template=marketing)}
+    decisions = {name: decide(command, known.get(name, facts), now=NOW) for name, command in commands.items()}
     assert {name for name, decision in decisions.items() if isinstance(decision, Held)} == set(held.split())
     assert {type(decision) for decision in decisions.values()} <= {Held, Allowed}
     assert {decision.reason for decision in decisions.values() if isinstance(decision, Held)} == {CODES[code].reason}
@@ -257,11 +497,11 @@ def test_a_stop_holds_what_it_covers_and_lets_the_rest_go(code: int, held: str) 
 
 def test_a_stop_refuses_nothing_and_what_breaks_a_rule_is_refused_beside_it() -> None:
     facts = standing_of(answered(368))
-    for chosen in product((False, True), repeat=len(ORDER)):
-        wrong = frozenset(name for (name, _), is_wrong in zip(ORDER, chosen, strict=True) if is_wrong)
-        command, broken_facts = broken(wrong)
+    for chosen in product((False, True), repeat=len(OF_TEXT)):
+        wrong = frozenset(name for (name, _), is_wrong in zip(OF_TEXT, chosen, strict=True) if is_wrong)
+        command, broken_facts = broken(TEXT, wrong)
         decision = decide(command, replace(broken_facts, standing=facts.standing), now=NOW)
-        first = next((reason for name, reason in ORDER if name in wrong), None)
+        first = next((reason for name, reason in OF_TEXT if name in wrong), None)
         assert decision == (Refused(reason=first, detail=getattr(decision, "detail", None)) if first else decision)
         assert isinstance(decision, Held) == (first is None)
 

@@ -10,9 +10,11 @@ from services.common.domain.account_state import Standing
 from services.common.domain.consent import ConsentState
 from services.common.domain.reasons import Reason
 from services.common.domain.send_policy import Facts
+from services.common.domain.templates import Listed
 from services.sender.judging import Call, judge
+from services.sender.knowledge import Candidate, Definition, Knowledge, TemplateName
 from services.sender.outcomes import Attempt
-from services.sender.store import Batch, Candidate
+from services.sender.store import Batch
 
 NOW = 1_800_000_000_000
 NOTHING = ConsentState()
@@ -20,6 +22,8 @@ STATE = account_state.fold({}, account_state.of_answer(131048, phone_number_id="
 [(KEY, ENTRY)] = STATE.items()
 STOPPED = account_state.standing(account_state.index(STATE, now=NOW), phone_number_id="1", waba_id="9")
 DUE = NOW + 900_000
+LISTED = Listed(status="APPROVED", category="UTILITY", polled_at=NOW)
+KNOWN = Knowledge(templates={TemplateName("order", "en"): Definition(listed=LISTED)}, list_polled_at=NOW)
 
 
 def candidate(name: str, message_type: str = "template", expires_at: int = NOW + 9_000_000) -> Candidate:
@@ -37,6 +41,8 @@ def candidate(name: str, message_type: str = "template", expires_at: int = NOW +
             bsuid=None,
             shard=0,
         ),
+        content=contents[message_type],
+        fallback=None,
         context_wamid=None,
         policy="hold",
         appended_at=NOW,
@@ -48,7 +54,6 @@ def candidate(name: str, message_type: str = "template", expires_at: int = NOW +
             display_phone_number=None,
             last_inbound_at=NOW,
             consent_all=NOTHING,
-            consent_category=NOTHING,
             is_caught_up=True,
         ),
     )
@@ -58,7 +63,7 @@ def judged(
     *candidates: Candidate, standing: Standing = STOPPED, now: int = NOW, may_try: bool = True
 ) -> tuple[Batch, list[Call]]:
     return judge(
-        candidates, now=now, has_token=True, waba_id="9", caught_up_at=NOW, standing=standing, may_try=may_try, failures={}
+        candidates, KNOWN, now=now, has_token=True, waba_id="9", caught_up_at=NOW, standing=standing, may_try=may_try, failures={}
     )
 
 
