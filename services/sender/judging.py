@@ -147,6 +147,7 @@ def _template(candidate: Candidate, known: Knowledge) -> TemplateFacts:
         known=current,
         is_in_other_language=found.is_in_other_language,
         list_polled_at=known.list_polled_at,
+        is_list_unread=known.is_list_unread,
         parameters=parameters,
     )
 

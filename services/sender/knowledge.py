@@ -120,13 +120,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knowledge:
-    """What was found. `list_polled_at`: when reading the whole list of the account last began.
+    """What was found. `list_polled_at`: when reading the whole list of the account last began; `is_list_unread`: it failed since.
 
     `positions`: (topic, partition) -> next offset that the read models take in.
     """
 
     templates: Mapping[TemplateName, Definition] = field(default_factory=dict)
     list_polled_at: int | None = None
+    is_list_unread: bool = False
     positions: Mapping[tuple[str, int], int] = field(default_factory=dict)
     room: Room = field(default_factory=Room)
 

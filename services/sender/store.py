@@ -347,13 +347,15 @@ async def _known(connection: postgres.Connection, phone_number_id: str, wants: W
     """Read what the gate wants, as it is in this transaction."""
     if not (wants.templates or wants.topics or wants.people):
         return Knowledge()
-    definitions, list_polled_at = await find_definitions(connection, phone_number_id, wants.templates)
+    definitions, list_polled_at, is_list_unread = await find_definitions(connection, phone_number_id, wants.templates)
     positions = {}
     if wants.topics:
         rows = await (await connection.execute(SQL["positions"], {"topics": list(wants.topics)}, binary=True)).fetchall()
         positions = {(row[0], row[1]): row[2] for row in rows}
     room = await hold_room(connection, phone_number_id, wants.people)
-    return Knowledge(templates=definitions, list_polled_at=list_polled_at, positions=positions, room=room)
+    return Knowledge(
+        templates=definitions, list_polled_at=list_polled_at, is_list_unread=is_list_unread, positions=positions, room=room
+    )
 
 
 def _started(attempts: Sequence[Attempt], before: Mapping[str, Attempt]) -> dict[str, list[Any]]:

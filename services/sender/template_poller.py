@@ -22,9 +22,9 @@ from services.sender.template_store import TemplateStore
 
 log = logging.get(__name__)
 
-LEASE_SECONDS: Final = 180.0
+LEASE_SECONDS: Final = 60.0
 """Longer than a list takes that is read at all."""
-_LIST_SECONDS: Final = 150.0
+_LIST_SECONDS: Final = 50.0
 _LOOK_SECONDS: Final = 5.0
 _WANTED_LOOK_SECONDS: Final = 0.5
 _WANTED_SECONDS: Final = 120.0

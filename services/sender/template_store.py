@@ -34,13 +34,14 @@ class KnownTemplate:
 
 async def find_definitions(
     connection: Connection, phone_number_id: str, names: Collection[TemplateName]
-) -> tuple[dict[TemplateName, Definition], int | None]:
-    """What is known of templates of the number's account, and when its list was last read as a whole."""
+) -> tuple[dict[TemplateName, Definition], int | None, bool]:
+    """What is known of templates of the number's account, when its list was last read as a whole, whether that failed since."""
     if not names:
-        return {}, None
+        return {}, None, False
     given = {"name": [one.name for one in names], "language": [one.language for one in names]}
     rows = await _rows(connection, "definitions", phone_number_id=phone_number_id, **given)
-    return {TemplateName(row[0], row[1]): _definition(row[2:13], is_elsewhere=row[13]) for row in rows}, rows[0][14]
+    found = {TemplateName(row[0], row[1]): _definition(row[2:13], is_elsewhere=row[13]) for row in rows}
+    return found, rows[0][14], rows[0][15]
 
 
 async def hold_room(connection: Connection, phone_number_id: str, people: Collection[str]) -> Room:

@@ -1,12 +1,13 @@
 -- definitions --
--- What list and events know of templates of a number's account, and when the list was last read as a whole.
+-- What list and events know of templates of a number's account, when the list was last read as a whole, and whether that failed
+-- since.
 SELECT
     w.name, w.language,
     l.status, l.category, (extract(epoch FROM l.polled_at) * 1000)::bigint, l.parameter_format, l.components,
     t.status, (extract(epoch FROM t.status_at) * 1000)::bigint, t.category, (extract(epoch FROM t.category_at) * 1000)::bigint,
     (extract(epoch FROM t.components_at) * 1000)::bigint, t.waba_id IS NOT NULL,
     EXISTS (SELECT FROM sender.templates AS o WHERE o.waba_id = n.waba_id AND o.name = w.name AND o.language <> w.language),
-    (extract(epoch FROM p.polled_at) * 1000)::bigint
+    (extract(epoch FROM p.polled_at) * 1000)::bigint, coalesce(p.failures > 0, FALSE)
 FROM unnest(%(name)s::text[], %(language)s::text[]) AS w (name, language)
 LEFT JOIN registry.phone_numbers AS n ON n.phone_number_id = %(phone_number_id)s
 LEFT JOIN sender.template_polls AS p ON p.waba_id = n.waba_id

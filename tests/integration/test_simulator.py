@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -789,5 +790,67 @@ def test_a_rule_for_media_leaves_messages_alone(tmp_path: Path) -> None:
         with pytest.raises(aiohttp.ClientError):
             await upload(stage)
         assert len(await stage.sim.media()) == 1
+
+    play(tmp_path, story)
+
+
+def test_the_list_of_templates_is_paged_chosen_from_and_shown_to_its_own_account_alone(tmp_path: Path) -> None:
+    async def story(stage: Scene) -> None:
+        await stage.sim.add_template("9", "other", "de", category="MARKETING")
+        await stage.sim.add_template("8", "foreign", "de")
+        first = await listed(stage, fields="name,status", limit="1")
+        second = await listed(stage, fields="name,status", limit="1", after=first["paging"]["cursors"]["after"])
+        assert [set(page["data"][0]) for page in (first, second)] == [{"id", "name", "status"}] * 2
+        assert [page["data"][0]["name"] for page in (first, second)] == ["order", "other"]
+        assert [("next" in page["paging"]) for page in (first, second)] == [True, False]
+        assert [one["name"] for one in (await listed(stage, category="MARKETING"))["data"]] == ["other"]
+        assert (await listed(stage, token="wrong"))["error"]["code"] == 190
+        assert (await listed(stage, account="8"))["error"]["code"] == 100
+        assert (await listed(stage, after="yesterday"))["error"]["code"] == 131059
+
+    play(tmp_path, story)
+
+
+async def listed(stage: Scene, *, account: str = "9", token: str = TOKEN, **query: str) -> dict[str, Any]:
+    url = f"{stage.sim.url}/v25.0/{account}/message_templates"
+    async with stage.session.get(url, params=query, headers={"Authorization": f"Bearer {token}"}) as response:
+        body: dict[str, Any] = await response.json()
+    return body
+
+
+def test_a_template_that_meta_pauses_is_refused_and_told_of_and_one_that_is_deleted_is_gone(tmp_path: Path) -> None:
+    async def story(stage: Scene) -> None:
+        await stage.sim.change_template("9", "order", "en_US", event="PAUSED", category="MARKETING", title="FIRST_PAUSE")
+        assert await stage.code(template("order", "en_US", "x")) == (400, 132015)
+        assert await stage.sim.wait_idle()
+        changes = [json.loads(body)["entry"][0]["changes"][0] for body in stage.receiver.bodies]
+        assert sorted(change["field"] for change in changes) == ["message_template_status_update", "template_category_update"]
+        await stage.sim.change_template("9", "order", "en_US", event="REINSTATED", tell=False)
+        assert await stage.code(template("order", "en_US", "x")) == (200, None)
+        await stage.sim.remove_template("9", "order", "en_US")
+        assert await stage.code(template("order", "en_US", "x")) == (404, 132001)
+        with pytest.raises(SimulatorRefusedError):
+            await stage.sim.change_template("9", "order", "en_US", event="PAUSED")
+
+    play(tmp_path, story)
+
+
+def test_who_is_written_to_first_beyond_the_messaging_limit_is_accepted_and_fails(tmp_path: Path) -> None:
+    async def story(stage: Scene) -> None:
+        for person in ("491700000002", "491700000003", "491700000002"):
+            assert await stage.code({**template("order", "en_US", "x"), "to": f"+{person}"}) == (200, None)
+        await stage.sim.inbound(NUMBER, "491700000004", "hello", wait=True)
+        assert await stage.code({**template("order", "en_US", "x"), "to": "+491700000004"}) == (200, None)
+        assert await stage.sim.wait_idle()
+        failed = [one for one in stage.receiver.elements if one.get("status") == "failed"]
+        assert [one["recipient_id"] for one in failed] == ["491700000003"]
+
+    play(tmp_path, story, QUICK.changed({"messaging_limit": 1}))
+
+
+def test_direct_send_needs_no_window(tmp_path: Path) -> None:
+    async def story(stage: Scene) -> None:
+        assert await stage.code({**text(), "category": "utility"}) == (200, None)
+        assert await stage.code({**text(), "category": "marketing"}) == (400, 131047)
 
     play(tmp_path, story)

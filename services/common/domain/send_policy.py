@@ -84,13 +84,14 @@ class Command:
 class TemplateFacts:
     """What is known of the template that a command sends, or falls back to.
 
-    `list_polled_at`: when the account's list was last read as a whole, None for never. `parameters`: why those of the command do
-    not fit the definition, if so; without a definition nobody knows.
+    `list_polled_at`: when the account's list was last read as a whole, None for never; `is_list_unread`: the last try failed.
+    `parameters`: why those of the command do not fit the definition, if so; without a definition nobody knows.
     """
 
     known: Current | None = None
     is_in_other_language: bool = False
     list_polled_at: int | None = None
+    is_list_unread: bool = False
     parameters: Refused | None = None
 
 
@@ -155,10 +156,10 @@ def decide(command: Command, facts: Facts, *, now: int) -> Decision:
     Number, expiry, schedule, type and content, recipient, whether the template exists, consent in the template's current
     category, window or the template's state and parameters, lane. What read models say no to waits until they know the newest.
 
-    A template of an account whose list nobody has read yet waits for it, `FIRST_LIST_SECONDS` at most. Then it goes as Meta's own
-    check will have it, in the category of its lane: an unreachable list must not stop one-time codes. The same holds for one that
-    the list does not have, or has with an older content, after `NEXT_LIST_SECONDS`: nothing is refused by a list that is older
-    than the command.
+    A template of an account whose list nobody has read yet waits for it, `FIRST_LIST_SECONDS` at most. Then, or when the list
+    could not be read, it goes as Meta's own check will have it, in the category of its lane: an unreachable list, or a token that
+    may not read it, must not stop one-time codes. The same holds for a template that the list does not have, or has with an older
+    content, after `NEXT_LIST_SECONDS`: nothing is refused by a list that is older than the command.
     """
     refused = _number(facts) or _expiry(command, now=now) or _schedule(command) or _content(command, facts)
     if command.message_type == READ:
@@ -314,7 +315,7 @@ def _template(command: Command, facts: Facts, *, now: int) -> Refused | AskAgain
     is_newer = template.list_polled_at is not None and template.list_polled_at >= command.received_at
     if (known is None or not known.is_defined) and not is_newer:
         longest = FIRST_LIST_SECONDS if template.list_polled_at is None else NEXT_LIST_SECONDS
-        if now - command.received_at < longest * 1000:
+        if not template.is_list_unread and now - command.received_at < longest * 1000:
             return AskAgain(reason=Reason.TEMPLATE, is_for_list=True)
     elif known is None:
         if template.is_in_other_language:

@@ -325,7 +325,8 @@ class _Writer:
         self._publish(self._seconds * 0.3, first)
         self._publish(self._seconds * 0.5, other)
         for _ in range(2):
-            unknown = self._template(self._rng.choice(known), SHOP, "no_such_template", ["x"], Lane.TRANSACTIONAL)
+            person = self._rng.choice(known)
+            unknown = self._template(person, SHOP, "no_such_template", ["x"], Lane.TRANSACTIONAL, must_refuse="template")
             self._publish(self._at(0.2, 0.7), unknown)
             broken = self._text(self._rng.choice(known), SHOP, "x")
             self._publish(self._at(0.2, 0.7), replace(broken, form="json", raw=b'{"command_id": "not one",'))

@@ -276,6 +276,11 @@ def test_before_the_first_list_a_template_waits_a_little_and_then_goes_by_its_la
         assert decide(replace(TEMPLATE, lane=lane), unlisted(), now=over) == decision
 
 
+@pytest.mark.parametrize("polled_at", [None, TEMPLATE.received_at - 1])
+def test_for_a_list_that_cannot_be_read_nobody_waits(polled_at: int | None) -> None:
+    assert decide(TEMPLATE, unlisted(is_list_unread=True, list_polled_at=polled_at), now=NOW) == Allowed()
+
+
 def test_events_alone_already_tell_state_and_category() -> None:
     over = TEMPLATE.received_at + int(FIRST_LIST_SECONDS * 1000)
     told = Current(status="PAUSED", category=ConsentCategory.UTILITY, is_defined=False)

@@ -87,7 +87,7 @@ def test_a_minute_has_everything_the_demo_promises() -> None:
     script = write(seed=1, seconds=60)
     commands = list(planned(script))
     reasons = Counter(one.must_refuse for one in commands if one.must_refuse is not None)
-    assert set(reasons) == {"window_closed", "opted_out", "no_consent", "expired"}
+    assert set(reasons) == {"window_closed", "opted_out", "no_consent", "expired", "template"}
     assert {one.form for one in commands} == {"json", "avro"}
     assert any(one.key is None for one in commands)
     assert any(one.copies > 1 for one in commands)

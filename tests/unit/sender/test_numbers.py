@@ -76,3 +76,14 @@ async def holds_through(*states: str) -> list[bool]:
 def test_an_operator_pauses_and_resumes_a_number_that_is_served() -> None:
     assert asyncio.run(holds_through("active", "paused", "paused", "active")) == [False, True, True, False]
     assert asyncio.run(holds_through("paused", "active")) == [True, False]
+
+
+def test_an_account_has_the_tokens_of_its_numbers_that_open() -> None:
+    async def known() -> dict[str, list[str]]:
+        closed = postgres.pool("postgresql://nowhere.invalid", service="test")
+        numbers = Numbers(closed, TOKENS, jitter_seconds=0.0)
+        damaged = dataclasses.replace(registered("3"), sealed_token=b"x" * 40)
+        numbers.know([registered("1"), registered("2"), damaged])
+        return numbers.tokens_by_account()
+
+    assert asyncio.run(known()) == {"one": ["token", "token"]}
