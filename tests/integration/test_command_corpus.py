@@ -32,6 +32,7 @@ from tests.support.command_corpus import (
     NUMBER,
     PARKED,
     PAUSED,
+    TEMPLATES,
     WAITING,
     WITHOUT_TOKEN,
     Case,
@@ -54,7 +55,7 @@ DEVIATIONS: Final[Mapping[int, str]] = {
     1: "A record of another type is named for what it is, and a schema id that nobody gives out for that.",
     5: "Producers may put any key on send-commands; on the lanes, which only the router writes, key and partition are checked.",
     13: "131026 has many causes at Meta and tells none of them, so nothing is remembered of it: the answer is Meta's, each time.",
-    14: "Which templates need a number is known to Meta alone: the answer is Meta's.",
+    14: "Of templates for codes it is known that they need a number; of others Meta alone knows: the answer is Meta's.",
     16: "Where the type of a message has a word of its own for what is missing, that one is told.",
     38: "A command keeps its lane: what does not belong there is refused, not moved to another.",
     42: "There is no batch call: commands are records, and a batch of any size is many of them.",
@@ -147,7 +148,9 @@ def prepare(stage: Scene) -> None:
         stage.register(phone_number_id, limit=500)
     stage.sql("UPDATE registry.phone_numbers SET state = 'paused' WHERE phone_number_id = %s", PAUSED)
     stage.sql("UPDATE registry.phone_numbers SET access_token = %s WHERE phone_number_id = %s", b"unreadable" * 4, WITHOUT_TOKEN)
-    stage.ask(lambda client: client.add_template(WABA, "order_update", "en_US"))
+    for made in TEMPLATES:
+        stage.ask(lambda client, made=made: client.add_template(WABA, language="en_US", **made))  # type: ignore[misc]  # bound here
+    stage.ask(lambda client: client.add_template("1", "of_another_account", "en_US"))
 
 
 def open_windows(stage: Scene, everything: Sequence[Published], now: int) -> None:

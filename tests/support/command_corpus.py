@@ -172,7 +172,25 @@ def _of(message_type: str, content: Any, **more: Any) -> dict[str, Any]:
     return {"type": message_type, "content": content, **more}
 
 
-_TEMPLATE: Final = _of("template", {"name": "order_update", "language": {"code": "en_US"}})
+def _named(name: str, language: str = "en_US", **components: Any) -> dict[str, Any]:
+    return _of("template", {"name": name, "language": {"code": language}, **components})
+
+
+def _body(*texts: str, **more: Any) -> dict[str, Any]:
+    return {"components": [{"type": "body", "parameters": [{"type": "text", "text": text, **more} for text in texts]}]}
+
+
+STOPPED: Final = ("PAUSED", "DISABLED", "REJECTED", "PENDING", "ARCHIVED", "DELETED", "LIMIT_EXCEEDED")
+TEMPLATES: Final[Sequence[Mapping[str, Any]]] = (
+    {"name": "order_update"},
+    {"name": "promo_update", "category": "MARKETING"},
+    {"name": "login_code", "category": "AUTHENTICATION"},
+    {"name": "greeting", "body_parameters": 1},
+    {"name": "farewell", "body_parameter_names": ("first_name",), "parameter_format": "NAMED"},
+    *({"name": f"is_{status.lower()}", "status": status} for status in STOPPED),
+)
+"""What the account has at Meta, each in en_US."""
+_TEMPLATE: Final = _named("order_update")
 _BUTTONS: Final = _of("interactive", interactive("button", {"buttons": [button(1)]}))
 _FREE_FORM: Final = {
     "text": _text("hello"),
@@ -331,6 +349,8 @@ def not_on_whatsapp() -> Iterator[Case]:
 def user_id_where_a_number_is_needed() -> Iterator[Case]:
     by_id = {f"template {n}": {**_TEMPLATE, "to": None, "recipient": f"DE.{n}"} for n in range(5)}
     yield from _each(14, Told("rejected", "recipient"), by_id, error=131062)
+    code = {**_named("login_code"), "lane": "otp", "to": None}
+    yield from _each(14, refused("recipient"), {f"code {n}": {**code, "recipient": f"DE.code{n}"} for n in range(5)})
 
 
 def no_type() -> Iterator[Case]:
@@ -457,7 +477,7 @@ def closing_window() -> Iterator[Case]:
 
 
 def no_consent() -> Iterator[Case]:
-    bulk = {**_TEMPLATE, "lane": "bulk"}
+    bulk = {**_named("promo_update"), "lane": "bulk"}
     granted = {
         "nothing": (),
         "utility only": (("utility", "granted"),),
@@ -476,10 +496,20 @@ def opt_out_while_waiting() -> Iterator[Case]:
         "image": (_of("image", PICTURE), [("all", "withdrawn")]),
         "template": (_TEMPLATE, [("all", "withdrawn")]),
         "template of its category": (_TEMPLATE, [("utility", "withdrawn")]),
-        "template in otp": ({**_TEMPLATE, "lane": "otp"}, [("authentication", "withdrawn")]),
+        "template in otp": ({**_named("login_code"), "lane": "otp"}, [("authentication", "withdrawn")]),
     }
     for name, (says, later) in waits.items():
         yield Case(row=25, name=name, expects=refused("opted_out"), says={**says, "send_at": At(KEEP_MS)}, later=later)
+
+
+def unknown_template() -> Iterator[Case]:
+    names = ("nobody_made_it", "of_another_account", "order_updates", "order", "n")
+    yield from _each(26, refused("template"), {name: _named(name) for name in names})
+    yield from _each(26, refused("template_lang"), {f"in {code}": _named("order_update", code) for code in ("de", "en", "en_GB")})
+
+
+def stopped_template() -> Iterator[Case]:
+    yield from _each(27, refused("template_state"), {status: _named(f"is_{status.lower()}") for status in STOPPED})
 
 
 def no_language() -> Iterator[Case]:
@@ -501,6 +531,25 @@ def wrong_parameters() -> Iterator[Case]:
         refused("template_params"),
         {n: _of("template", template({"type": "body", "parameters": [{"type": "text", "text": t}]})) for n, t in texts.items()},
     )
+
+    counts = {
+        "none of one": _named("greeting"),
+        "two of one": _named("greeting", **_body("a", "b")),
+        "one of none": _named("order_update", **_body("a")),
+        "another name": _named("farewell", **_body("a", parameter_name="last_name")),
+        "no name": _named("farewell", **_body("a")),
+    }
+    yield from _each(29, refused("template_params"), counts)
+    right = {"one": _named("greeting", **_body("a")), "named": _named("farewell", **_body("a", parameter_name="first_name"))}
+    yield from _each(29, ACCEPTED, right)
+
+
+def another_category() -> Iterator[Case]:
+    marketing = {lane: {**_named("promo_update"), "lane": lane} for lane in ("otp", "transactional")}
+    yield from _each(30, refused("lane_mismatch"), marketing, consents=[("marketing", "granted")])
+    yield from _each(30, refused("lane_mismatch"), {"utility in otp": {**_TEMPLATE, "lane": "otp"}})
+    right = {"a code in otp": {**_named("login_code"), "lane": "otp"}, "a code in bulk": {**_named("login_code"), "lane": "bulk"}}
+    yield from _each(30, ACCEPTED, right)
 
 
 def wrong_link() -> Iterator[Case]:
@@ -672,7 +721,8 @@ _CATEGORIES: Final = (
     no_command, no_id, the_same_again, another_under_the_same_id, foreign_keys, unknown_number, paused_number, no_recipient,
     wrong_recipient, spelled_recipient, own_number, not_on_whatsapp, user_id_where_a_number_is_needed, no_type, another_content,
     empty_text, long_text, unreadable_text, over_a_limit, wrong_interactive, closed_window, closing_window, no_consent,
-    opt_out_while_waiting, no_language, wrong_parameters, wrong_link, id_and_link, wrong_context, own_callback_data, wrong_end,
+    opt_out_while_waiting, unknown_template, stopped_template, no_language, wrong_parameters, another_category, wrong_link,
+    id_and_link, wrong_context, own_callback_data, wrong_end,
     wrong_schedule, one_time_codes, unknown_fields, large, one_bad_of_many, odd_json, later_schema, sealed, injected, no_token,
     tombstones,
 )  # fmt: skip

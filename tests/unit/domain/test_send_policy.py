@@ -292,8 +292,8 @@ def test_events_alone_already_tell_state_and_category() -> None:
 def test_nothing_is_refused_by_a_list_that_is_older_than_the_command(known: Current | None) -> None:
     facts = unlisted(known=known, list_polled_at=TEMPLATE.received_at - 1)
     assert decide(TEMPLATE, facts, now=NOW) == AskAgain(reason=Reason.TEMPLATE, is_for_list=True)
-    over = replace(TEMPLATE, expires_at=NOW * 2).received_at + int(NEXT_LIST_SECONDS * 1000)
-    assert decide(replace(TEMPLATE, expires_at=NOW * 2), facts, now=over) == Allowed()
+    over = replace(TEMPLATE, expires_at=NOW + 86_400_000).received_at + int(NEXT_LIST_SECONDS * 1000)
+    assert decide(replace(TEMPLATE, expires_at=NOW + 86_400_000), facts, now=over) == Allowed()
 
 
 def test_a_template_that_a_newer_list_does_not_have_is_refused_and_told_apart_from_a_missing_language() -> None:
@@ -408,7 +408,7 @@ def test_a_marketing_template_never_goes_without_a_grant_and_no_question_stays_o
     has_cause: bool,
     age: int,
 ) -> None:
-    command = replace(TEMPLATE, message_type=kind, lane=lane, has_cause=has_cause, expires_at=NOW * 2)
+    command = replace(TEMPLATE, message_type=kind, lane=lane, has_cause=has_cause, expires_at=NOW + 86_400_000)
     if has_fallback and kind == "text":
         command = replace(command, fallback=replace(command, message_type="template"))
     decision = decide(command, facts, now=NOW + age)
