@@ -120,6 +120,7 @@ def running(bench: Bench, *, sending: bool = False, statuses_to_ingest: bool = T
             processes["simulator"] = start("services.sandbox.simulator", _simulator_env(bench, port), bench.cores.other)
             graph_url = _simulator_url(processes["simulator"])
             sender = {**kafka, "PARLEY_POSTGRES_DSN": roles[SENDER], "PARLEY_GRAPH_URL": graph_url, "PARLEY_TOKEN_KEY": key}
+            sender["PARLEY_SENDER_PAIR_BURST"] = "45"  # each customer gets several in a row
             processes["sender"] = start("services.sender", sender, ours)
         for name in ("ingest", "router", "projector", *(["sender"] if sending else [])):
             processes[name].wait_ready()

@@ -30,6 +30,7 @@ from services.sender.config import SenderSettings
 from services.sender.dispatcher import Dispatcher
 from services.sender.distrust import Distrust
 from services.sender.graph_client import GraphClient, session_options
+from services.sender.inbound import InboundTail
 from services.sender.intake import GROUP, Intake
 from services.sender.knowledge import CAUSES
 from services.sender.limits import Limits
@@ -123,7 +124,7 @@ class SenderApp:
         codec = Codec()
         store = Store(pool, codec)
         tokens = TokenBox.from_base64(settings.token_key.get_secret_value())
-        numbers = Numbers(pool, tokens, jitter_seconds=settings.sender_jitter_seconds)
+        numbers = Numbers(pool, tokens, jitter_seconds=settings.sender_jitter_seconds, pair_policy=settings.pair_policy)
         graph = GraphClient(
             sessions.messages,
             base_url=settings.graph_url,
@@ -139,6 +140,17 @@ class SenderApp:
                 enable_auto_commit=False,
             ),
             partitions=partitions,
+        )
+        inbound = InboundTail(
+            new_consumer=lambda: AIOKafkaConsumer(
+                bootstrap_servers=settings.kafka_bootstrap_servers,
+                client_id=f"{GROUP}-{settings.instance}-inbound",
+                enable_auto_commit=False,
+                auto_offset_reset="latest",
+                max_partition_fetch_bytes=FETCH_BYTES,
+            ),
+            partitions=partitions,
+            debit=numbers.received,
         )
         distrust = Distrust(store)
         media_ledger = Ledger(pool)
@@ -208,6 +220,7 @@ class SenderApp:
             dispatcher=dispatcher,
             adopt=settler.adopt,
             instance=settings.instance,
+            remembered_seconds=settings.remembered_seconds,
             told=told,
             stopping=stopping,
             commit=intake.commit,
@@ -229,6 +242,7 @@ class SenderApp:
             _task(settler.run(shards.owned, stopping)),
             _task(catch_up.run(stopping)),
             _task(media.run()),
+            _task(inbound.run(stopping)),
             _task(refresh.run(settings.sender_registry_seconds, stopping)),
             _task(templates.run(stopping)),
         ]
@@ -241,6 +255,7 @@ class SenderApp:
         for task in (reading, *background):
             task.cancel()
         await catch_up.stop()
+        await inbound.stop()
         await bounded(consumer.stop(), _STOP_CLIENT_SECONDS)
 
     def _why_not_ready(self) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pydantic import DirectoryPath, Field, field_validator
 
 from services.common.domain.lanes import Lane
+from services.common.domain.limiter import START_TO_WRITE_SECONDS
+from services.common.domain.pair_limit import MOST_BURST, PairPolicy
 from services.common.platform.config import Secret, ServiceSettings
 from services.common.platform.tokens import TokenBox
 from services.sender.media import links
@@ -22,6 +24,8 @@ class SenderSettings(ServiceSettings):
     sender_connect_seconds: float = Field(2.0, gt=0, le=30, description="Longest wait for a connection to Meta")
     sender_answer_seconds: float = Field(10.0, gt=0, le=60, description="Longest wait for an answer, from the write")
     sender_jitter_seconds: float = Field(0.015, ge=0.005, le=0.05, description="Assumed variation of the delay to Meta")
+    sender_pair_seconds: float = Field(6.0, gt=0, le=60, description="One message to the same person each so many seconds")
+    sender_pair_burst: int = Field(1, ge=1, le=MOST_BURST, description="Messages to the same person at once, borrowed from later")
     sender_inflight_seconds: float = Field(2.0, gt=0, le=30, description="A number's calls in flight: its rate for so long")
     sender_registry_seconds: float = Field(2.0, gt=0, le=60, description="How often numbers, limits and tokens are read again")
     sender_settle_seconds: float = Field(0.5, gt=0, le=60, description="How often evidence for lost answers is looked for")
@@ -51,6 +55,21 @@ class SenderSettings(ServiceSettings):
     def _is_key(cls, value: Secret) -> Secret:
         TokenBox.from_base64(value.get_secret_value())
         return value
+
+    @property
+    def pair_policy(self) -> PairPolicy:
+        """How often one person may be written to."""
+        return PairPolicy(
+            interval_seconds=self.sender_pair_seconds, burst=self.sender_pair_burst, jitter_seconds=self.sender_jitter_seconds
+        )
+
+    @property
+    def remembered_seconds(self) -> float:
+        """How long an attempt can count for a limit, from its STARTED row: until its exchange is over, and then for the pair.
+
+        W + J + D of the number's limit is less than that; a little more is what the take-over lasts.
+        """
+        return START_TO_WRITE_SECONDS + self.sender_answer_seconds + max(1.05, self.pair_policy.remembered_seconds) + 0.2
 
     @property
     def horizons(self) -> dict[Lane, float]:

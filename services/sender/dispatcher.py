@@ -7,11 +7,15 @@ Meta may have the message; without it Meta cannot have it.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
+from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
+from services.common.domain import lane_shares, retry_budget
+from services.common.domain.graph_codes import Scope
 from services.common.domain.lanes import LANES, Lane
 from services.common.domain.send_policy import READ
 from services.common.platform import logging, metrics, postgres
@@ -25,17 +29,17 @@ from services.sender.judging import Call
 from services.sender.knowledge import Candidate, Knowledge
 from services.sender.media.preparing import Preparing
 from services.sender.numbers import Number, Numbers
+from services.sender.outcomes import Attempt
 from services.sender.recorder import Recorder, finding_of
-from services.sender.response import Proof, repeated
+from services.sender.response import Proof, Result, repeated
 from services.sender.stops import Stops
-from services.sender.store import Batch, OwnerLost, Store, now_ms
+from services.sender.store import Batch, OwnerLost, Pick, Store, now_ms
 from services.sender.template_poller import TemplatePoller
 
 log = logging.get(__name__)
 
 LEAD_SECONDS: Final = 0.02
-"""How long before its token comes an attempt is started: about what the transaction takes."""
-_BATCH_SECONDS: Final = 0.05
+"""How long before its token comes an attempt is started: what the transaction takes, and about what a one-time code waits for."""
 _BATCH_ROWS: Final = 50
 _IDLE_SECONDS: Final = 10.0
 _HELD_SECONDS: Final = 1.0
@@ -103,11 +107,14 @@ class Dispatcher:
         return len(self._calls)
 
     async def _dispatch(self, number: Number) -> None:
+        has_turn = False
         try:
             while not self._draining.is_set():
-                if self._headway.room <= 0:
-                    await self._headway.wait()
+                if self._headway.room <= 0 or (self._headway.is_awaited and not has_turn):
+                    await self._headway.wait(again=has_turn)
+                    has_turn = True
                     continue
+                has_turn = False
                 number.wake.clear()
                 pause = await self._round(number)
                 if pause > 0.0 and not self._draining.is_set():
@@ -128,11 +135,11 @@ class Dispatcher:
                 return ready - LEAD_SECONDS
         limit = _BATCH_ROWS
         if held == 0.0:
-            limit = min(limit, room, self._headway.room, number.pacer.batch(_BATCH_SECONDS))
+            limit = min(limit, room, self._headway.room, number.pacer.batch(LEAD_SECONDS))
         picked = await self._start(number, limit=limit, sending=held == 0.0)
         if picked is None:
             return _IDLE_SECONDS
-        if picked == limit:
+        if picked >= limit:
             return 0.0
         if held > 0.0:
             return min(held, _HELD_SECONDS)
@@ -155,6 +162,7 @@ class Dispatcher:
         calls: list[Call] = []
         begun = 0.0
         picked = 0
+        pick = Pick(limit=limit, sending=sending, orders=lane_shares.orders(number.shares, limit), pairs=number.pacer.pair_policy)
 
         def judge(candidates: Sequence[Candidate], known: Knowledge) -> Batch:
             nonlocal picked
@@ -170,6 +178,8 @@ class Dispatcher:
                 failures=self._media.failures,
                 standing=number.standing,
                 may_try=time.monotonic() >= number.try_after,
+                pair_ready_in=number.pacer.pair_ready_in,
+                retries_left=retry_budget.left(number.retries, limit=number.pacer.limit, now=time.monotonic()),
             )
             number.wanted = batch.wanted
             self._ask_for_news(batch, waba_id)
@@ -179,9 +189,7 @@ class Dispatcher:
             nonlocal begun
             # Not later than the row's own started_at: the limiter's hand-over counts on it.
             begun = time.monotonic()
-            return await self._store.start(
-                number.phone_number_id, number.shard, number.epoch, limit=limit, sending=sending, judge=judge
-            )
+            return await self._store.start(number.phone_number_id, number.shard, number.epoch, pick=pick, judge=judge)
 
         batch = await postgres.retrying(transaction, service="sender", stopping=self._draining)
         if batch is None:
@@ -190,6 +198,12 @@ class Dispatcher:
             tried = any(call.probes for call in calls)
             await postgres.retrying(lambda: self._stops.end_claim(number, tried=tried), service="sender", stopping=self._draining)
         metrics.STARTED_SECONDS.observe(time.monotonic() - begun)
+        number.shares = lane_shares.served(number.shares, Counter(LANES[attempt.lane] for attempt in batch.start))
+        again = sum(attempt.attempt_no > 1 for attempt in batch.start)
+        first = len(batch.start) - again
+        number.retries = retry_budget.tried(
+            number.retries, first=first, again=again, limit=number.pacer.limit, now=time.monotonic()
+        )
         number.waiting = max(0, number.waiting - len(batch.start) - len(batch.refuse))
         await self._media.want(
             [(want, park.attempt.command_id) for park in batch.park for want in park.wants]
@@ -205,7 +219,8 @@ class Dispatcher:
             fault("sender.after_started")
         for call in calls:
             number.inflight += 1
-            self._calls.add(self._watched(self._call(number, call, begun, Turn(number.pacer, self._headway))))
+            turn = Turn(number.pacer, self._headway, judging.pair_of(call.attempt))
+            self._calls.add(self._watched(self._call(number, call, begun, turn)))
         # What a stop holds from now on keeps nothing else of its recipient waiting: that may be picked at once.
         return limit if any(one.is_stopped for one in batch.park) else picked
 
@@ -231,13 +246,15 @@ class Dispatcher:
                 is_message=attempt.message_type != READ,
             )
             turn.close()
+            turn.heard(throttled=result.scope is Scope.THROUGHPUT)
             if written_at is not None:
+                self._numbers.heard(number, result, time.monotonic() - written_at, self._inflight_seconds)
                 waited = now_ms() / 1000 - (time.monotonic() - written_at) - call.appended_at / 1000
                 metrics.SEND_LATENCY_SECONDS.observe(max(0.0, waited))
             self._numbers.heed(number, result)
             heeding = partial(self._stops.heed, number, call, result, begun=started_at)
             await postgres.retrying(heeding, service="sender", stopping=self._abandon)
-            result = judged(result, self._distrust.codes)
+            result = _of_pair(number, attempt, judged(result, self._distrust.codes))
             result = await self._media.heed(attempt.phone_number_id, call.media.media_ids, result)
             if attempt.message_type == READ:
                 result = repeated(result, attempt_no=attempt.attempt_no)
@@ -267,6 +284,18 @@ class Dispatcher:
         problem = None if task.cancelled() else task.exception()
         if problem is not None and not self._fail.done():
             self._fail.set_exception(problem)
+
+
+def _of_pair(number: Number, attempt: Attempt, result: Result) -> Result:
+    """What a result says about its recipient: a refusal of the pair waits longer each time, and no other pair does."""
+    pair = judging.pair_of(attempt)
+    if pair is None:
+        return result
+    if result.proof is Proof.ACCEPTED:
+        number.pacer.pair_accepted(pair)
+    elif result.proof is Proof.RETRY and result.scope is Scope.PAIR:
+        return dataclasses.replace(result, wait_seconds=number.pacer.pair_refused(pair))
+    return result
 
 
 async def _wake_or(number: Number, seconds: float) -> None:

@@ -40,10 +40,18 @@ class Headway:
         """How many may be started now."""
         return int(self._size) - self._ahead
 
-    def wait(self) -> asyncio.Future[None]:
-        """Done when there may be room, in the order of asking."""
+    @property
+    def is_awaited(self) -> bool:
+        """True when somebody waits for room: who comes now is not before them."""
+        return bool(self._waiting)
+
+    def wait(self, *, again: bool = False) -> asyncio.Future[None]:
+        """Done when there may be room, in the order of asking; `again` for one whose room was gone when its turn came."""
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        if again:
+            self._waiting.appendleft(turn)
+        else:
+            self._waiting.append(turn)
         return turn
 
     def start(self) -> None:
@@ -68,26 +76,33 @@ class Headway:
 
 
 class Turn:
-    """A number's pacer for one attempt, which also tells the headway when the attempt is no longer ahead."""
+    """A number's pacer for one attempt, which also tells the headway when the attempt is no longer ahead.
 
-    def __init__(self, pacer: Pacer, headway: Headway) -> None:
-        self._pacer, self._headway = pacer, headway
+    `recipient`: whose pair limit it counts for; None for what is no message.
+    """
+
+    def __init__(self, pacer: Pacer, headway: Headway, recipient: str | None) -> None:
+        self._pacer, self._headway, self._recipient = pacer, headway, recipient
         self._begun = 0.0
+        self._charged_at: float | None = None
         self._is_ahead = True
         headway.start()
+        pacer.start(recipient)
 
     async def admit(self, started: float) -> bool:
         """As the pacer's."""
         self._begun = started
         is_admitted = await self._pacer.admit(started)
         if not is_admitted:
-            self._end(late=True)
+            # Without a token in time it is the number that is slow, and not this process.
+            self._end(late=time.monotonic() - started > LATE_SECONDS)
         return is_admitted
 
     def written(self) -> float:
         """As the pacer's."""
-        self._end(late=time.monotonic() - self._begun > LATE_SECONDS)
-        return self._pacer.written()
+        self._end(late=time.monotonic() - self._begun > LATE_SECONDS, is_written=True)
+        self._charged_at = self._pacer.written(self._recipient)
+        return self._charged_at
 
     def not_written(self) -> None:
         """As the pacer's."""
@@ -95,13 +110,24 @@ class Turn:
 
     def answered(self, charged_at: float) -> None:
         """As the pacer's."""
-        self._pacer.answered(charged_at)
+        self._pacer.answered(charged_at, self._recipient)
+
+    def heard(self, *, throttled: bool) -> None:
+        """What was written was refused for the number's rate, or was not."""
+        if self._charged_at is None:
+            return
+        if throttled:
+            self._pacer.throttled(self._charged_at)
+        else:
+            self._pacer.taken(self._charged_at)
 
     def close(self) -> None:
         """The attempt is over, whatever became of it."""
         self._end(late=False)
 
-    def _end(self, *, late: bool) -> None:
+    def _end(self, *, late: bool, is_written: bool = False) -> None:
         if self._is_ahead:
             self._is_ahead = False
             self._headway.end(late=late)
+            if not is_written:
+                self._pacer.give_up(self._recipient)

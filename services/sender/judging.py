@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, cast
 
 from services.common.domain import ids, recipients, send_policy, templates
@@ -14,11 +14,11 @@ from services.common.domain.lanes import LANES, Lane
 from services.common.domain.reasons import Reason
 from services.common.domain.recipients import Recipient
 from services.common.domain.records import SendOutcome
-from services.common.domain.send_policy import READ, TEMPLATE, AskAgain, Command, Facts, Held, Refused, TemplateFacts
+from services.common.domain.send_policy import READ, TEMPLATE, Allowed, AskAgain, Command, Facts, Held, Refused, TemplateFacts
 from services.sender import outcomes, request, terms
 from services.sender.content import check, definition
 from services.sender.content.simple import is_wamid
-from services.sender.knowledge import Candidate, Knowledge, place_of
+from services.sender.knowledge import Candidate, Knowledge, Room, place_of
 from services.sender.media import facts as media_facts
 from services.sender.media.facts import Failure, NotReady, Ready
 from services.sender.outcomes import Attempt
@@ -60,14 +60,18 @@ def judge(
     standing: Standing,
     may_try: bool,
     failures: Mapping[media_facts.Key, Failure],
+    pair_ready_in: Callable[[str], float],
+    retries_left: int,
 ) -> tuple[Batch, list[Call]]:
     """What is to be recorded of the candidates, and the calls that follow once it is.
 
     `caught_up_at`: the read models have taken in what was in the log at that instant. `standing`: what Meta does not let the
     number send; one candidate is let through for the stops that are to be tried. `may_try`: whether one may ask for that.
-    `failures`: of media that was tried.
+    `failures`: of media that was tried. `pair_ready_in`: seconds until the next message to a person may be started, as if none of
+    these candidates were. `retries_left`: how many may be tried again.
     """
     calls: list[Call] = []
+    called: set[str | None] = set()
     refuse: list[tuple[Attempt, SendOutcome]] = []
     park: list[Park] = []
     wanted: frozenset[Key] = frozenset()
@@ -88,22 +92,45 @@ def judge(
             wanted = decision.wanted if is_first else wanted
             park.append(_held(candidate, decision, now=now, is_wanted=is_first))
         else:
-            chosen = _falling_back(candidate) if decision.is_fallback else candidate
-            media = _media(chosen, failures, now=now)
-            if isinstance(media, Refused):
-                refuse.append((attempt, outcomes.refused(attempt, media.reason, media.detail, at=now, waba_id=waba_id)))
-            elif isinstance(media, NotReady):
-                until_expiry = (candidate.expires_at - now) / 1000
-                seconds = min(media.seconds, until_expiry)
-                park.append(Park(attempt=attempt, seconds=seconds, reason=Reason.MEDIA, wants=media.wants))
-            elif decision.begins and not known.room.admits(candidate.person):
-                seconds = min(_ROOM_SECONDS[LANES[attempt.lane]], max(_NOT_NOW_SECONDS, known.room.seconds))
-                park.append(Park(attempt=attempt, seconds=seconds, reason=Reason.TIER))
+            later = _later(attempt, called, pair_ready_in, retries_left)
+            made = _made(candidate, decision, recipient, later=later, failures=failures, room=known.room, now=now)
+            if isinstance(made, Refused):
+                refuse.append((attempt, outcomes.refused(attempt, made.reason, made.detail, at=now, waba_id=waba_id)))
+            elif isinstance(made, Park):
+                park.append(made)
             else:
-                calls.append(dataclasses.replace(_prepared(chosen, media, recipient), probes=decision.probes))
-                if decision.probes:
-                    standing = dataclasses.replace(standing, probing=frozenset())
+                calls.append(made)
+                retries_left -= attempt.attempt_no > 0
+                called.add(pair_of(attempt))
+                standing = dataclasses.replace(standing, probing=frozenset()) if made.probes else standing
     return Batch(start=[call.attempt for call in calls], refuse=refuse, park=park, wanted=wanted), calls
+
+
+def _made(
+    candidate: Candidate,
+    allowed: Allowed,
+    recipient: Recipient | None,
+    *,
+    later: Park | None,
+    failures: Mapping[media_facts.Key, Failure],
+    room: Room,
+    now: int,
+) -> Call | Park | Refused:
+    """The call of a command that nothing forbids, unless its media, its number's pace or its portfolio's room make it wait."""
+    chosen = _falling_back(candidate) if allowed.is_fallback else candidate
+    media = _media(chosen, failures, now=now)
+    if isinstance(media, Refused):
+        return media
+    attempt = candidate.attempt
+    if isinstance(media, NotReady):
+        seconds = min(media.seconds, (candidate.expires_at - now) / 1000)
+        return Park(attempt=attempt, seconds=seconds, reason=Reason.MEDIA, wants=media.wants)
+    if later is not None:
+        return later
+    if allowed.begins and not room.admits(candidate.person):
+        seconds = min(_ROOM_SECONDS[LANES[attempt.lane]], max(_NOT_NOW_SECONDS, room.seconds))
+        return Park(attempt=attempt, seconds=seconds, reason=Reason.TIER)
+    return dataclasses.replace(_prepared(chosen, media, recipient), probes=allowed.probes)
 
 
 def _held(candidate: Candidate, held: Held, *, now: int, is_wanted: bool) -> Park:
@@ -115,6 +142,26 @@ def _held(candidate: Candidate, held: Held, *, now: int, is_wanted: bool) -> Par
     until = candidate.expires_at if held.look_at is None else min(candidate.expires_at, held.look_at)
     wait = min(most, max(least, (until - now) / 1000))
     return Park(attempt=attempt, seconds=0.0 if is_wanted else wait, reason=held.reason, is_stopped=True)
+
+
+def pair_of(attempt: Attempt) -> str | None:
+    """Whose pair limit a message counts for; None for what is no message."""
+    if attempt.message_type == READ:
+        return None
+    return recipients.pair_of(to=attempt.to, bsuid=attempt.bsuid, group_id=attempt.options.group_id)
+
+
+def _later(
+    attempt: Attempt, called: Collection[str | None], pair_ready_in: Callable[[str], float], retries_left: int
+) -> Park | None:
+    """What of the number's own pace speaks against an attempt now."""
+    pair = pair_of(attempt)
+    wait = 0.0 if pair is None else _ASK_AGAIN_SECONDS if pair in called else pair_ready_in(pair)
+    if wait > 0.0:
+        return Park(attempt=attempt, seconds=wait, reason=Reason.PAIR_LIMIT)
+    if attempt.attempt_no > 0 and retries_left <= 0:
+        return Park(attempt=attempt, seconds=_NOT_NOW_SECONDS, reason=Reason.RETRY_BUDGET)
+    return None
 
 
 def _asking_again(attempt: Attempt, decision: AskAgain) -> Park:

@@ -10,14 +10,19 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Final, assert_never
 
-from services.common.domain import account_state, limiter
+from services.common.domain import account_state, in_flight
 from services.common.domain.account_state import Index, Key, Standing, State
 from services.common.domain.graph_codes import Scope
+from services.common.domain.in_flight import InFlight
+from services.common.domain.lane_shares import Shares
 from services.common.domain.limiter import Throughput
+from services.common.domain.pair_limit import PairPolicy
+from services.common.domain.reasons import Reason
+from services.common.domain.retry_budget import RetryBudget
 from services.common.platform import logging, metrics, postgres
 from services.common.platform.registry import RegisteredNumber, list_numbers
 from services.common.platform.tokens import TokenBox, TokenUnreadable
-from services.sender.pacer import Pacer
+from services.sender.pacer import NOTHING, Pacer, Past
 from services.sender.response import Result
 from services.sender.store import now_ms
 
@@ -36,6 +41,11 @@ class Number:
     epoch: int
     pacer: Pacer
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    shares: Shares = field(default_factory=Shares)
+    """What its lanes have coming to them."""
+    retries: RetryBudget = field(default_factory=RetryBudget)
+    in_flight: InFlight = field(default_factory=lambda: InFlight(inf))
+    """How many calls Meta answers in good time."""
     waiting: int = 0
     """Commands known to wait in Postgres, whether their turn has come or not."""
     inflight: int = 0
@@ -76,9 +86,9 @@ class Number:
 class Numbers:
     """The registry as last read, and the tokens, opened in memory only."""
 
-    def __init__(self, pool: postgres.Pool, tokens: TokenBox, *, jitter_seconds: float) -> None:
+    def __init__(self, pool: postgres.Pool, tokens: TokenBox, *, jitter_seconds: float, pair_policy: PairPolicy) -> None:
         self._pool, self._tokens = pool, tokens
-        self._jitter_seconds = jitter_seconds
+        self._jitter_seconds, self._pair_policy = jitter_seconds, pair_policy
         self._registered: dict[str, RegisteredNumber] = {}
         self._opened: dict[str, str] = {}
         self._stops: Index = {}
@@ -137,8 +147,8 @@ class Numbers:
     def _standing(self, phone_number_id: str) -> Standing:
         return account_state.standing(self._stops, phone_number_id=phone_number_id, waba_id=self.waba_id(phone_number_id))
 
-    def serve(self, phone_number_id: str, *, shard: int, epoch: int, ages: Iterable[float] = ()) -> Number:
-        """The number's state; a new one inherits what its last owner started `ages` seconds ago."""
+    def serve(self, phone_number_id: str, *, shard: int, epoch: int, past: Past = NOTHING) -> Number:
+        """The number's state; a new one inherits what its last owner left behind."""
         number = self._serving.get(phone_number_id)
         if number is not None and number.epoch == epoch:
             return number
@@ -150,7 +160,7 @@ class Numbers:
             phone_number_id=phone_number_id,
             shard=shard,
             epoch=epoch,
-            pacer=Pacer(limiter.inherit(policy, ages, now=time.monotonic())),
+            pacer=Pacer.inherited(policy, self._pair_policy, past),
             standing=self._standing(phone_number_id),
             is_paused=registered is not None and registered.state == "paused",
         )
@@ -163,6 +173,12 @@ class Numbers:
         number = self._serving.get(phone_number_id)
         if number is not None:
             number.wake.set()
+
+    def received(self, phone_number_id: str, count: int) -> None:
+        """The number has received so many messages."""
+        number = self._serving.get(phone_number_id)
+        if number is not None:
+            number.pacer.received(count)
 
     def forget(self) -> None:
         """No shard is ours any more."""
@@ -187,8 +203,16 @@ class Numbers:
         return found
 
     def inflight_cap(self, number: Number, seconds: float) -> int:
-        """How many calls of a number may be under way: what it writes in `seconds`. A hung Meta costs no more."""
-        return 1 if number.is_probing else max(4, math.ceil(number.pacer.limit * seconds))
+        """How many calls of a number may be under way: what it writes in `seconds`, or what Meta answers in good time."""
+        return 1 if number.is_probing else int(min(_most(number, seconds), number.in_flight.most))
+
+    def heard(self, number: Number, result: Result, round_trip: float, seconds: float) -> None:
+        """A call that was written is over."""
+        most = _most(number, seconds)
+        if result.reason is Reason.NO_ANSWER and result.error_code is None:
+            number.in_flight = in_flight.lost(number.in_flight, most=most)
+        else:
+            number.in_flight = in_flight.answered(number.in_flight, round_trip, most=most)
 
     def heed(self, number: Number, result: Result) -> None:
         """What an exchange says about the pace of the number, and of those that share its account or app."""
@@ -210,7 +234,7 @@ class Numbers:
                 return [number, *(one for one in served if waba_id is not None and self.waba_id(one.phone_number_id) == waba_id)]
             case Scope.APP:
                 return [number, *served]
-            case Scope.COMMAND | Scope.PAIR | Scope.TOKEN:
+            case Scope.COMMAND | Scope.PAIR | Scope.THROUGHPUT | Scope.TOKEN:
                 return []
         assert_never(scope)
 
@@ -223,3 +247,7 @@ class Numbers:
         if is_new_token:
             self.renewed.add(number.phone_number_id)
         self.wake(number.phone_number_id)
+
+
+def _most(number: Number, seconds: float) -> int:
+    return max(in_flight.LEAST, math.ceil(number.pacer.limit * seconds))

@@ -1,40 +1,110 @@
-"""When may a number's next message go on the wire? The waiting around the pure limiter."""
+"""When may a number's next message go on the wire, and one to this person? The clock and the waiting around the pure limiters."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from services.common.domain import limiter
-from services.common.domain.limiter import START_TO_WRITE_SECONDS, AdmissionLog
+from services.common.domain import inbound, limiter, pair_limit, throttle
+from services.common.domain.inbound import Inbound
+from services.common.domain.limiter import START_TO_WRITE_SECONDS, AdmissionLog, Throughput
+from services.common.domain.pair_limit import PairPolicy, Pairs
+from services.common.domain.throttle import Throttle
 from services.common.platform import metrics
 
 
-class Pacer:
-    """One number's limiter. Attempts are admitted in the order they ask."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """An attempt that an earlier owner started so long ago, and that was over so long ago, or is not.
 
-    def __init__(self, log: AdmissionLog) -> None:
-        self._log = log
+    `recipient` is None when it counts for nobody's pair limit.
+    """
+
+    age_seconds: float
+    over_seconds: float | None
+    recipient: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedPair:
+    """A recipient whom Meta refused for now, so many times in a row, and for how much longer that holds."""
+
+    recipient: str
+    seconds: float
+    refusals: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What a number's earlier owner left behind. It has to be read after that owner could start nothing more."""
+
+    starts: Sequence[Start] = ()
+    refused: Sequence[RefusedPair] = ()
+
+
+NOTHING: Past = Past()
+
+
+class Pacer:
+    """One number's limiters. Attempts are admitted in the order they ask."""
+
+    def __init__(self, log: AdmissionLog, pairs: Pairs) -> None:
+        self._log, self._pairs = log, pairs
+        self._throttle = Throttle(limit=log.policy.limit)
+        self._inbound = Inbound()
         self._turn = asyncio.Lock()
         self._waiting = 0
+
+    @classmethod
+    def inherited(cls, policy: Throughput, pair_policy: PairPolicy, past: Past = NOTHING) -> Pacer:
+        """The pacer of a new owner."""
+        now = time.monotonic()
+        log = limiter.inherit(policy, (start.age_seconds for start in past.starts), now=now)
+        to_people = ((start.recipient, start.over_seconds) for start in past.starts if start.recipient is not None)
+        pairs = pair_limit.inherit(pair_policy, to_people, now=now)
+        for one in past.refused:
+            pair_limit.hold(pairs, one.recipient, seconds=one.seconds, refusals=one.refusals, now=now)
+        return cls(log, pairs)
 
     @property
     def limit(self) -> int:
         """Messages a second."""
         return self._log.policy.limit
 
+    @property
+    def pair_policy(self) -> PairPolicy:
+        """How often one person may be written to."""
+        return self._pairs.policy
+
     def change_limit(self, limit: int) -> None:
         """Take another limit from now on."""
         self._log = limiter.with_limit(self._log, limit, now=time.monotonic())
+        throttle.with_limit(self._throttle, limit)
 
     def ready_in(self) -> float:
         """Seconds until one more attempt, started now, would be admitted."""
-        ahead = self._waiting * self._log.policy.spacing_seconds
-        return limiter.wait_seconds(self._log, now=time.monotonic()) + ahead
+        now = time.monotonic()
+        return self._wait(now) + self._waiting * self._spacing(now)
 
     def batch(self, seconds: float) -> int:
         """How many attempts the number writes within some seconds; at least one."""
-        return max(1, int(seconds / self._log.policy.spacing_seconds))
+        return max(1, int(seconds / self._spacing(time.monotonic())))
+
+    def pair_ready_in(self, recipient: str) -> float:
+        """Seconds until one more message to this person may be started."""
+        return pair_limit.wait_seconds(self._pairs, recipient, now=time.monotonic())
+
+    def start(self, recipient: str | None) -> None:
+        """An attempt is started: `written` or `give_up` follows."""
+        if recipient is not None:
+            pair_limit.start(self._pairs, recipient, now=time.monotonic())
+
+    def give_up(self, recipient: str | None) -> None:
+        """A started attempt will not be written."""
+        if recipient is not None:
+            pair_limit.given_up(self._pairs, recipient, now=time.monotonic())
 
     async def admit(self, started: float) -> bool:
         """Wait for this attempt's turn and for a token; False when `started` would be longer ago than allowed by then.
@@ -49,7 +119,7 @@ class Pacer:
         try:
             await self._turn.acquire()
             try:
-                while (wait := limiter.wait_seconds(self._log, now=time.monotonic())) > 0.0:
+                while (wait := self._wait(time.monotonic())) > 0.0:
                     if time.monotonic() + wait > deadline:
                         break
                     await asyncio.sleep(wait)
@@ -66,7 +136,7 @@ class Pacer:
             metrics.LATE_WRITES.inc()
         return is_admitted
 
-    def written(self) -> float:
+    def written(self, recipient: str | None) -> float:
         """Charge the token now, after the bytes went out; the instant it is charged with, to be given to `answered`.
 
         A process that the machine stopped between the admission and the write would otherwise have charged an instant
@@ -74,14 +144,49 @@ class Pacer:
         """
         now = time.monotonic()
         self._log = limiter.expect(limiter.debit(self._log, now=now, count=1), sent_at=now)
+        throttle.written(self._throttle, now=now)
+        if recipient is not None:
+            pair_limit.written(self._pairs, recipient, now=now)
         self.not_written()
         return now
 
-    def answered(self, charged_at: float) -> None:
+    def answered(self, charged_at: float, recipient: str | None) -> None:
         """The exchange of that write is over, well or badly."""
-        self._log = limiter.answered(self._log, sent_at=charged_at, now=time.monotonic())
+        now = time.monotonic()
+        if recipient is not None:
+            pair_limit.answered(self._pairs, recipient, sent_at=charged_at, now=now)
+        self._log = limiter.answered(self._log, sent_at=charged_at, now=now)
+        self._pairs.fastest = self._log.fastest
+
+    def taken(self, charged_at: float) -> None:
+        """What Meta said to that write, if anything, was not about the number's rate."""
+        throttle.taken(self._throttle, sent_at=charged_at, now=time.monotonic())
+
+    def throttled(self, charged_at: float) -> None:
+        """Meta refused that write for the number's rate."""
+        unanswered = sum(count for at, count in self._log.unanswered.items() if charged_at - 1.0 < at < charged_at)
+        throttle.refused(self._throttle, sent_at=charged_at, unanswered=unanswered, now=time.monotonic())
+
+    def received(self, count: int) -> None:
+        """The number has received so many messages."""
+        now = time.monotonic()
+        self._log = limiter.debit(self._log, now=now, count=inbound.charge(self._inbound, count=count, now=now))
+
+    def pair_refused(self, recipient: str) -> float:
+        """Meta refused this person's pair: seconds until another try."""
+        return pair_limit.refused(self._pairs, recipient, now=time.monotonic())
+
+    def pair_accepted(self, recipient: str) -> None:
+        """Meta took a message to this person."""
+        pair_limit.accepted(self._pairs, recipient)
 
     def not_written(self) -> None:
         """The turn is over; no byte left us, so no token was spent."""
         self._waiting -= 1
         self._turn.release()
+
+    def _wait(self, now: float) -> float:
+        return max(limiter.wait_seconds(self._log, now=now), throttle.wait_seconds(self._throttle, now=now))
+
+    def _spacing(self, now: float) -> float:
+        return max(self._log.policy.spacing_seconds, 1.0 / throttle.rate(self._throttle, now=now))

@@ -61,10 +61,22 @@ WHERE c.shard = ANY(%(shards)s::int[]) AND c.state = 'started'
 ORDER BY c.seq LIMIT %(limit)s
 
 -- recent_starts --
--- How long ago each attempt of the last seconds was started: what a new owner's limiter takes over.
-SELECT phone_number_id, shard, extract(epoch FROM clock_timestamp() - started_at)::float8
-FROM sender.send_attempts
-WHERE shard = ANY(%(shards)s::int[]) AND started_at > clock_timestamp() - make_interval(secs => %(seconds)s)
+-- How long ago each attempt of the last seconds was started, and its exchange over: what a new owner's limiters take over. To nobody
+-- went what is no message, and what is known not to have been written.
+SELECT
+    a.phone_number_id, a.shard, extract(epoch FROM clock_timestamp() - a.started_at)::float8,
+    extract(epoch FROM clock_timestamp() - a.finished_at)::float8,
+    CASE WHEN c.type <> 'read' AND a.outcome IS DISTINCT FROM 'not_sent' THEN c.pair END
+FROM sender.send_attempts AS a
+JOIN sender.send_commands AS c ON c.command_id = a.command_id
+WHERE a.shard = ANY(%(shards)s::int[]) AND a.started_at > clock_timestamp() - make_interval(secs => %(seconds)s)
+
+-- refused_pairs --
+-- Recipients whom Meta refused for now, how often, and for how much longer they wait.
+SELECT phone_number_id, shard, pair, extract(epoch FROM max(next_action_at) - clock_timestamp())::float8, max(attempts)
+FROM sender.send_commands
+WHERE shard = ANY(%(shards)s::int[]) AND state = 'retry' AND reason = 'pair_limit'
+GROUP BY phone_number_id, shard, pair
 
 -- backlog --
 -- Numbers with something to do, and how much.
@@ -73,29 +85,72 @@ WHERE shard = ANY(%(shards)s::int[]) AND state IN ('waiting', 'retry') GROUP BY 
 
 -- pick --
 -- The next commands of a number with everything the gate looks at. No row: the shard has another owner by now.
--- A command waits for earlier ones of the same lane and recipient, but not to expire, nor for one whose own time is yet to come, and
--- for those that a stop holds only where it is held itself. While the number pauses only what expired is picked.
+-- Each lane offers what has been due longest, and `urgent`, `place` and `step` say how the offers of the lanes mix. A command waits for
+-- earlier ones of the same lane and recipient, but not to expire, nor for one whose own time is yet to come, and for those that a stop
+-- holds only where it is held itself. What finds some before it is set aside for about as long as the pair limit makes them take, so
+-- that one recipient's thousands are looked at once and not each time. While the number pauses only what expired is picked.
 WITH fence AS MATERIALIZED (
     SELECT s.shard FROM sender.shards AS s WHERE s.shard = %(shard)s AND s.epoch = %(epoch)s FOR SHARE
 ),
 
-picked AS MATERIALIZED (
-    SELECT c.*
-    FROM sender.send_commands AS c
+due AS MATERIALIZED (
+    SELECT d.command_id, d.lane, d.next_action_at, d.seq, e.earlier
+    FROM unnest(ARRAY[0, 1, 2]::smallint[]) AS l (lane)
+    CROSS JOIN LATERAL (
+        SELECT c.command_id, c.phone_number_id, c.lane, c.pair, c.next_action_at, c.seq, c.held_by
+        FROM sender.send_commands AS c
+        WHERE c.phone_number_id = %(phone_number_id)s AND c.shard = %(shard)s AND c.lane = l.lane
+            AND c.state IN ('waiting', 'retry') AND c.next_action_at <= now()
+        ORDER BY c.next_action_at, c.seq LIMIT %(looked_at)s
+    ) AS d
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS earlier FROM (
+            SELECT FROM sender.send_commands AS o
+            WHERE o.phone_number_id = d.phone_number_id AND o.lane = d.lane AND o.pair = d.pair AND o.seq < d.seq
+                AND o.state IN ('waiting', 'retry', 'started') AND (o.held_by IS NULL OR d.held_by IS NOT NULL)
+                AND coalesce(o.send_at <= now(), TRUE)
+            LIMIT 100
+        ) AS before
+    ) AS e
+    WHERE %(sending)s AND EXISTS (SELECT FROM fence)
+),
+
+behind AS MATERIALIZED (
+    SELECT c.command_id, d.earlier FROM due AS d JOIN sender.send_commands AS c ON c.command_id = d.command_id
+    WHERE d.earlier > 0 AND c.state IN ('waiting', 'retry') AND c.expires_at > now()
+    FOR UPDATE OF c SKIP LOCKED
+),
+
+set_aside AS (
+    UPDATE sender.send_commands AS c
+    SET next_action_at = now() + make_interval(secs => greatest(1, b.earlier + 1 - %(burst)s) * %(pair_seconds)s),
+        reason = CASE c.state WHEN 'waiting' THEN 'pair_limit' ELSE c.reason END
+    FROM behind AS b WHERE c.command_id = b.command_id
+),
+
+first AS MATERIALIZED (
+    SELECT o.command_id
+    FROM (
+        SELECT d.command_id, d.lane, row_number() OVER (PARTITION BY d.lane ORDER BY d.next_action_at, d.seq) AS k
+        FROM due AS d WHERE d.earlier = 0
+    ) AS o
+    JOIN unnest(%(lane)s::smallint[], %(urgent)s::int[], %(place)s::float8[], %(step)s::float8[]) AS s (lane, urgent, place, step)
+        ON s.lane = o.lane
+    ORDER BY o.k > s.urgent, CASE WHEN o.k <= s.urgent THEN o.lane ELSE s.place + s.step * o.k END, o.lane, o.k
+    LIMIT %(limit)s
+),
+
+expired AS MATERIALIZED (
+    SELECT c.command_id FROM sender.send_commands AS c
     WHERE c.phone_number_id = %(phone_number_id)s AND c.shard = %(shard)s
-        AND c.state IN ('waiting', 'retry') AND c.next_action_at <= now()
-        AND (%(sending)s OR c.expires_at <= now())
-        AND EXISTS (SELECT FROM fence)
-        AND (
-            c.expires_at <= now()
-            OR NOT EXISTS (
-                SELECT FROM sender.send_commands AS e
-                WHERE e.phone_number_id = c.phone_number_id AND e.lane = c.lane AND e.pair = c.pair AND e.seq < c.seq
-                    AND e.state IN ('waiting', 'retry', 'started') AND (e.held_by IS NULL OR c.held_by IS NOT NULL)
-                    AND coalesce(e.send_at <= now(), TRUE)
-            )
-        )
-    ORDER BY c.lane, c.seq LIMIT %(limit)s
+        AND c.state IN ('waiting', 'retry') AND c.expires_at <= now() AND EXISTS (SELECT FROM fence)
+    ORDER BY c.expires_at LIMIT %(expired)s
+),
+
+picked AS MATERIALIZED (
+    SELECT c.* FROM sender.send_commands AS c
+    WHERE c.command_id IN (SELECT f.command_id FROM first AS f UNION SELECT x.command_id FROM expired AS x)
+        AND c.state IN ('waiting', 'retry')
     FOR UPDATE OF c
 )
 
@@ -213,14 +268,56 @@ UPDATE sender.send_commands AS c SET state = 'refused', reason = g.reason, outco
 FROM given AS g WHERE c.command_id = g.command_id
 
 -- park --
--- Ask again a little later.
-UPDATE sender.send_commands SET next_action_at = now() + make_interval(secs => %(seconds)s), held_by = %(held_by)s
-WHERE command_id = ANY(%(command_id)s::text[])
+-- Ask again a little later; what waits says what for.
+UPDATE sender.send_commands AS c
+SET next_action_at = now() + make_interval(secs => g.seconds),
+    reason = CASE c.state WHEN 'waiting' THEN coalesce(g.reason, c.reason) ELSE c.reason END, held_by = g.held_by
+FROM unnest(%(command_id)s::text[], %(seconds)s::float8[], %(reason)s::text[], %(held_by)s::text[])
+    AS g (command_id, seconds, reason, held_by)
+WHERE c.command_id = g.command_id
+
+-- release --
+-- These are out of the way: what was set aside behind them is looked at now, and no longer when their time would have been over.
+WITH next AS MATERIALIZED (
+    SELECT DISTINCT ON (n.command_id) n.command_id
+    FROM unnest(%(command_id)s::text[]) AS g (command_id)
+    JOIN sender.send_commands AS c ON c.command_id = g.command_id
+        AND (c.state NOT IN ('waiting', 'retry', 'started') OR c.held_by IS NOT NULL)
+    CROSS JOIN LATERAL (
+        SELECT o.command_id, o.state, o.reason, o.next_action_at FROM sender.send_commands AS o
+        WHERE o.phone_number_id = c.phone_number_id AND o.lane = c.lane AND o.pair = c.pair
+            AND o.state IN ('waiting', 'retry', 'started') AND o.held_by IS NULL
+        ORDER BY o.seq LIMIT 1
+    ) AS n
+    WHERE n.state = 'waiting' AND n.reason = 'pair_limit' AND n.next_action_at > now()
+)
+
+UPDATE sender.send_commands AS c SET next_action_at = now()
+FROM (
+    SELECT w.command_id FROM sender.send_commands AS w WHERE w.command_id IN (SELECT n.command_id FROM next AS n)
+    FOR UPDATE OF w SKIP LOCKED
+) AS n
+WHERE c.command_id = n.command_id AND c.state = 'waiting'
 
 -- next_due --
--- Seconds until the next parked command of a number wants a look; null when none does.
-SELECT extract(epoch FROM min(next_action_at) - clock_timestamp())::float8 FROM sender.send_commands
-WHERE phone_number_id = %(phone_number_id)s AND shard = %(shard)s AND state IN ('waiting', 'retry') AND next_action_at > now()
+-- Seconds until the next command of a number wants a look, to be sent or to expire; null when none ever will.
+SELECT extract(epoch FROM min(d.at) - clock_timestamp())::float8 FROM (
+    SELECT d.next_action_at AS at
+    FROM unnest(ARRAY[0, 1, 2]::smallint[]) AS l (lane)
+    CROSS JOIN LATERAL (
+        SELECT c.next_action_at FROM sender.send_commands AS c
+        WHERE c.phone_number_id = %(phone_number_id)s AND c.shard = %(shard)s AND c.lane = l.lane AND c.state IN ('waiting', 'retry')
+        ORDER BY c.next_action_at LIMIT 1
+    ) AS d
+
+    UNION ALL
+
+    SELECT x.expires_at FROM (
+        SELECT c.expires_at FROM sender.send_commands AS c
+        WHERE c.phone_number_id = %(phone_number_id)s AND c.shard = %(shard)s AND c.state IN ('waiting', 'retry')
+        ORDER BY c.expires_at LIMIT 1
+    ) AS x
+) AS d
 
 -- record --
 -- What attempts proved, what that makes of their commands, and what the log is to be told: together or not at all.

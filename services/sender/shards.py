@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from aiokafka import ConsumerRebalanceListener
 
-from services.common.domain.limiter import START_TO_WRITE_SECONDS
 from services.common.domain.topics import SENDER_SOURCES
 from services.common.platform import logging, metrics, postgres
 from services.common.platform.faults import fault
@@ -26,12 +25,13 @@ log = logging.get(__name__)
 
 DRAIN_SECONDS: Final = 12.0
 """How long a rebalance waits for calls under way: longer than one of them can last."""
-_REMEMBERED_SECONDS: Final = 1.0 + 0.05 + START_TO_WRITE_SECONDS + 0.2
-"""W + J + D and a little: what the last owner started longer ago counts for no limiter."""
 
 
 class Shards(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
-    """Takes shards over and gives them back, as the group is rebalanced."""
+    """Takes shards over and gives them back, as the group is rebalanced.
+
+    `remembered_seconds`: what the last owner started longer ago counts for no limit any more.
+    """
 
     def __init__(
         self,
@@ -42,6 +42,7 @@ class Shards(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         dispatcher: Dispatcher,
         adopt: Callable[[Sequence[int]], Awaitable[None]],
         instance: str,
+        remembered_seconds: float,
         told: asyncio.Event,
         stopping: asyncio.Event,
         commit: Callable[[], Awaitable[None]],
@@ -50,6 +51,7 @@ class Shards(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._store, self._numbers, self._dispatcher, self._adopt = store, numbers, dispatcher, adopt
         self._stops = stops
         self._instance, self._told, self._stopping = instance, told, stopping
+        self._remembered_seconds = remembered_seconds
         self._commit, self._fail = commit, fail
         self._epochs: dict[int, int] = {}
         self._early: set[tuple[str, int]] = set()
@@ -123,9 +125,9 @@ class Shards(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         await self._numbers.reload()
         await self._stops.load()
         epochs = await self._store.take_over(shards, self._instance)
-        ages = await self._store.recent_starts(shards, _REMEMBERED_SECONDS)
-        for (phone_number_id, shard), seconds in ages.items():
-            self._numbers.serve(phone_number_id, shard=shard, epoch=epochs[shard], ages=seconds)
+        past = await self._store.past(shards, self._remembered_seconds)
+        for (phone_number_id, shard), left in past.items():
+            self._numbers.serve(phone_number_id, shard=shard, epoch=epochs[shard], past=left)
         await self._adopt(shards)
         backlog = await self._store.backlog(shards)
         self._epochs = epochs

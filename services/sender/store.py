@@ -10,7 +10,9 @@ from typing import Any, Final
 from services.common.domain.account_state import Key
 from services.common.domain.consent import ConsentCategory, ConsentState
 from services.common.domain.ids import record_key
+from services.common.domain.lane_shares import Order
 from services.common.domain.lanes import LANES
+from services.common.domain.pair_limit import PairPolicy
 from services.common.domain.reasons import Reason
 from services.common.domain.records import SendOutcome
 from services.common.domain.send_policy import UNDELIVERABLE_IN_A_ROW, Facts
@@ -26,10 +28,15 @@ from services.sender.media import ledger
 from services.sender.media.facts import Want
 from services.sender.media.references import HOLDERS
 from services.sender.outcomes import Attempt
+from services.sender.pacer import Past, RefusedPair, Start
 from services.sender.template_store import find_definitions, hold_room, take_room
 
 SQL: Final = postgres.queries("services.sender")
 _BATCH: Final = 500
+_LOOKED_AT: Final = 60
+"""Due commands of a lane that one pick looks at, and some more for each that is wanted: most wait for nobody."""
+_EXPIRED: Final = 20
+"""Commands that expired, beside those that are to be sent: a backlog that expires at once must not stop the number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +80,31 @@ class Park:
     def held_by(self) -> str | None:
         """The reason, of what a stop holds."""
         return str(self.reason) if self.is_stopped and self.reason is not None else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pick:
+    """How many commands are wanted, and how the lanes share them. Not `sending`: only what expired."""
+
+    limit: int
+    sending: bool
+    orders: Sequence[Order]
+    pairs: PairPolicy
+
+    def values(self) -> dict[str, Any]:
+        """The parameters of `pick` that say so."""
+        return {
+            "limit": self.limit,
+            "looked_at": 4 * self.limit + _LOOKED_AT,
+            "expired": _EXPIRED,
+            "sending": self.sending,
+            "burst": self.pairs.burst,
+            "pair_seconds": self.pairs.interval_seconds,
+            "lane": [LANES.index(order.lane) for order in self.orders],
+            "urgent": [order.urgent for order in self.orders],
+            "place": [order.offset for order in self.orders],
+            "step": [order.step for order in self.orders],
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,12 +205,16 @@ class Store:
         rows = await self._rows("orphans", shards=list(shards), started_seconds=started_seconds, limit=_BATCH)
         return [_attempt(row) for row in rows]
 
-    async def recent_starts(self, shards: Sequence[int], seconds: float) -> dict[tuple[str, int], list[float]]:
-        """(number, shard) -> ages of its newest attempts."""
-        found: dict[tuple[str, int], list[float]] = {}
-        for number, shard, age in await self._rows("recent_starts", shards=list(shards), seconds=seconds):
-            found.setdefault((number, shard), []).append(age)
-        return found
+    async def past(self, shards: Sequence[int], seconds: float) -> dict[tuple[str, int], Past]:
+        """(number, shard) -> what was started in the last seconds, and whom Meta refused."""
+        starts: dict[tuple[str, int], list[Start]] = {}
+        for number, shard, age, over, recipient in await self._rows("recent_starts", shards=list(shards), seconds=seconds):
+            starts.setdefault((number, shard), []).append(Start(age_seconds=age, over_seconds=over, recipient=recipient))
+        refused: dict[tuple[str, int], list[RefusedPair]] = {}
+        for number, shard, recipient, left, refusals in await self._rows("refused_pairs", shards=list(shards)):
+            one = RefusedPair(recipient=recipient, seconds=left, refusals=refusals)
+            refused.setdefault((number, shard), []).append(one)
+        return {place: Past(starts=starts.get(place, ()), refused=refused.get(place, ())) for place in {*starts, *refused}}
 
     async def backlog(self, shards: Sequence[int]) -> dict[tuple[str, int], int]:
         """(number, shard) -> how many commands wait, of every number with something to do."""
@@ -190,20 +226,14 @@ class Store:
         shard: int,
         epoch: int,
         *,
-        limit: int,
-        sending: bool,
+        pick: Pick,
         judge: Callable[[Sequence[Candidate], Knowledge], Batch],
     ) -> Batch:
         """Pick, judge and record in one transaction; OwnerLost when the epoch has moved, and then nothing is recorded."""
         target = {"phone_number_id": phone_number_id, "shard": shard, "epoch": epoch}
         async with self._pool.connection() as connection:
-            rows = await (
-                await connection.execute(
-                    SQL["pick"],
-                    {**target, "limit": limit, "sending": sending, "undeliverable": UNDELIVERABLE_IN_A_ROW},
-                    binary=True,
-                )
-            ).fetchall()
+            values = {**target, **pick.values(), "undeliverable": UNDELIVERABLE_IN_A_ROW}
+            rows = await (await connection.execute(SQL["pick"], values, binary=True)).fetchall()
             if not rows:
                 raise OwnerLost(f"shard {shard}")
             candidates = [_candidate(row, shard) for row in rows if row[0] is not None]
@@ -222,9 +252,18 @@ class Store:
                     **self._boxed([outcome for _, outcome in batch.refuse]),
                 }
                 await connection.execute(SQL["refuse"], {"shard": shard, **refused})
-            for seconds, held_by in {(one.seconds, one.held_by) for one in batch.park}:
-                parked = [one.attempt.command_id for one in batch.park if (one.seconds, one.held_by) == (seconds, held_by)]
-                await connection.execute(SQL["park"], {"command_id": parked, "seconds": seconds, "held_by": held_by})
+                await connection.execute(SQL["release"], {"command_id": refused["command_id"]})
+            if batch.park:
+                parked = {
+                    "command_id": [one.attempt.command_id for one in batch.park],
+                    "seconds": [one.seconds for one in batch.park],
+                    "reason": [one.reason for one in batch.park],
+                    "held_by": [one.held_by for one in batch.park],
+                }
+                await connection.execute(SQL["park"], parked)
+            if any(one.is_stopped for one in batch.park):
+                held = [one.attempt.command_id for one in batch.park if one.is_stopped]
+                await connection.execute(SQL["release"], {"command_id": held})
         return batch
 
     async def _with_media(
@@ -243,20 +282,22 @@ class Store:
 
     async def record(self, findings: Sequence[Finding]) -> set[str]:
         """Write findings and their outcomes; returns the commands that were changed by it."""
-        boxed = [finding.outcome for finding in findings]
-        rows = await self._rows(
-            "record",
-            command_id=[finding.attempt.command_id for finding in findings],
-            attempt_no=[finding.attempt.attempt_no for finding in findings],
-            outcome=[finding.attempt_outcome for finding in findings],
-            state=[finding.command_state for finding in findings],
-            reason=[finding.reason for finding in findings],
-            error_code=[finding.error_code for finding in findings],
-            wamid=[finding.wamid for finding in findings],
-            seconds=[finding.wait_seconds for finding in findings],
-            **self._boxed(boxed),
-        )
-        return {row[0] for row in rows}
+        found = {
+            "command_id": [finding.attempt.command_id for finding in findings],
+            "attempt_no": [finding.attempt.attempt_no for finding in findings],
+            "outcome": [finding.attempt_outcome for finding in findings],
+            "state": [finding.command_state for finding in findings],
+            "reason": [finding.reason for finding in findings],
+            "error_code": [finding.error_code for finding in findings],
+            "wamid": [finding.wamid for finding in findings],
+            "seconds": [finding.wait_seconds for finding in findings],
+            **self._boxed([finding.outcome for finding in findings]),
+        }
+        async with self._pool.connection() as connection:
+            rows = await (await connection.execute(SQL["record"], found, binary=True)).fetchall()
+            changed = {row[0] for row in rows}
+            await connection.execute(SQL["release"], {"command_id": sorted(changed)})
+        return changed
 
     async def ended(self, attempts: Sequence[Attempt]) -> set[str]:
         """Which of these are known to be accepted or rejected already."""

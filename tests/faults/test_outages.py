@@ -25,7 +25,10 @@ from tests.support.waiting import wait_for
 SETTLE_SECONDS = 90.0
 GAP_SECONDS = 0.04
 CUSTOMERS = 60
-SENDER = {f"PARLEY_SENDER_{lane}_HORIZON_SECONDS": "10" for lane in ("OTP", "TRANSACTIONAL", "BULK")}
+SENDER = {
+    **{f"PARLEY_SENDER_{lane}_HORIZON_SECONDS": "10" for lane in ("OTP", "TRANSACTIONAL", "BULK")},
+    "PARLEY_SENDER_PAIR_BURST": "45",
+}
 
 
 class Traffic:

@@ -82,6 +82,8 @@ class Scene:
             "PARLEY_TOKEN_KEY": TOKEN_KEY,
             "PARLEY_SENDER_REGISTRY_SECONDS": "0.3",
             "PARLEY_SENDER_TEMPLATE_DEMAND_SECONDS": "0.2",
+            # Most tests write to one person; the simulator allows the same burst.
+            "PARLEY_SENDER_PAIR_BURST": "45",
         }
 
     def sender(self, **more: str) -> ServiceProcess:

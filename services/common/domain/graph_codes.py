@@ -38,6 +38,8 @@ class Scope(StrEnum):
 
     COMMAND = "command"
     PAIR = "pair"
+    THROUGHPUT = "throughput"
+    """The number's rate alone: it sends on, slower."""
     NUMBER = "number"
     WABA = "waba"
     """Every number of the account."""
@@ -158,8 +160,9 @@ _THROTTLING: Final = {
     80007: _wait("The account makes too many calls; it is sent later.", Scope.WABA, 30.0),
     # Answers calls that manage templates and numbers; a send has 80007.
     80008: _final("The account manages templates or numbers too often: wait an hour.", scope=Scope.WABA),
-    130429: _wait("The number is at its limit; it is sent later.", Scope.NUMBER, 1.0),
-    131056: _wait("Too many messages to this contact; it is sent later.", Scope.PAIR, 1.0, growth=4.0),
+    130429: _wait("The number is at its limit; it is sent later.", Scope.THROUGHPUT, 1.0),
+    # The n-th refusal in a row of a pair waits 4^n s, which `pair_limit` counts.
+    131056: _wait("Too many messages to this contact; it is sent later.", Scope.PAIR, 1.0, reason=Reason.PAIR_LIMIT),
     # Only what the business begins is restricted, for hours or days: answers go on.
     131048: _stop(
         "The number may not begin conversations, too many were reported as spam: pause campaigns.",

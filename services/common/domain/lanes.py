@@ -1,4 +1,4 @@
-"""How urgent is a send? Three lanes, served strictly in this order."""
+"""How urgent is a send? Three lanes, the most urgent first; how they share a number says `lane_shares`."""
 
 from __future__ import annotations
 

@@ -101,6 +101,10 @@ class Reason(StrEnum):
     CONFIGURATION = "configuration"
     """No message is at fault but how the number, the account or the app is set up: an operator mends it."""
     THROTTLED = "throttled"
+    PAIR_LIMIT = "pair_limit"
+    """Too soon after the last message to this person, by our count or by Meta's."""
+    RETRY_BUDGET = "retry_budget"
+    """Too many of the number's messages are further tries: it waits its turn among them."""
     ACCESS_TOKEN = "access_token"  # noqa: S105 - a word
     NOT_SENT = "not_sent"
     NO_ANSWER = "no_answer"

@@ -54,6 +54,9 @@ SEND_LATENCY_SECONDS: Final = Histogram(
 )
 RATE_LIMIT_WAIT_SECONDS: Final = Histogram("parley_rate_limit_wait_seconds", "Waited for the number's token", buckets=_FAST)
 STARTED_SECONDS: Final = Histogram("parley_send_started_seconds", "Gate and STARTED transaction", buckets=_FAST)
+INBOUND_DEBITED: Final = Counter(
+    "parley_sender_inbound_total", "Messages that any number received, as charged to the limits of those this process sends for"
+)
 LATE_WRITES: Final = Counter("parley_late_writes_total", "Attempts given up because STARTED was too old at the socket write")
 SENDS_OPEN: Final = Gauge("parley_sends_open", "Attempts without an answer: started, unknown, unresolved", ["state"])
 SEND_COMMANDS_REPEATED: Final = Counter(

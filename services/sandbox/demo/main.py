@@ -38,7 +38,11 @@ HORIZON_SECONDS: Final = 15.0
 LOG_COLUMNS: Final = 110
 EXIT_OK, EXIT_BROKEN_PROMISE, EXIT_NO_STACK = 0, 1, 2
 _PASSING: Final = (aiohttp.ClientError, psycopg.Error, KafkaError, OSError, TimeoutError)
-_SENDER_ENV: Final = {f"PARLEY_SENDER_{lane}_HORIZON_SECONDS": str(HORIZON_SECONDS) for lane in ("OTP", "TRANSACTIONAL", "BULK")}
+_SENDER_ENV: Final = {
+    **{f"PARLEY_SENDER_{lane}_HORIZON_SECONDS": str(HORIZON_SECONDS) for lane in ("OTP", "TRANSACTIONAL", "BULK")},
+    # Its few people get much in a minute.
+    "PARLEY_SENDER_PAIR_BURST": "45",
+}
 
 
 def run(

@@ -74,7 +74,7 @@ def test_only_what_passes_by_itself_has_a_wait(row: Row) -> None:
 def test_a_verdict_and_its_reason_agree(row: Row) -> None:
     waits = row.verdict in (Verdict.RETRY, Verdict.RETRY_WITH_503)
     if row.covers is None:
-        assert (row.reason in {Reason.THROTTLED, Reason.MEDIA}) == waits
+        assert (row.reason in {Reason.THROTTLED, Reason.PAIR_LIMIT, Reason.MEDIA}) == waits
     else:
         stopping = {Reason.ACCESS_TOKEN, Reason.ACCOUNT_STOPPED, Reason.PAYMENT, Reason.CONFIGURATION}
         assert (row.verdict, row.reason in stopping) == (Verdict.RETRY, True)

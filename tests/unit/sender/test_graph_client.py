@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 import uvloop
 
-from services.common.domain import limiter
 from services.common.domain.limiter import Throughput
+from services.common.domain.pair_limit import PairPolicy
 from services.common.platform import faults
 from services.sender.graph_client import GraphClient, session_options
 from services.sender.headway import Headway, Turn
@@ -45,7 +45,7 @@ async def posted() -> bytes:
         async with aiohttp.ClientSession(**session_options(1.0)) as session:
             graph = GraphClient(session, base_url=f"http://{host}:{port}", version="v25.0", answer_seconds=5.0)
             now = time.monotonic()
-            turn = Turn(Pacer(limiter.inherit(Throughput(limit=80), (), now=now)), Headway())
+            turn = Turn(Pacer.inherited(Throughput(limit=80), PairPolicy()), Headway(), "recipient")
             result, written_at = await graph.post("1", token="t", body=BODY, attempt_no=1, pacer=turn, started=now)
         assert result.proof is Proof.ACCEPTED
         assert written_at is not None

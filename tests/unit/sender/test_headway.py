@@ -61,3 +61,29 @@ def test_whoever_waits_is_woken_by_the_last_end_at_the_latest(waiters: int, ends
         assert all(turn.done() for turn in waiting)
 
     asyncio.run(play())
+
+
+def test_who_waits_longer_is_served_first_and_keeps_its_turn_when_the_room_was_gone() -> None:
+    async def play() -> list[str]:
+        headway, order = Headway(), list[str]()
+        for _ in range(FIRST):
+            headway.start()
+
+        async def served(name: str, turn: asyncio.Future[None]) -> None:
+            await turn
+            order.append(name)
+
+        turns = [asyncio.create_task(served(name, headway.wait())) for name in ("first", "second")]
+        await asyncio.sleep(0)
+        headway.end(late=False)
+        await turns[0]
+        turns.append(asyncio.create_task(served("first again", headway.wait(again=True))))
+        await asyncio.sleep(0)
+        assert headway.is_awaited
+        for turn in (turns[2], turns[1]):
+            headway.end(late=False)
+            await turn
+        assert not headway.is_awaited
+        return order
+
+    assert asyncio.run(play()) == ["first", "first again", "second"]

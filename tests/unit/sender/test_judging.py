@@ -60,10 +60,25 @@ def candidate(name: str, message_type: str = "template", expires_at: int = NOW +
 
 
 def judged(
-    *candidates: Candidate, standing: Standing = STOPPED, now: int = NOW, may_try: bool = True
+    *candidates: Candidate,
+    standing: Standing = STOPPED,
+    now: int = NOW,
+    may_try: bool = True,
+    pair_wait: float = 0.0,
+    retries_left: int = 10,
 ) -> tuple[Batch, list[Call]]:
     return judge(
-        candidates, KNOWN, now=now, has_token=True, waba_id="9", caught_up_at=NOW, standing=standing, may_try=may_try, failures={}
+        candidates,
+        KNOWN,
+        now=now,
+        has_token=True,
+        waba_id="9",
+        caught_up_at=NOW,
+        standing=standing,
+        may_try=may_try,
+        failures={},
+        pair_ready_in=lambda _: pair_wait,
+        retries_left=retries_left,
     )
 
 
@@ -99,3 +114,24 @@ def test_one_is_let_through_to_try_and_no_other() -> None:
 def test_nothing_is_tried_for_what_is_not_covered() -> None:
     _, calls = judged(candidate("a", "text"), standing=replace(STOPPED, probing=frozenset({KEY})), now=DUE)
     assert [call.probes for call in calls] == [frozenset()]
+
+
+def test_what_comes_too_soon_after_the_last_message_to_a_person_waits_as_long_as_the_pair_limit_says() -> None:
+    batch, calls = judged(candidate("a", "text"), pair_wait=4.5)
+    assert calls == []
+    assert [(one.seconds, one.reason) for one in batch.park] == [(4.5, Reason.PAIR_LIMIT)]
+
+
+def test_two_messages_to_one_person_are_not_started_at_once() -> None:
+    batch, calls = judged(candidate("a", "text"), candidate("b", "text"))
+    assert [call.attempt.command_id for call in calls] == ["a"]
+    assert [(one.attempt.command_id, one.reason) for one in batch.park] == [("b", Reason.PAIR_LIMIT)]
+
+
+def test_a_further_try_waits_while_there_are_too_many_and_a_first_one_does_not() -> None:
+    first, again = candidate("a", "text"), candidate("b", "text")
+    again = replace(again, attempt=replace(again.attempt, attempt_no=1, to="+491700000002"))
+    batch, calls = judged(first, again, retries_left=0)
+    assert [call.attempt.command_id for call in calls] == ["a"]
+    assert [(one.attempt.command_id, one.reason) for one in batch.park] == [("b", Reason.RETRY_BUDGET)]
+    assert len(judged(first, again, retries_left=1)[1]) == 2

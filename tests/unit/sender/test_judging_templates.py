@@ -46,6 +46,8 @@ def judged(one: Candidate, known: Knowledge, *, caught_up_at: int = NOW) -> tupl
         failures={},
         standing=Standing(),
         may_try=True,
+        pair_ready_in=lambda _: 0.0,
+        retries_left=1,
     )
 
 

@@ -8,6 +8,7 @@ import dataclasses
 import pytest
 
 from services.common.domain.graph_codes import Scope
+from services.common.domain.pair_limit import PairPolicy
 from services.common.domain.reasons import Reason
 from services.common.platform import postgres
 from services.common.platform.registry import RegisteredNumber
@@ -33,7 +34,7 @@ def registered(phone_number_id: str) -> RegisteredNumber:
 async def held_after(refused: str, result: Result) -> set[str]:
     """The numbers that start nothing after an answer to one of them. "4" is served and not registered."""
     closed = postgres.pool("postgresql://nowhere.invalid", service="test")
-    numbers = Numbers(closed, TOKENS, jitter_seconds=0.0)
+    numbers = Numbers(closed, TOKENS, jitter_seconds=0.0, pair_policy=PairPolicy())
     numbers.know([registered(phone_number_id) for phone_number_id in WABAS])
     serving = [numbers.serve(phone_number_id, shard=0, epoch=1) for phone_number_id in (*WABAS, "4")]
     numbers.heed(next(number for number in serving if number.phone_number_id == refused), result)
@@ -65,7 +66,7 @@ def test_what_needs_no_wait_holds_nothing(proof: Proof) -> None:
 async def holds_through(*states: str) -> list[bool]:
     """Whether a number that is served meanwhile is held in each of these states."""
     closed = postgres.pool("postgresql://nowhere.invalid", service="test")
-    numbers = Numbers(closed, TOKENS, jitter_seconds=0.0)
+    numbers = Numbers(closed, TOKENS, jitter_seconds=0.0, pair_policy=PairPolicy())
     number, held = registered("1"), []
     for state in states:
         numbers.know([dataclasses.replace(number, state=state)])
@@ -81,7 +82,7 @@ def test_an_operator_pauses_and_resumes_a_number_that_is_served() -> None:
 def test_an_account_has_the_tokens_of_its_numbers_that_open() -> None:
     async def known() -> dict[str, list[str]]:
         closed = postgres.pool("postgresql://nowhere.invalid", service="test")
-        numbers = Numbers(closed, TOKENS, jitter_seconds=0.0)
+        numbers = Numbers(closed, TOKENS, jitter_seconds=0.0, pair_policy=PairPolicy())
         damaged = dataclasses.replace(registered("3"), sealed_token=b"x" * 40)
         numbers.know([registered("1"), registered("2"), damaged])
         return numbers.tokens_by_account()

@@ -10,6 +10,7 @@ from typing import Any
 from aiokafka import TopicPartition
 
 from services.common.domain.topics import SENDER_SOURCES
+from services.sender.pacer import Past
 from services.sender.shards import Shards
 
 SHARD = 7
@@ -25,7 +26,7 @@ class Ledger:
     async def take_over(self, shards: Sequence[int], _: str) -> dict[int, int]:
         return dict.fromkeys(shards, 1)
 
-    async def recent_starts(self, *_: object) -> dict[tuple[str, int], list[float]]:
+    async def past(self, *_: object) -> dict[tuple[str, int], Past]:
         return {}
 
     async def backlog(self, _: Sequence[int]) -> dict[tuple[str, int], int]:
@@ -60,6 +61,7 @@ async def taken_over(backlog: dict[tuple[str, int], int], *, meanwhile: Callable
         dispatcher=dispatcher,
         adopt=nothing,
         instance="1",
+        remembered_seconds=6.0,
         told=told,
         stopping=asyncio.Event(),
         commit=nothing,

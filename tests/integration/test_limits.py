@@ -1,0 +1,213 @@
+"""Does a number send as Meta lets it, and fairly? The sender on real Kafka and Postgres, judged by the simulator's log."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
+
+import aiohttp
+import psycopg
+import pytest
+
+from services.common.domain import lane_shares, topics
+from services.common.domain.ids import record_key
+from services.common.domain.lane_shares import Shares
+from services.common.domain.pair_limit import PairPolicy
+from services.common.domain.records import SendMessage
+from services.common.platform.kafka import NewRecord, Producer, wait_for_topics
+from services.sandbox.providers import Kafka
+from services.sandbox.simulator.client import SimulatorClient
+from services.sandbox.simulator.records import Arrival
+from services.sandbox.simulator.rules import Error
+from services.sender.store import SQL, Pick
+from tests.support.sending import NUMBER, Scene, scene, text
+from tests.support.waiting import wait_for
+
+PAIR_SECONDS = 0.6
+ONE_AT_A_TIME = {"PARLEY_SENDER_PAIR_SECONDS": str(PAIR_SECONDS), "PARLEY_SENDER_PAIR_BURST": "1"}
+
+
+@pytest.fixture
+def stage(cluster: Kafka, postgres: str) -> Iterator[Scene]:
+    """A registered number and a simulated Meta that wants some time between two messages to one person."""
+    with scene(cluster, postgres, pair_interval_seconds=str(PAIR_SECONDS), pair_burst="1") as made:
+        made.register()
+        yield made
+
+
+def people(count: int, first: int = 0) -> list[str]:
+    return [f"4917000{number:05d}" for number in range(first, first + count)]
+
+
+def by_recipient(arrivals: list[Arrival]) -> dict[str, list[Arrival]]:
+    found: dict[str, list[Arrival]] = defaultdict(list)
+    for arrival in sorted(arrivals, key=lambda one: one.read_monotonic):
+        found[arrival.recipient or ""].append(arrival)
+    return found
+
+
+def smallest_gap(arrivals: list[Arrival]) -> float:
+    """The least time between two messages to one person."""
+    return min(
+        later.read_monotonic - earlier.read_monotonic
+        for ones in by_recipient(arrivals).values()
+        for earlier, later in pairwise(ones)
+    )
+
+
+def to_each(contacts: list[str], times: int, **fields: str) -> list[SendMessage]:
+    """So many rounds of one command to each."""
+    return [text(f"{turn}", to=f"+{contact}", **fields) for turn in range(times) for contact in contacts]
+
+
+def test_nobody_is_written_to_again_too_soon_and_in_order_though_the_sender_is_killed_meanwhile(stage: Scene) -> None:
+    contacts = people(20)
+    for contact in contacts:
+        stage.open_window(contact)
+    commands = to_each(contacts, 4)
+    stage.put(*commands)
+    soon_given_up = {**ONE_AT_A_TIME, "PARLEY_SENDER_TRANSACTIONAL_HORIZON_SECONDS": "2"}
+    with stage.sender(**soon_given_up) as first:
+        first.wait_ready()
+        wait_for(lambda: len(stage.arrivals()) >= 30, 30.0, "the second round")
+        first.kill()
+    stage.settle_everything()
+    with stage.sender(**soon_given_up) as second:
+        second.wait_ready()
+        wait_for(lambda: len(stage.outcomes("accepted", "unresolved")) == len(commands), 60.0, "all outcomes")
+    arrivals = stage.arrivals()
+    assert {one.code for one in arrivals} == {None}, "Meta refused nothing"
+    assert smallest_gap(arrivals) >= PAIR_SECONDS
+    place = {command.command_id: number for number, command in enumerate(commands)}
+    attempts = {row[0]: row[1] for row in stage.sql("SELECT attempt_id, command_id FROM sender.send_attempts")}
+    for ones in by_recipient(arrivals).values():
+        order = [place[attempts[one.opaque or ""]] for one in ones]
+        assert order == sorted(order)
+
+
+def test_a_pair_that_meta_refuses_waits_and_no_other_does(stage: Scene) -> None:
+    refused, *others = people(6)
+    for contact in (refused, *others):
+        stage.open_window(contact)
+    stage.ask(lambda client: client.rules(Error(code=131056), times=2, to=f"+{refused}"))
+    first = to_each([refused], 1)
+    with stage.sender(**ONE_AT_A_TIME) as sender:
+        sender.wait_ready()
+        stage.put(*first)
+        wait_for(lambda: len(stage.arrivals()) == 2, 30.0, "the second refusal")
+        stage.put(*to_each([refused], 1, lane="bulk"), *to_each(others, 1))
+        stage.wait_outcome(first[0], "accepted", seconds=30.0)
+        wait_for(lambda: len(stage.accepted()) == 7, 30.0, "everything")
+    to_refused = by_recipient(stage.arrivals())[f"+{refused}"]
+    waits = [later.read_monotonic - earlier.read_monotonic for earlier, later in pairwise(to_refused)]
+    assert [one.code for one in to_refused] == [131056, 131056, None, None]
+    assert waits[0] >= 1.0
+    assert waits[1] >= 4.0, "4^n"
+    others_last = max(one.read_monotonic for one in stage.accepted() if one.recipient != f"+{refused}")
+    assert others_last < to_refused[2].read_monotonic
+
+
+def test_one_persons_thousands_hold_nobody_up(stage: Scene) -> None:
+    flooded, *others = people(31)
+    for contact in (flooded, *others):
+        stage.open_window(contact)
+    stage.put(*to_each([flooded], 3000))
+    with stage.sender(**ONE_AT_A_TIME) as sender:
+        sender.wait_ready()
+        wait_for(lambda: stage.sql("SELECT count(*) FROM sender.send_commands") == [(3000,)], 60.0, "the flood")
+        commands = to_each(others, 1)
+        stage.put(*commands)
+        wait_for(lambda: len(by_recipient(stage.accepted())) == 31, 20.0, "a message to everybody")
+        waiting = stage.sql("SELECT count(*) FROM sender.send_commands WHERE state = 'waiting' AND reason = 'pair_limit'")
+    assert waiting[0][0] > 2000
+    assert smallest_gap(stage.arrivals()) >= PAIR_SECONDS
+
+
+def test_what_follows_a_refusal_by_the_gate_does_not_wait_for_the_pair_limit(stage: Scene) -> None:
+    commands = to_each(people(1), 8)
+    stage.put(*commands)
+    with stage.sender(PARLEY_SENDER_PAIR_SECONDS="30", PARLEY_SENDER_PAIR_BURST="1") as sender:
+        sender.wait_ready()
+        wait_for(lambda: len(stage.outcomes("refused")) == 8, 25.0, "eight refusals")
+    assert stage.arrivals() == []
+
+
+def test_transactional_and_bulk_share_what_one_time_codes_leave(stage: Scene) -> None:
+    stage.register(limit=20, throughput=80)
+    contacts = people(160)
+    for contact in contacts:
+        stage.open_window(contact)
+    commands = [*to_each(contacts[:80], 1, lane="bulk"), *to_each(contacts[80:], 1)]
+    stage.put(*commands)
+    with stage.sender(**ONE_AT_A_TIME) as sender:
+        sender.wait_ready()
+        wait_for(lambda: len(stage.arrivals()) >= 100, 60.0, "a hundred messages")
+    bulk = {f"+{contact}" for contact in contacts[:80]}
+    lanes = Counter(one.recipient in bulk for one in stage.arrivals()[20:80])
+    assert 13 <= lanes[True] <= 17, "a quarter is bulk"
+
+
+async def hold_a_conversation(stage: Scene, each_second: int, seconds: float) -> list[float]:
+    """Customers write at that rate, if this machine can: Meta counts it, and the log has it a little later. When they did."""
+    never = asyncio.Event()
+    producer = Producer(bootstrap_servers=stage.kafka.bootstrap_servers, client_id="test-inbound")
+    partitions = await wait_for_topics(stage.kafka.bootstrap_servers, [topics.INBOUND_MESSAGES], never)
+    await producer.start(never)
+    async with aiohttp.ClientSession() as session:
+        client = SimulatorClient(stage.graph_url, session)
+        begin, written = time.monotonic(), list[float]()
+        while (now := time.monotonic()) < begin + seconds:
+            await asyncio.sleep(max(0.0, begin + len(written) / each_second - now))
+            await client.inbound(NUMBER, "491709999999", "hello")
+            written.append(time.monotonic())
+            key = record_key(NUMBER, "491709999999").encode()
+            await producer.append_all([NewRecord(topics.INBOUND_MESSAGES, key, b"", ())], partitions)
+    await producer.stop()
+    return written
+
+
+def test_what_a_number_receives_is_taken_off_what_it_sends(stage: Scene) -> None:
+    stage.register(limit=40)
+    contacts = people(600)
+    for contact in contacts:
+        stage.open_window(contact)
+    with stage.sender(**ONE_AT_A_TIME) as sender:
+        sender.wait_ready()
+        stage.put(*to_each(contacts, 1))
+        wait_for(lambda: len(stage.arrivals()) >= 40, 30.0, "some messages")
+        received = asyncio.run(hold_a_conversation(stage, 20, 7.0))
+    arrivals = [one for one in stage.arrivals() if received[0] + 2.0 <= one.read_monotonic < received[-1]]
+    assert arrivals[-1].read_monotonic > received[-1] - 1.0, "there was always something to send"
+    seconds = received[-1] - received[0] - 2.0
+    each_second = sum(at >= received[0] + 2.0 for at in received) / seconds
+    assert each_second > 5.0
+    assert 0.25 * (40 - each_second) <= len(arrivals) / seconds <= 40 - each_second
+    assert sum(not one.is_accepted for one in arrivals) <= 0.05 * len(arrivals)
+
+
+def fill(dsn: str, count: int) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("INSERT INTO sender.shards (shard, epoch, instance) VALUES (0, 1, '1')")
+        connection.execute(
+            "INSERT INTO sender.send_commands (command_id, shard, fingerprint, phone_number_id, lane, policy, type, content,"
+            " pair, appended_at, expires_at, next_action_at)"
+            " SELECT 'c' || n, 0, '', %s, 2, 'hold', 'text', '{}', 'p' || n / 2, now(), now() + interval '1 day',"
+            " now() - interval '1 hour' + n * interval '1 ms' FROM generate_series(1, %s) AS n",
+            (NUMBER, count),
+        )
+        connection.execute("ANALYZE sender.send_commands")
+
+
+def test_the_next_commands_are_found_by_index_however_much_waits(postgres: str) -> None:
+    fill(postgres, 30_000)
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        pick = Pick(limit=20, sending=True, orders=lane_shares.orders(Shares(), 20), pairs=PairPolicy())
+        values = {"phone_number_id": NUMBER, "shard": 0, "epoch": 1}
+        plan = connection.execute("EXPLAIN " + SQL["pick"], {**values, **pick.values()}).fetchall()
+        due = connection.execute("EXPLAIN " + SQL["next_due"], values).fetchall()
+    text_of_both = "\n".join(row[0] for row in (*plan, *due))
+    assert "Seq Scan on send_commands" not in text_of_both
+    assert {"send_commands_due", "send_commands_order", "send_commands_expiring"} <= set(text_of_both.split())
