@@ -182,8 +182,12 @@ LEFT JOIN LATERAL (
             e.category, e.withdrawn_at,
             CASE WHEN coalesce(e.granted_at > o.since, TRUE) AND coalesce(e.granted_at <= o.until, TRUE) THEN e.granted_at END AS granted_at
         FROM who AS o
-        JOIN projector.consents AS e ON e.contact = o.name
-        WHERE e.phone_number_id = p.phone_number_id
+        CROSS JOIN LATERAL (
+            -- OFFSET: by the key, name for name, and never by a join with all evidence that the number has.
+            SELECT g.category, g.granted_at, g.withdrawn_at FROM projector.consents AS g
+            WHERE g.phone_number_id = p.phone_number_id AND g.contact = o.name
+            OFFSET 0
+        ) AS e
     )
 
     SELECT
@@ -198,9 +202,12 @@ LEFT JOIN LATERAL (
         (
             SELECT max(v.last_inbound_at)
             FROM who AS o
-            JOIN projector.conversations AS v ON v.contact = o.name
-            WHERE v.phone_number_id = p.phone_number_id
-                AND coalesce(v.last_inbound_at > o.since, TRUE) AND coalesce(v.last_inbound_at <= o.until, TRUE)
+            CROSS JOIN LATERAL (
+                SELECT w.last_inbound_at FROM projector.conversations AS w
+                WHERE w.phone_number_id = p.phone_number_id AND w.contact = o.name
+                OFFSET 0
+            ) AS v
+            WHERE coalesce(v.last_inbound_at > o.since, TRUE) AND coalesce(v.last_inbound_at <= o.until, TRUE)
         ) AS last_inbound_at,
         -- The last messages whose fate is known, all of them undeliverable, and nothing heard since the first of them. Only the
         -- newest few are looked at; after a month it is tried again.
@@ -210,8 +217,12 @@ LEFT JOIN LATERAL (
                 AND max(f.failed_at) > now() - interval '30 days'
                 AND NOT EXISTS (
                     SELECT FROM who AS o
-                    JOIN projector.conversations AS v ON v.contact = o.name
-                    WHERE v.phone_number_id = p.phone_number_id AND v.last_inbound_at > min(f.failed_at)
+                    CROSS JOIN LATERAL (
+                        SELECT w.last_inbound_at FROM projector.conversations AS w
+                        WHERE w.phone_number_id = p.phone_number_id AND w.contact = o.name
+                        OFFSET 0
+                    ) AS v
+                    WHERE v.last_inbound_at > min(f.failed_at)
                 )
             FROM (
                 SELECT m.failed_at, m.delivered_at, m.error_code
