@@ -6,10 +6,11 @@ import sys
 
 import typer
 
-from services.cli import numbers, routes, show, sim, templates
+from services.cli import numbers, routes, show, sim, templates, tenants
 from services.cli.listen import listen
 from services.cli.problem import CommandError
 from services.cli.rebuild import rebuild
+from services.cli.resend import resend
 from services.cli.send import send
 from services.cli.sends import sends
 from services.cli.simulate import simulate
@@ -25,9 +26,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Operate Parley. Works against the stack of PARLEY_* variables, else that of .parley/stack.env in this directory.",
 )
-for command in (demo, up, down, migrate, send, sends, trace, listen, simulate, rebuild):
+for command in (demo, up, down, migrate, send, sends, trace, resend, listen, simulate, rebuild):
     app.command()(command)
 app.add_typer(numbers.app, name="number")
+app.add_typer(tenants.app, name="tenant")
 app.add_typer(routes.app, name="routes")
 app.add_typer(templates.app, name="template")
 app.add_typer(sim.app, name="sim")

@@ -7,8 +7,9 @@ from typing import Any, Final, NamedTuple
 from psycopg import IsolationLevel
 
 from services.cli.overview import LOOKED_AT_AGAIN, Count, Listed, State, shown_type
-from services.cli.story import Attempt, Command, Status, Story, Untold, outcome_ids
+from services.cli.story import Attempt, Command, Resend, Status, Story, Untold, outcome_ids
 from services.common.domain.lanes import LANES
+from services.common.domain.resending import BY_OPERATOR
 from services.common.platform import postgres
 from services.common.platform.registry import Connection
 
@@ -90,6 +91,7 @@ async def story(connection: Connection, command_id: str) -> Story | None:
         attempt_id=[one.attempt_id for one in attempts],
         wamid=list(wamids),
     )
+    resends = await _rows(connection, "resends", command_id=command_id)
     possible = outcome_ids(command_id, command.attempts)
     untold = await _rows(connection, "untold", event_id=list(possible))
     return Story(
@@ -97,7 +99,20 @@ async def story(connection: Connection, command_id: str) -> Story | None:
         attempts=attempts,
         statuses=tuple(_status(row) for row in statuses),
         outbox=tuple(Untold(attempt_no=possible[row[0]][0], kind=possible[row[0]][1], occurred_at=row[1]) for row in untold),
+        resends=tuple(Resend(asked_at=row[0], asked_by=row[1], why=row[2], is_sent=row[3]) for row in resends),
     )
+
+
+async def ask_resend(connection: Connection, command_id: str, *, asked_by: str, why: str) -> int | None:
+    """Let the sender try it again; the number of the request, None when the command is in no state for it. The caller commits."""
+    found = await _rows(connection, "ask_resend", command_id=command_id, asked_by=asked_by, why=why, states=list(BY_OPERATOR))
+    return found[0][0] if found else None
+
+
+async def resend_done(connection: Connection, resend_id: int) -> bool | None:
+    """None while the sender has not come to it; then whether the command is sent again."""
+    [(is_done, is_sent)] = await _rows(connection, "resend_done", resend_id=resend_id)
+    return bool(is_sent) if is_done else None
 
 
 async def _rows(connection: Connection, name: str, **values: Any) -> list[tuple[Any, ...]]:
@@ -116,13 +131,16 @@ def _command(command_id: str, row: tuple[Any, ...]) -> Command:
         wamid=row[6],
         attempts=row[7],
         has_outcome=row[8],
-        appended_at=row[9],
-        received_at=row[10],
-        expires_at=row[11],
-        next_action_at=row[12],
-        updated_at=row[13],
-        paused_until_at=row[14],
-        earlier=row[15],
+        policy=row[9],
+        possible_duplicate=row[10],
+        is_duplicate=row[11],
+        appended_at=row[12],
+        received_at=row[13],
+        expires_at=row[14],
+        next_action_at=row[15],
+        updated_at=row[16],
+        paused_until_at=row[17],
+        earlier=row[18],
     )
 
 
@@ -136,6 +154,7 @@ def _attempt(row: tuple[Any, ...]) -> Attempt:
         reason=row[5],
         error_code=row[6],
         wamid=row[7],
+        trace_id=row[8],
     )
 
 

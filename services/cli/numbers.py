@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Final
 
+import psycopg
 import typer
 
 from services.cli import ledger, show
@@ -48,6 +49,7 @@ def add(
     portfolio: Annotated[
         str | None, typer.Option(help="Business portfolio whose messaging limit it shares. Default: its account alone.")
     ] = None,
+    tenant: Annotated[str | None, typer.Option(help="Whose it is: see parley tenant list.")] = None,
     token_file: Annotated[Path | None, typer.Option(help="File with the access token; - reads it from stdin.")] = None,
 ) -> None:
     """Register a number, or change one. The token comes from --token-file, PARLEY_ACCESS_TOKEN or a question."""
@@ -69,9 +71,13 @@ def add(
             messages_per_second=allowed,
             is_coexistence=coexistence,
             portfolio_id=portfolio,
+            tenant_id=tenant,
         )
 
-    in_database(register)
+    try:
+        in_database(register)
+    except psycopg.errors.ForeignKeyViolation:
+        raise CommandError(f"There is no tenant {tenant}.", hint="parley tenant add --help") from None
     show.line(f"{phone_number_id} is registered: at most {allowed} messages a second.")
 
 
@@ -92,7 +98,10 @@ def list_all(
     elif not numbers:
         show.aside("No number is registered: parley number add --help.")
     else:
-        head = ("PHONE NUMBER ID", "NUMBER", "ACCOUNT", "LIMIT/S", "STATE", "META STOPS", "WHY", "SINCE", "UNTIL", "NEXT PROBE")
+        head = (
+            *("PHONE NUMBER ID", "NUMBER", "ACCOUNT", "LIMIT/S", "STATE", "TENANT"),
+            *("META STOPS", "WHY", "SINCE", "UNTIL", "NEXT PROBE"),
+        )
         rows = [
             (*(str(value or "-") for value in _public(number).values()), *_shown(stop))
             for number in numbers
@@ -155,6 +164,7 @@ def _public(number: RegisteredNumber) -> dict[str, object]:
         "waba_id": number.waba_id,
         "messages_per_second": number.messages_per_second,
         "state": number.state,
+        "tenant_id": number.tenant_id,
     }
 
 

@@ -21,6 +21,7 @@ class State(StrEnum):
     ACCEPTED = "accepted"
     REFUSED = "refused"
     REJECTED = "rejected"
+    EXPIRED = "expired"
     UNKNOWN = "unknown"
     UNRESOLVED = "unresolved"
 

@@ -28,7 +28,8 @@ ORDER BY seq DESC LIMIT %(limit)s
 -- command --
 -- One command, how many go before it because they came first for the same recipient, and when stops that may hold it are looked at.
 SELECT
-    c.phone_number_id, c.lane, c.type, c.state, c.reason, c.error_code, c.wamid, c.attempts, c.outcome IS NOT NULL,
+    c.phone_number_id, c.lane, c.type, c.state, c.reason, c.error_code, c.wamid, c.attempts, c.outcome IS NOT NULL, c.policy,
+    c.possible_duplicate, c.is_duplicate,
     (extract(epoch FROM c.appended_at) * 1000)::bigint, (extract(epoch FROM c.received_at) * 1000)::bigint,
     (extract(epoch FROM c.expires_at) * 1000)::bigint, (extract(epoch FROM c.next_action_at) * 1000)::bigint,
     (extract(epoch FROM c.updated_at) * 1000)::bigint,
@@ -52,8 +53,24 @@ WHERE c.command_id = %(command_id)s
 -- Its calls to Meta.
 SELECT
     attempt_no, attempt_id, (extract(epoch FROM started_at) * 1000)::bigint, (extract(epoch FROM finished_at) * 1000)::bigint,
-    outcome, reason, error_code, wamid
+    outcome, reason, error_code, wamid, trace_id
 FROM sender.send_attempts WHERE command_id = %(command_id)s ORDER BY attempt_no
+
+-- resends --
+-- Who wanted it sent again.
+SELECT (extract(epoch FROM asked_at) * 1000)::bigint, asked_by, why, is_sent
+FROM sender.resends WHERE command_id = %(command_id)s ORDER BY resend_id
+
+-- ask_resend --
+-- An operator wants a command sent again, if it is in one of these states.
+INSERT INTO sender.resends (command_id, period, shard, asked_by, why)
+SELECT c.command_id, c.period, c.shard, %(asked_by)s, %(why)s FROM sender.send_commands AS c
+WHERE c.command_id = %(command_id)s AND c.state = ANY(%(states)s::text[])
+RETURNING resend_id
+
+-- resend_done --
+-- Whether the sender has come to it, and whether it was still to be sent.
+SELECT done_at IS NOT NULL, is_sent FROM sender.resends WHERE resend_id = %(resend_id)s
 
 -- statuses --
 -- What Meta's webhooks told of these attempts and messages of a number. Nobody's name and no raw webhook is read.

@@ -27,7 +27,8 @@ from services.common.platform.envelope import cloud_event
 
 PUBLISH_SECONDS = 15.0
 SOURCE: Final = "/parley/cli"
-UNSETTLED: Final = "unknown"
+GOES_ON: Final = frozenset({"deferred", "unknown", "resent"})
+"""Kinds of outcomes after which another one follows."""
 
 
 def send(  # noqa: PLR0917 - typer reads the options from the parameters
@@ -141,7 +142,7 @@ async def _settled(outcomes: Reader, command: SendMessage, *, as_json: bool) -> 
             continue  # somebody else's bytes in the topic
         if isinstance(outcome, SendOutcome) and outcome.command_id == command.command_id:
             _tell_outcome(outcome, as_json=as_json)
-            if outcome.kind != UNSETTLED:
+            if outcome.kind not in GOES_ON:
                 return outcome.kind == "accepted"
     return False
 

@@ -12,10 +12,15 @@ from services.cli import show
 from services.cli.overview import State
 from services.common.domain import ids, status
 from services.common.domain.lanes import Lane
+from services.common.domain.reasons import Reason
+from services.common.domain.resending import RESEND_ONCE
 from services.common.domain.status import DeliveryStatus
 
-_KINDS: Final = ("accepted", "refused", "rejected", "unknown", "unresolved")
-"""What the log is told of a command."""
+_KINDS: Final = ("accepted", "refused", "rejected", "expired", "unknown", "unresolved", "resent", "duplicate_confirmed")
+"""What the log is told of an attempt once."""
+_WITH_CAUSE: Final = ("deferred",)
+"""What it is told once for each cause."""
+_RESENT: Final = {None: "; the sender has not come to it yet", True: "", False: "; it had gone on by itself"}
 _MESSAGE: Final = "message"
 """The type of a status that is about the message itself, not about a payment in it."""
 _KNOWN_STATUSES: Final = frozenset(DeliveryStatus)
@@ -39,6 +44,9 @@ class Command:
     wamid: str | None
     attempts: int
     has_outcome: bool
+    policy: str
+    possible_duplicate: bool
+    is_duplicate: bool
     appended_at: int
     received_at: int
     expires_at: int
@@ -60,6 +68,17 @@ class Attempt:
     reason: str | None
     error_code: int | None
     wamid: str | None
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resend:
+    """Somebody wanted it sent again. `is_sent` is None until the sender has come to it."""
+
+    asked_at: int
+    asked_by: str
+    why: str
+    is_sent: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +111,7 @@ class Story:
     attempts: tuple[Attempt, ...] = ()
     statuses: tuple[Status, ...] = ()
     outbox: tuple[Untold, ...] = ()
+    resends: tuple[Resend, ...] = ()
 
 
 class Line(NamedTuple):
@@ -103,7 +123,8 @@ class Line(NamedTuple):
 
 def outcome_ids(command_id: str, attempts: int) -> dict[str, tuple[int, str]]:
     """Event id -> attempt and kind, of every outcome that a command with so many attempts can have had."""
-    return {ids.outcome_event_id(command_id, no, kind): (no, kind) for no in range(attempts + 1) for kind in _KINDS}
+    told = [(kind, kind) for kind in _KINDS] + [(f"{kind}/{reason}", kind) for kind in _WITH_CAUSE for reason in Reason]
+    return {ids.outcome_event_id(command_id, no, name): (no, kind) for no in range(attempts + 1) for name, kind in told}
 
 
 def with_short_wamids(story: Story) -> Story:
@@ -123,10 +144,11 @@ def lines(story: Story) -> list[Line]:
     for attempt in story.attempts:
         told.append(Line(attempt.started_at, f"attempt {attempt.attempt_no} started, id {attempt.attempt_id}"))
         if attempt.finished_at is not None:
-            why = _why(attempt.reason, attempt.error_code, attempt.wamid)
+            why = _why(attempt.reason, attempt.error_code, attempt.wamid, attempt.trace_id)
             told.append(Line(attempt.finished_at, f"attempt {attempt.attempt_no} {attempt.outcome}{why}"))
-    if command.state is State.REFUSED:
-        told.append(Line(command.updated_at, f"refused{_why(command.reason)}"))
+    if command.state in (State.REFUSED, State.EXPIRED):
+        told.append(Line(command.updated_at, f"{command.state}{_why(command.reason)}"))
+    told += [Line(one.asked_at, f"{one.asked_by} wanted it sent again: {one.why}{_RESENT[one.is_sent]}") for one in story.resends]
     told += [Line(one.recorded_at, _heard(one, story)) for one in story.statuses]
     told += [Line(one.occurred_at, _written(one)) for one in story.outbox]
     return sorted(told, key=lambda one: one.at)  # stable: at the same instant, as it is told above
@@ -141,6 +163,8 @@ def rows(told: list[Line]) -> list[tuple[str, ...]]:
 def standing(story: Story, *, now: int) -> str:
     """The state it is in, and what happens next."""
     said = f"{story.command.state}: {_NEXT[story.command.state](story, now)}."
+    if story.command.is_duplicate:
+        said += " Meta accepted more than one attempt of it."
     if story.outbox:
         return f"{said} The log does not have its outcome yet: that waits in the outbox."
     return f"{said} The log has its outcome." if story.command.has_outcome else said
@@ -154,7 +178,7 @@ def as_object(story: Story, *, now: int) -> dict[str, Any]:
 def _queued(story: Story, now: int) -> str:
     command = story.command
     if command.expires_at <= now:
-        return f"its time was over at {show.instant(command.expires_at)}; at the next look it is refused as expired"
+        return f"its time was over at {show.instant(command.expires_at)}; at the next look it expires"
     return f"{_held_up(command, now)}; it may be sent until {show.instant(command.expires_at)}"
 
 
@@ -201,33 +225,41 @@ def _refused(story: Story, _: int) -> str:
     return f"our gate said no{_why(story.command.reason)}; it is never sent, and another try needs another command id"
 
 
+def _expired(story: Story, _: int) -> str:
+    until = show.instant(story.command.expires_at)
+    return f"its time was over at {until}, before it could be sent; it is not sent any more, unless by parley resend"
+
+
 def _rejected(story: Story, _: int) -> str:
     why = _why(story.command.reason, story.command.error_code)
-    return f"Meta said no for good{why}; it is not sent again, and another try needs another command id"
+    return f"Meta said no for good{why}; it is not sent again, and another try needs another command id or parley resend"
 
 
 def _unknown(story: Story, now: int) -> str:
     if _is_proved(story):
         return "Meta has it, as a status webhook proves; at its next look the sender makes it accepted"
     until = show.instant(story.command.next_action_at)
+    then = "reported as unresolved"
+    if story.command.policy == RESEND_ONCE and not story.command.possible_duplicate:
+        then += ", or sent once more where its tenant wants that"
     if story.command.next_action_at <= now:
-        return f"Meta may have it; the wait for a status webhook ended at {until}, so it is about to be reported as unresolved"
-    return f"Meta may have it; waits for a status webhook until {until}, then is reported as unresolved"
+        return f"Meta may have it; the wait for a status webhook ended at {until}, so it is about to be {then}"
+    return f"Meta may have it; waits for a status webhook until {until}, then is {then}"
 
 
 def _unresolved(story: Story, _: int) -> str:
     if _is_proved(story):
         return "it was given up, but a status webhook proves that Meta has it; at its next look the sender makes it accepted"
     return (
-        "no status webhook came in time, so probably Meta does not have it; it is never sent again, its producer decides, "
-        "and a late status webhook still makes it accepted"
+        "no status webhook came in time, so probably Meta does not have it; it is not sent again by itself, its producer decides "
+        "or an operator (parley resend), and a late status webhook still makes it accepted"
     )
 
 
 def _is_proved(story: Story) -> bool:
-    """The sender's own rule: a status of the message itself that carries the id of the last attempt."""
-    last = story.attempts[-1].attempt_id if story.attempts else None
-    return any(one.attempt_id == last and one.type == _MESSAGE for one in story.statuses if last is not None)
+    """The sender's own rule: a status of the message itself that carries the id of an attempt."""
+    own = {one.attempt_id for one in story.attempts}
+    return any(one.attempt_id in own and one.type == _MESSAGE for one in story.statuses)
 
 
 def _heard(one: Status, story: Story) -> str:
@@ -239,12 +271,17 @@ def _heard(one: Status, story: Story) -> str:
 
 def _written(one: Untold) -> str:
     """A refusal is of no attempt, whatever was tried before it."""
-    of = "" if one.kind == State.REFUSED else f" of attempt {one.attempt_no}"
+    of = "" if one.kind in (State.REFUSED, State.EXPIRED) else f" of attempt {one.attempt_no}"
     return f'outcome "{one.kind}"{of} written, still in the outbox'
 
 
-def _why(reason: str | None, error_code: int | None = None, wamid: str | None = None) -> str:
-    said = [reason, None if error_code is None else f"error {error_code}", wamid]
+def _why(reason: str | None, error_code: int | None = None, wamid: str | None = None, trace_id: str | None = None) -> str:
+    said = [
+        reason,
+        None if error_code is None else f"error {error_code}",
+        wamid,
+        None if trace_id is None else f"trace {trace_id}",
+    ]
     known = [one for one in said if one]
     return f" ({', '.join(known)})" if known else ""
 
@@ -260,6 +297,7 @@ _NEXT: Final[dict[State, Callable[[Story, int], str]]] = {
     State.ACCEPTED: _accepted,
     State.REFUSED: _refused,
     State.REJECTED: _rejected,
+    State.EXPIRED: _expired,
     State.UNKNOWN: _unknown,
     State.UNRESOLVED: _unresolved,
 }

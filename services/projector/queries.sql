@@ -574,7 +574,12 @@ INSERT INTO send_outcomes AS known (
     reason,
     detail,
     error_code,
-    source
+    source,
+    trace_id,
+    not_before_at,
+    group_id,
+    possible_duplicate,
+    biz_opaque_callback_data
 )
 SELECT
     reported.event_id,
@@ -596,7 +601,12 @@ SELECT
     reported.reason,
     reported.detail,
     reported.error_code,
-    reported.source
+    reported.source,
+    reported.trace_id,
+    reported.not_before_at,
+    reported.group_id,
+    reported.possible_duplicate,
+    reported.biz_opaque_callback_data
 FROM unnest(
     %(event_id)s::text[],
     %(occurred_at)s::timestamptz[],
@@ -617,7 +627,12 @@ FROM unnest(
     %(reason)s::text[],
     %(detail)s::text[],
     %(error_code)s::int4[],
-    %(source)s::text[]
+    %(source)s::text[],
+    %(trace_id)s::text[],
+    %(not_before_at)s::timestamptz[],
+    %(group_id)s::text[],
+    %(possible_duplicate)s::bool[],
+    %(biz_opaque_callback_data)s::text[]
 ) AS reported (
     event_id,
     occurred_at,
@@ -638,7 +653,12 @@ FROM unnest(
     reason,
     detail,
     error_code,
-    source
+    source,
+    trace_id,
+    not_before_at,
+    group_id,
+    possible_duplicate,
+    biz_opaque_callback_data
 )
 ON CONFLICT (event_id) DO UPDATE SET
     occurred_at = excluded.occurred_at,
@@ -659,7 +679,12 @@ ON CONFLICT (event_id) DO UPDATE SET
     reason = excluded.reason,
     detail = excluded.detail,
     error_code = excluded.error_code,
-    source = excluded.source
+    source = excluded.source,
+    trace_id = excluded.trace_id,
+    not_before_at = excluded.not_before_at,
+    group_id = excluded.group_id,
+    possible_duplicate = excluded.possible_duplicate,
+    biz_opaque_callback_data = excluded.biz_opaque_callback_data
 WHERE excluded.occurred_at < known.occurred_at
 
 -- upsert_account_events --

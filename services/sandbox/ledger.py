@@ -24,7 +24,11 @@ from services.sandbox.webhook_elements import Element, Identity
 MAX_ATTEMPTS: Final = 32
 """Attempt ids are derived here from the command ids, so that an attempt nobody recorded is recognised, too."""
 PARKED: Final = frozenset({"unknown", "unresolved"})
-TERMINAL: Final = frozenset({"accepted", "refused", "rejected"})
+TERMINAL: Final = frozenset({"accepted", "refused", "rejected", "expired"})
+DENIED: Final = TERMINAL - {"accepted"}
+"""What a command that Meta accepted must never be told as."""
+OURS: Final = frozenset({"refused", "expired"})
+"""Ended without Meta being asked: our gate said no, or there was no time left."""
 
 Place = tuple[str, int, int]
 """Topic, partition, offset."""
@@ -204,7 +208,7 @@ def judge(ledger: Ledger) -> Verdict:
         commands=len(acknowledged),
         accepted=states["accepted"],
         rejected=states["rejected"],
-        refused=dict(Counter(row.reason or "?" for row in sends.rows.values() if row.state == "refused").most_common()),
+        refused=dict(Counter(row.reason or "?" for row in sends.rows.values() if row.state in OURS).most_common()),
         surprises=sends.surprises(),
         dead_letters=len(ledger.dead_letters),
         unresolved=sum(states[state] for state in PARKED),
@@ -318,7 +322,7 @@ class _Sends:
     def surprises(self) -> int:
         """How many commands were refused that had not to be."""
         meant = {one.command_id for one in self._ledger.published if one.must_refuse is not None}
-        return sum(row.state == "refused" and one not in meant for one, row in self.rows.items())
+        return sum(row.state in OURS and one not in meant for one, row in self.rows.items())
 
     def _acceptances(self) -> Iterator[Finding]:
         for command_id, wamids in self._accepted.items():
@@ -344,7 +348,7 @@ class _Sends:
                 yield Finding(kind=Kind.LOST, what=name, why="acknowledged by Kafka, then nothing")
             return
         is_accepted = bool(self._accepted.get(command_id))
-        if is_accepted and (row.state in ("refused", "rejected") or self._told[command_id] & {"refused", "rejected"}):
+        if is_accepted and (row.state in DENIED or self._told[command_id] & DENIED):
             yield Finding(kind=Kind.FALSE_FAIL, what=name, why=f"Meta accepted it, the outcome is {row.state}")
         elif is_accepted and row.state in PARKED:
             yield Finding(kind=Kind.LOST, what=name, why=f"Meta accepted it and told us so, it is still {row.state}")

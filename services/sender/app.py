@@ -60,6 +60,7 @@ _HEARTBEAT_SECONDS: Final = 0.5
 """A rebalance stops sending; members hear of it this soon."""
 _NEVER_MS: Final = 24 * 3600 * 1000
 """aiokafka would leave the group after this long without a poll; our intake waits for Postgres as long as it takes."""
+_PERIODS_SECONDS: Final = 3600.0
 _STOP_INTAKE_SECONDS: Final = 1.0
 _STOP_CALLS_SECONDS: Final = 4.5
 _STOP_OUTBOX_SECONDS: Final = 1.0
@@ -93,7 +94,8 @@ class SenderApp:
         producer = Producer(bootstrap_servers=settings.kafka_bootstrap_servers, client_id=f"{GROUP}-{settings.instance}")
         partitions = await wait_for_topics(settings.kafka_bootstrap_servers, _TOPICS, stopping)
         if partitions and await producer.start(stopping):
-            pool = postgres.pool(settings.postgres_dsn.get_secret_value(), service="sender", size=settings.postgres_pool)
+            dsn = settings.postgres_dsn.get_secret_value()
+            pool = postgres.pool(dsn, service="sender", size=settings.postgres_pool, plan_once=True)
             await pool.open()
             try:
                 async with (
@@ -131,7 +133,8 @@ class SenderApp:
             version=settings.graph_version,
             answer_seconds=settings.sender_answer_seconds,
         )
-        recorder = Recorder(store, abandon=abandon, told=told)
+        distrust = Distrust(store)
+        recorder = Recorder(store, distrust, abandon=abandon, told=told)
         catch_up = CatchUp(
             store,
             new_consumer=lambda: AIOKafkaConsumer(
@@ -152,7 +155,6 @@ class SenderApp:
             partitions=partitions,
             debit=numbers.received,
         )
-        distrust = Distrust(store)
         media_ledger = Ledger(pool)
         making = Making(
             media_ledger,
@@ -229,7 +231,7 @@ class SenderApp:
         outbox = Outbox(store, producer, partitions=partitions, shards=shards.owned, some=told, abandon=abandon)
         self._shards = shards
         self._waiting_for = "waiting for Postgres and its tables"
-        if not await _wait_for_tables(numbers, stopping):
+        if not await _wait_for_tables(numbers, store, stopping):
             return
         self._waiting_for = None
         consumer = await _joined(settings, shards, stopping)
@@ -239,7 +241,8 @@ class SenderApp:
         background = [
             _task(recorder.run()),
             _task(outbox.run()),
-            _task(settler.run(shards.owned, stopping)),
+            _task(settler.run(shards.owned, shards.notify, stopping)),
+            _task(_keep_periods(store, stopping)),
             _task(catch_up.run(stopping)),
             _task(media.run()),
             _task(inbound.run(stopping)),
@@ -298,11 +301,12 @@ async def _joined(settings: SenderSettings, shards: Shards, stopping: asyncio.Ev
     return None
 
 
-async def _wait_for_tables(numbers: Numbers, stopping: asyncio.Event) -> bool:
-    """Wait until Postgres is there and migrated; False when asked to stop meanwhile."""
+async def _wait_for_tables(numbers: Numbers, store: Store, stopping: asyncio.Event) -> bool:
+    """Wait until Postgres is there, migrated, and has room for this period; False when asked to stop meanwhile."""
     while not stopping.is_set():
         try:
             await numbers.reload()
+            await store.keep_periods()
         except (psycopg.Error, PoolTimeout) as problem:
             log.warning("postgres.not_ready", error=type(problem).__name__)
             await sleep_unless(stopping, 0.5)
@@ -329,6 +333,14 @@ class _Refresh:
         await self._limits.sync(events)
         self._events.taken(events)
         self._told.set()
+
+
+async def _keep_periods(store: Store, stopping: asyncio.Event) -> None:
+    """Periods are made long before they begin, and dropped when they are old. A lock that is not free is left for later."""
+    while not await sleep_unless(stopping, _PERIODS_SECONDS):
+        kept = await postgres.retrying(store.keep_periods, service="sender", stopping=stopping)
+        if kept is not None and any(kept):
+            log.info("ledger.periods", added=kept[0], dropped=kept[1])
 
 
 async def _until_stopped(stopping: asyncio.Event, tasks: list[asyncio.Task[None]], fail: asyncio.Future[None]) -> None:

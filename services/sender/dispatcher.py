@@ -17,20 +17,22 @@ from typing import Any, Final
 from services.common.domain import lane_shares, retry_budget
 from services.common.domain.graph_codes import Scope
 from services.common.domain.lanes import LANES, Lane
+from services.common.domain.reasons import Reason
 from services.common.domain.send_policy import READ
 from services.common.platform import logging, metrics, postgres
 from services.common.platform.faults import fault
-from services.sender import judging
+from services.sender import judging, outcomes
 from services.sender.catch_up import CatchUp
 from services.sender.distrust import Distrust, judged
+from services.sender.findings import finding_of
 from services.sender.graph_client import GraphClient
 from services.sender.headway import Headway, Turn
 from services.sender.judging import Call
 from services.sender.knowledge import Candidate, Knowledge
 from services.sender.media.preparing import Preparing
-from services.sender.numbers import Number, Numbers
+from services.sender.numbers import FIRST_OF_ALL, Number, Numbers
 from services.sender.outcomes import Attempt
-from services.sender.recorder import Recorder, finding_of
+from services.sender.recorder import Recorder
 from services.sender.response import Proof, Result, repeated
 from services.sender.stops import Stops
 from services.sender.store import Batch, OwnerLost, Pick, Store, now_ms
@@ -43,6 +45,8 @@ LEAD_SECONDS: Final = 0.02
 _BATCH_ROWS: Final = 50
 _IDLE_SECONDS: Final = 10.0
 _HELD_SECONDS: Final = 1.0
+_TOLD_ROWS: Final = 500
+"""Of a number that is held, how many waiting commands are looked at in a round, whether their producers know."""
 
 
 class Dispatcher:
@@ -142,8 +146,32 @@ class Dispatcher:
         if picked >= limit:
             return 0.0
         if held > 0.0:
+            await self._tell_held(number)
             return min(held, _HELD_SECONDS)
         return await self._until_due(number)
+
+    async def _tell_held(self, number: Number) -> None:
+        """Let the producers of some waiting commands know that the number is held; round after round all of them."""
+        held = number.held()
+        if held is None:
+            return
+        reason, seconds = held
+        await postgres.retrying(lambda: self._tell_some(number, reason, seconds), service="sender", stopping=self._draining)
+
+    async def _tell_some(self, number: Number, reason: Reason, seconds: float | None) -> None:
+        waiting, last = await self._store.kept_back(
+            number.phone_number_id, number.shard, reason, after=number.kept_back_after, limit=_TOLD_ROWS
+        )
+        waba_id, now = self._numbers.waba_id(number.phone_number_id), now_ms()
+        told = [
+            (attempt, outcome)
+            for attempt in waiting
+            if (outcome := outcomes.deferred(attempt, reason, at=now, wait_seconds=seconds, waba_id=waba_id)) is not None
+        ]
+        if told:
+            metrics.SEND_OUTCOMES.labels("deferred", reason).inc(await self._store.defer(told))
+            self._told.set()
+        number.kept_back_after = last or FIRST_OF_ALL
 
     async def _until_due(self, number: Number) -> float:
         """Nothing more is due now; when will it be?"""
@@ -168,10 +196,12 @@ class Dispatcher:
             nonlocal picked
             picked = len(candidates)
             waba_id = self._numbers.waba_id(number.phone_number_id)
+            # Of a held number only what expired was picked, by the clock of Postgres; ours may be behind.
+            now = now_ms() if sending else max([now_ms(), *(one.expires_at for one in candidates)])
             batch, calls[:] = judging.judge(
                 candidates,
                 known,
-                now=now_ms(),
+                now=now,
                 has_token=self._numbers.token(number.phone_number_id) is not None,
                 waba_id=waba_id,
                 caught_up_at=self._catch_up.caught_up_at,
@@ -204,16 +234,14 @@ class Dispatcher:
         number.retries = retry_budget.tried(
             number.retries, first=first, again=again, limit=number.pacer.limit, now=time.monotonic()
         )
-        number.waiting = max(0, number.waiting - len(batch.start) - len(batch.refuse))
+        number.waiting = max(0, number.waiting - len(batch.start) - len(batch.give_up))
         await self._media.want(
             [(want, park.attempt.command_id) for park in batch.park for want in park.wants]
             + [(want, None) for call in calls for want in call.media.stale]
         )
-        if batch.refuse:
+        if batch.give_up or batch.defer:
             self._told.set()
-            for _, outcome in batch.refuse:
-                metrics.SEND_DECISIONS.labels("refused", outcome.reason).inc()
-                metrics.SEND_OUTCOMES.labels(outcome.kind, outcome.reason).inc()
+            _count(batch)
         if calls:
             metrics.SEND_DECISIONS.labels("allowed", "").inc(len(calls))
             fault("sender.after_started")
@@ -261,6 +289,7 @@ class Dispatcher:
             finding = finding_of(
                 attempt,
                 result,
+                at=now_ms(),
                 waba_id=self._numbers.waba_id(number.phone_number_id),
                 horizon_seconds=self._horizons[LANES[attempt.lane]],
             )
@@ -296,6 +325,17 @@ def _of_pair(number: Number, attempt: Attempt, result: Result) -> Result:
     elif result.proof is Proof.RETRY and result.scope is Scope.PAIR:
         return dataclasses.replace(result, wait_seconds=number.pacer.pair_refused(pair))
     return result
+
+
+def _count(batch: Batch) -> None:
+    """A command of one tenant for the number of another is a mistake somebody has to hear of."""
+    for attempt, outcome in batch.give_up:
+        metrics.SEND_DECISIONS.labels(outcome.kind, outcome.reason).inc()
+        metrics.SEND_OUTCOMES.labels(outcome.kind, outcome.reason).inc()
+        if outcome.reason == Reason.TENANT_MISMATCH:
+            log.error("send.tenant_mismatch", command_id=attempt.command_id, phone_number_id=attempt.phone_number_id)
+    for _, outcome in batch.defer:
+        metrics.SEND_OUTCOMES.labels(outcome.kind, outcome.reason).inc()
 
 
 async def _wake_or(number: Number, seconds: float) -> None:

@@ -7,9 +7,10 @@ import dataclasses
 from services.common.domain.graph_codes import Scope
 from services.common.domain.reasons import Reason
 from services.common.platform import logging, metrics
+from services.sender.findings import Evidence
 from services.sender.outcomes import Attempt
 from services.sender.response import Proof, Result
-from services.sender.store import Contradiction, Store
+from services.sender.store import Store
 
 log = logging.get(__name__)
 
@@ -35,17 +36,18 @@ class Distrust:
         """Read them anew: an operator may have taken one away."""
         self.codes = await self._store.distrusted()
 
-    def tell(self, attempt: Attempt, found: Contradiction, *, is_duplicate: bool) -> None:
-        """Two things that must not happen: a refusal that was none, and a command that was accepted twice."""
-        code = "" if found.error_code is None else str(found.error_code)
-        metrics.FALSE_REJECTIONS.labels(found.outcome, code).inc()
-        log.critical(
-            "send.false_rejection",
-            command_id=attempt.command_id,
-            attempt_no=attempt.attempt_no,
-            outcome=found.outcome,
-            code=found.error_code,
-        )
+    def tell(self, attempt: Attempt, found: Evidence, *, is_duplicate: bool) -> None:
+        """Two things that should not happen: a refusal that was none, and a command that was accepted twice."""
+        if found.is_contradiction:
+            code = "" if found.error_code is None else str(found.error_code)
+            metrics.FALSE_REJECTIONS.labels(found.outcome, code).inc()
+            log.critical(
+                "send.false_rejection",
+                command_id=attempt.command_id,
+                attempt_no=attempt.attempt_no,
+                outcome=found.outcome,
+                code=found.error_code,
+            )
         if is_duplicate:
             metrics.DUPLICATE_SENDS.inc()
             log.critical("send.duplicate_confirmed", command_id=attempt.command_id, attempt_no=attempt.attempt_no)

@@ -14,7 +14,18 @@ from services.common.domain.lanes import LANES, Lane
 from services.common.domain.reasons import Reason
 from services.common.domain.recipients import Recipient
 from services.common.domain.records import SendOutcome
-from services.common.domain.send_policy import READ, TEMPLATE, Allowed, AskAgain, Command, Facts, Held, Refused, TemplateFacts
+from services.common.domain.send_policy import (
+    READ,
+    TEMPLATE,
+    Allowed,
+    AskAgain,
+    Command,
+    Expired,
+    Facts,
+    Held,
+    Refused,
+    TemplateFacts,
+)
 from services.sender import outcomes, request, terms
 from services.sender.content import check, definition
 from services.sender.content.simple import is_wamid
@@ -28,7 +39,12 @@ _ASK_AGAIN_SECONDS: Final = 0.1
 _LIST_SECONDS: Final = 0.5
 """How soon a command asks again that waits for the account's template list."""
 _NOT_NOW_SECONDS: Final = 1.0
-"""Without a token, or paused: until somebody does something about the number."""
+"""Without a token, paused or disabled: until somebody does something about the number."""
+UNTIL_SOMEBODY_ACTS: Final = frozenset({Reason.ACCESS_TOKEN, Reason.PHONE_PAUSED, Reason.PHONE_DISABLED})
+"""How long such a wait lasts nobody knows."""
+_WORTH_TELLING_SECONDS: Final = 5.0
+_SOON_OVER: Final = frozenset({Reason.PAIR_LIMIT, Reason.RETRY_BUDGET})
+"""A moment's wait for a number's own pace, or for media that is being made ready, is no news; one this long is."""
 _STOPPED_SECONDS: Final = (1.0, 900.0)
 """How long what a stop covers is not looked at, at least and at most; the end of the stop releases it."""
 _ROOM_SECONDS: Final = {Lane.OTP: 5.0, Lane.TRANSACTIONAL: 30.0, Lane.BULK: 300.0}
@@ -72,7 +88,7 @@ def judge(
     """
     calls: list[Call] = []
     called: set[str | None] = set()
-    refuse: list[tuple[Attempt, SendOutcome]] = []
+    give_up: list[tuple[Attempt, SendOutcome]] = []
     park: list[Park] = []
     wanted: frozenset[Key] = frozenset()
     for candidate in candidates:
@@ -82,20 +98,22 @@ def judge(
         facts = dataclasses.replace(_facts(candidate, known, caught_up_at, is_sound=command.content is None), standing=standing)
         decision = send_policy.decide(command, facts, now=now)
         if isinstance(decision, Refused):
-            refuse.append((attempt, outcomes.refused(attempt, decision.reason, decision.detail, at=now, waba_id=waba_id)))
+            give_up.append((attempt, outcomes.refused(attempt, decision.reason, decision.detail, at=now, waba_id=waba_id)))
+        elif isinstance(decision, Expired):
+            give_up.append((attempt, outcomes.expired(attempt, decision.detail, at=now, waba_id=waba_id)))
         elif isinstance(decision, AskAgain):
             park.append(_asking_again(attempt, decision))
-        elif not has_token:
-            park.append(Park(attempt=attempt, seconds=_NOT_NOW_SECONDS, reason=Reason.ACCESS_TOKEN))
         elif isinstance(decision, Held):
             is_first = may_try and bool(decision.wanted) and not wanted
             wanted = decision.wanted if is_first else wanted
             park.append(_held(candidate, decision, now=now, is_wanted=is_first))
+        elif not has_token:
+            park.append(Park(attempt=attempt, seconds=_NOT_NOW_SECONDS, reason=Reason.ACCESS_TOKEN))
         else:
             later = _later(attempt, called, pair_ready_in, retries_left)
             made = _made(candidate, decision, recipient, later=later, failures=failures, room=known.room, now=now)
             if isinstance(made, Refused):
-                refuse.append((attempt, outcomes.refused(attempt, made.reason, made.detail, at=now, waba_id=waba_id)))
+                give_up.append((attempt, outcomes.refused(attempt, made.reason, made.detail, at=now, waba_id=waba_id)))
             elif isinstance(made, Park):
                 park.append(made)
             else:
@@ -103,7 +121,8 @@ def judge(
                 retries_left -= attempt.attempt_no > 0
                 called.add(pair_of(attempt))
                 standing = dataclasses.replace(standing, probing=frozenset()) if made.probes else standing
-    return Batch(start=[call.attempt for call in calls], refuse=refuse, park=park, wanted=wanted), calls
+    defer = [(one.attempt, told) for one in park if (told := _deferred(one, now=now, waba_id=waba_id)) is not None]
+    return Batch(start=[call.attempt for call in calls], give_up=give_up, park=park, defer=defer, wanted=wanted), calls
 
 
 def _made(
@@ -136,7 +155,7 @@ def _made(
 def _held(candidate: Candidate, held: Held, *, now: int, is_wanted: bool) -> Park:
     """A command that waits for its number or a stop. The one that may try a stop is asked again at once."""
     attempt = candidate.attempt
-    if held.reason is Reason.PHONE_PAUSED:
+    if held.reason in (Reason.PHONE_PAUSED, Reason.PHONE_DISABLED):
         return Park(attempt=attempt, seconds=_NOT_NOW_SECONDS, reason=held.reason)
     least, most = _STOPPED_SECONDS
     until = candidate.expires_at if held.look_at is None else min(candidate.expires_at, held.look_at)
@@ -199,6 +218,16 @@ def _template(candidate: Candidate, known: Knowledge) -> TemplateFacts:
     )
 
 
+def _deferred(parked: Park, *, now: int, waba_id: str | None) -> SendOutcome | None:
+    """What its producer is told of a wait that has a reason, the first time."""
+    is_short = parked.seconds < _WORTH_TELLING_SECONDS and (bool(parked.wants) or parked.reason in _SOON_OVER)
+    if parked.reason is None or is_short:
+        return None
+    # Nobody knows how long a stop lasts: when it is looked at next says nothing about it.
+    wait_seconds = None if parked.is_stopped or parked.reason in UNTIL_SOMEBODY_ACTS else parked.seconds
+    return outcomes.deferred(parked.attempt, parked.reason, at=now, wait_seconds=wait_seconds, waba_id=waba_id)
+
+
 def _command(candidate: Candidate, recipient: Recipient | None) -> Command:
     options = candidate.attempt.options
     command = Command(
@@ -207,6 +236,7 @@ def _command(candidate: Candidate, recipient: Recipient | None) -> Command:
         recipient=recipient,
         lane=LANES[candidate.attempt.lane],
         policy=candidate.policy,
+        tenant_id=candidate.attempt.options.tenant_id,
         appended_at=candidate.appended_at,
         received_at=candidate.received_at,
         expires_at=candidate.expires_at,

@@ -19,6 +19,7 @@ from services.common.domain.limiter import Throughput
 from services.common.domain.pair_limit import PairPolicy
 from services.common.domain.reasons import Reason
 from services.common.domain.retry_budget import RetryBudget
+from services.common.domain.send_policy import HELD
 from services.common.platform import logging, metrics, postgres
 from services.common.platform.registry import RegisteredNumber, list_numbers
 from services.common.platform.tokens import TokenBox, TokenUnreadable
@@ -30,6 +31,10 @@ log = logging.get(__name__)
 
 _LOOK_SECONDS: Final = 1.0
 """How soon a stop that may be tried is looked at again by a number that does not try it."""
+FIRST_OF_ALL: Final = (-1, 0)
+"""Before the first lane."""
+WORTH_TELLING_SECONDS: Final = 30.0
+"""A shorter wait for a limit is no news to a producer."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,8 +62,22 @@ class Number:
     try_after: float = 0.0
     """Until this monotonic instant it leaves stops to others to try."""
 
-    is_paused: bool = False
-    """An operator holds it back."""
+    state: str = "active"
+    """As the registry has it: paused and disabled ones are held back by an operator."""
+    kept_back_after: tuple[int, int] = FIRST_OF_ALL
+    """While it is held: after which end and seq its waiting commands are told so next."""
+
+    @property
+    def is_paused(self) -> bool:
+        """An operator holds it back."""
+        return self.state in HELD
+
+    def held(self) -> tuple[Reason, float | None] | None:
+        """Why its commands wait, and how many seconds at least (None: until somebody acts); None when that is no news."""
+        if self.is_paused:
+            return HELD[self.state], None
+        frozen = self.frozen_until - time.monotonic()
+        return (Reason.THROTTLED, frozen) if frozen >= WORTH_TELLING_SECONDS else None
 
     def hold_seconds(self) -> float:
         """How long nothing may be started; 0 when something may."""
@@ -112,8 +131,8 @@ class Numbers:
             if known is None or known.sealed_token != number.sealed_token:
                 self._open(number, is_new_token=known is not None)
             serving = self._serving.get(phone_number_id)
-            if serving is not None and serving.is_paused != (number.state == "paused"):
-                serving.is_paused = number.state == "paused"
+            if serving is not None and serving.state != number.state:
+                serving.state, serving.kept_back_after = number.state, FIRST_OF_ALL
                 serving.wake.set()
                 log.info("number.state_changed", phone_number_id=phone_number_id, state=number.state)
             if serving is not None and serving.pacer.limit != number.messages_per_second:
@@ -162,7 +181,7 @@ class Numbers:
             epoch=epoch,
             pacer=Pacer.inherited(policy, self._pair_policy, past),
             standing=self._standing(phone_number_id),
-            is_paused=registered is not None and registered.state == "paused",
+            state="active" if registered is None else registered.state,
         )
         self._serving[phone_number_id] = number
         self._freed.add(phone_number_id)

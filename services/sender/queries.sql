@@ -1,12 +1,18 @@
+-- lock_ids --
+-- Nobody else takes in a command of these ids until the transaction ends: an id is one row over all periods.
+SELECT pg_advisory_xact_lock(g.lock) FROM (
+    SELECT DISTINCT hashtextextended(i.command_id, 0) AS lock FROM unnest(%(command_id)s::text[]) AS i (command_id) ORDER BY lock
+) AS g
+
 -- take_in --
--- Commands become rows in the order given; those whose id is known stay as they are.
+-- Commands become rows in the order given; those whose id is known, in whichever period, stay as they are.
 INSERT INTO sender.send_commands (
-    command_id, shard, fingerprint, phone_number_id, lane, policy, type, content, to_number, bsuid, pair, context_wamid,
+    command_id, period, shard, fingerprint, phone_number_id, lane, policy, type, content, to_number, bsuid, pair, context_wamid,
     appended_at, expires_at, send_at, next_action_at, options
 )
 SELECT
-    g.command_id, g.shard, g.fingerprint, g.phone_number_id, g.lane, g.policy, g.type, g.content, g.to_number, g.bsuid, g.pair,
-    g.context_wamid, to_timestamp(g.appended_at / 1000.0), to_timestamp(g.expires_at / 1000.0),
+    g.command_id, sender.period_of(now()), g.shard, g.fingerprint, g.phone_number_id, g.lane, g.policy, g.type, g.content,
+    g.to_number, g.bsuid, g.pair, g.context_wamid, to_timestamp(g.appended_at / 1000.0), to_timestamp(g.expires_at / 1000.0),
     to_timestamp(g.send_at / 1000.0), greatest(now(), to_timestamp(g.not_before / 1000.0)), g.options
 FROM unnest(
     %(command_id)s::text[], %(shard)s::int[], %(fingerprint)s::bytea[], %(phone_number_id)s::text[], %(lane)s::smallint[],
@@ -17,8 +23,8 @@ FROM unnest(
     command_id, shard, fingerprint, phone_number_id, lane, policy, type, content, to_number, bsuid, pair, context_wamid,
     appended_at, expires_at, send_at, not_before, options, place
 )
+WHERE NOT EXISTS (SELECT FROM sender.send_commands AS e WHERE e.command_id = g.command_id)
 ORDER BY g.place
-ON CONFLICT (command_id) DO NOTHING
 RETURNING command_id
 
 -- known --
@@ -52,9 +58,10 @@ RETURNING shard, epoch
 -- orphans --
 -- Attempts that an earlier owner started and nobody finished, or that are older than any call lasts.
 SELECT
-    c.command_id, c.attempts, a.attempt_id, c.phone_number_id, c.lane, c.type, c.content, c.to_number, c.bsuid, c.shard, c.options
+    c.command_id, c.attempts, a.attempt_id, c.phone_number_id, c.lane, c.type, c.content, c.to_number, c.bsuid, c.shard,
+    c.options, c.period, c.possible_duplicate, c.deferred
 FROM sender.send_commands AS c
-JOIN sender.send_attempts AS a ON a.command_id = c.command_id AND a.attempt_no = c.attempts
+JOIN sender.send_attempts AS a ON a.command_id = c.command_id AND a.period = c.period AND a.attempt_no = c.attempts
 JOIN sender.shards AS s ON s.shard = c.shard
 WHERE c.shard = ANY(%(shards)s::int[]) AND c.state = 'started'
     AND (a.epoch < s.epoch OR a.started_at < now() - make_interval(secs => %(started_seconds)s))
@@ -68,7 +75,7 @@ SELECT
     extract(epoch FROM clock_timestamp() - a.finished_at)::float8,
     CASE WHEN c.type <> 'read' AND a.outcome IS DISTINCT FROM 'not_sent' THEN c.pair END
 FROM sender.send_attempts AS a
-JOIN sender.send_commands AS c ON c.command_id = a.command_id
+JOIN sender.send_commands AS c ON c.command_id = a.command_id AND c.period = a.period
 WHERE a.shard = ANY(%(shards)s::int[]) AND a.started_at > clock_timestamp() - make_interval(secs => %(seconds)s)
 
 -- refused_pairs --
@@ -94,10 +101,10 @@ WITH fence AS MATERIALIZED (
 ),
 
 due AS MATERIALIZED (
-    SELECT d.command_id, d.lane, d.next_action_at, d.seq, e.earlier
+    SELECT d.command_id, d.period, d.lane, d.next_action_at, d.seq, e.earlier
     FROM unnest(ARRAY[0, 1, 2]::smallint[]) AS l (lane)
     CROSS JOIN LATERAL (
-        SELECT c.command_id, c.phone_number_id, c.lane, c.pair, c.next_action_at, c.seq, c.held_by
+        SELECT c.command_id, c.period, c.phone_number_id, c.lane, c.pair, c.next_action_at, c.seq, c.held_by
         FROM sender.send_commands AS c
         WHERE c.phone_number_id = %(phone_number_id)s AND c.shard = %(shard)s AND c.lane = l.lane
             AND c.state IN ('waiting', 'retry') AND c.next_action_at <= now()
@@ -116,7 +123,9 @@ due AS MATERIALIZED (
 ),
 
 behind AS MATERIALIZED (
-    SELECT c.command_id, d.earlier FROM due AS d JOIN sender.send_commands AS c ON c.command_id = d.command_id
+    SELECT c.command_id, c.period, d.earlier
+    FROM due AS d
+    JOIN sender.send_commands AS c ON c.command_id = d.command_id AND c.period = d.period
     WHERE d.earlier > 0 AND c.state IN ('waiting', 'retry') AND c.expires_at > now()
     FOR UPDATE OF c SKIP LOCKED
 ),
@@ -125,13 +134,13 @@ set_aside AS (
     UPDATE sender.send_commands AS c
     SET next_action_at = now() + make_interval(secs => greatest(1, b.earlier + 1 - %(burst)s) * %(pair_seconds)s),
         reason = CASE c.state WHEN 'waiting' THEN 'pair_limit' ELSE c.reason END
-    FROM behind AS b WHERE c.command_id = b.command_id
+    FROM behind AS b WHERE c.command_id = b.command_id AND c.period = b.period
 ),
 
 first AS MATERIALIZED (
-    SELECT o.command_id
+    SELECT o.command_id, o.period
     FROM (
-        SELECT d.command_id, d.lane, row_number() OVER (PARTITION BY d.lane ORDER BY d.next_action_at, d.seq) AS k
+        SELECT d.command_id, d.period, d.lane, row_number() OVER (PARTITION BY d.lane ORDER BY d.next_action_at, d.seq) AS k
         FROM due AS d WHERE d.earlier = 0
     ) AS o
     JOIN unnest(%(lane)s::smallint[], %(urgent)s::int[], %(place)s::float8[], %(step)s::float8[]) AS s (lane, urgent, place, step)
@@ -141,16 +150,17 @@ first AS MATERIALIZED (
 ),
 
 expired AS MATERIALIZED (
-    SELECT c.command_id FROM sender.send_commands AS c
+    SELECT c.command_id, c.period FROM sender.send_commands AS c
     WHERE c.phone_number_id = %(phone_number_id)s AND c.shard = %(shard)s
         AND c.state IN ('waiting', 'retry') AND c.expires_at <= now() AND EXISTS (SELECT FROM fence)
     ORDER BY c.expires_at LIMIT %(expired)s
 ),
 
 picked AS MATERIALIZED (
-    SELECT c.* FROM sender.send_commands AS c
-    WHERE c.command_id IN (SELECT f.command_id FROM first AS f UNION SELECT x.command_id FROM expired AS x)
-        AND c.state IN ('waiting', 'retry')
+    SELECT c.*
+    FROM (SELECT f.command_id, f.period FROM first AS f UNION SELECT x.command_id, x.period FROM expired AS x) AS w
+    JOIN sender.send_commands AS c ON c.command_id = w.command_id AND c.period = w.period
+    WHERE c.state IN ('waiting', 'retry')
     FOR UPDATE OF c
 )
 
@@ -166,7 +176,8 @@ SELECT
     (extract(epoch FROM k.utility_granted_at) * 1000)::bigint, (extract(epoch FROM k.utility_withdrawn_at) * 1000)::bigint,
     (extract(epoch FROM k.marketing_granted_at) * 1000)::bigint, (extract(epoch FROM k.marketing_withdrawn_at) * 1000)::bigint,
     k.is_undeliverable, x.phone_number_id,
-    (extract(epoch FROM p.send_at) * 1000)::bigint
+    (extract(epoch FROM p.send_at) * 1000)::bigint,
+    p.period, p.possible_duplicate, p.deferred, n.tenant_id
 FROM fence
 LEFT JOIN picked AS p ON TRUE
 LEFT JOIN registry.phone_numbers AS n ON n.phone_number_id = p.phone_number_id
@@ -179,8 +190,8 @@ LEFT JOIN LATERAL (
 
     evidence AS (
         SELECT
-            e.category, e.withdrawn_at,
-            CASE WHEN coalesce(e.granted_at > o.since, TRUE) AND coalesce(e.granted_at <= o.until, TRUE) THEN e.granted_at END AS granted_at
+            e.category, e.withdrawn_at, CASE WHEN coalesce(e.granted_at > o.since, TRUE) AND coalesce(e.granted_at <= o.until,
+            TRUE) THEN e.granted_at END AS granted_at
         FROM who AS o
         CROSS JOIN LATERAL (
             -- OFFSET: by the key, name for name, and never by a join with all evidence that the number has.
@@ -247,27 +258,28 @@ ORDER BY p.lane, p.seq
 -- The attempts stand before any byte of theirs goes out.
 WITH given AS (
     SELECT * FROM unnest(
-        %(command_id)s::text[], %(attempt_no)s::int[], %(attempt_id)s::text[], %(type)s::text[], %(content)s::text[]
-    ) AS g (command_id, attempt_no, attempt_id, type, content)
+        %(command_id)s::text[], %(period)s::int[], %(attempt_no)s::int[], %(attempt_id)s::text[], %(type)s::text[],
+        %(content)s::text[]
+    ) AS g (command_id, period, attempt_no, attempt_id, type, content)
 ),
 
 attempts AS (
-    INSERT INTO sender.send_attempts (command_id, attempt_no, attempt_id, shard, epoch, phone_number_id)
-    SELECT command_id, attempt_no, attempt_id, %(shard)s, %(epoch)s, %(phone_number_id)s FROM given
+    INSERT INTO sender.send_attempts (command_id, period, attempt_no, attempt_id, shard, epoch, phone_number_id)
+    SELECT command_id, period, attempt_no, attempt_id, %(shard)s, %(epoch)s, %(phone_number_id)s FROM given
 )
 
 UPDATE sender.send_commands AS c
 SET state = 'started', attempts = g.attempt_no, type = coalesce(g.type, c.type), content = coalesce(g.content, c.content),
     held_by = NULL, updated_at = now()
-FROM given AS g WHERE c.command_id = g.command_id
+FROM given AS g WHERE c.command_id = g.command_id AND c.period = g.period
 
--- refuse --
--- The gate said no, and the log will be told.
+-- give_up --
+-- The gate said no, or the time is over, and the log will be told.
 WITH given AS (
     SELECT * FROM unnest(
-        %(command_id)s::text[], %(reason)s::text[], %(key)s::bytea[], %(value)s::bytea[], %(event_id)s::text[],
-        %(occurred_at)s::bigint[]
-    ) AS g (command_id, reason, key, value, event_id, occurred_at)
+        %(command_id)s::text[], %(period)s::int[], %(state)s::text[], %(reason)s::text[], %(key)s::bytea[], %(value)s::bytea[],
+        %(event_id)s::text[], %(occurred_at)s::bigint[]
+    ) AS g (command_id, period, state, reason, key, value, event_id, occurred_at)
 ),
 
 box AS (
@@ -275,27 +287,27 @@ box AS (
     SELECT %(shard)s, g.key, g.value, g.event_id, to_timestamp(g.occurred_at / 1000.0) FROM given AS g
 )
 
-UPDATE sender.send_commands AS c SET state = 'refused', reason = g.reason, outcome = g.value, updated_at = now()
-FROM given AS g WHERE c.command_id = g.command_id
+UPDATE sender.send_commands AS c SET state = g.state, reason = g.reason, outcome = g.value, updated_at = now()
+FROM given AS g WHERE c.command_id = g.command_id AND c.period = g.period
 
 -- park --
--- Ask again a little later; what waits says what for.
+-- Ask again a little later, and not later than it may be sent; what waits says what for.
 UPDATE sender.send_commands AS c
-SET next_action_at = now() + make_interval(secs => g.seconds),
+SET next_action_at = least(now() + make_interval(secs => g.seconds), c.expires_at),
     reason = CASE c.state WHEN 'waiting' THEN coalesce(g.reason, c.reason) ELSE c.reason END, held_by = g.held_by
-FROM unnest(%(command_id)s::text[], %(seconds)s::float8[], %(reason)s::text[], %(held_by)s::text[])
-    AS g (command_id, seconds, reason, held_by)
-WHERE c.command_id = g.command_id
+FROM unnest(%(command_id)s::text[], %(period)s::int[], %(seconds)s::float8[], %(reason)s::text[], %(held_by)s::text[])
+    AS g (command_id, period, seconds, reason, held_by)
+WHERE c.command_id = g.command_id AND c.period = g.period
 
 -- release --
 -- These are out of the way: what was set aside behind them is looked at now, and no longer when their time would have been over.
 WITH next AS MATERIALIZED (
-    SELECT DISTINCT ON (n.command_id) n.command_id
-    FROM unnest(%(command_id)s::text[]) AS g (command_id)
-    JOIN sender.send_commands AS c ON c.command_id = g.command_id
+    SELECT DISTINCT ON (n.command_id) n.command_id, n.period
+    FROM unnest(%(command_id)s::text[], %(period)s::int[]) AS g (command_id, period)
+    JOIN sender.send_commands AS c ON c.command_id = g.command_id AND c.period = g.period
         AND (c.state NOT IN ('waiting', 'retry', 'started') OR c.held_by IS NOT NULL)
     CROSS JOIN LATERAL (
-        SELECT o.command_id, o.state, o.reason, o.next_action_at FROM sender.send_commands AS o
+        SELECT o.command_id, o.period, o.state, o.reason, o.next_action_at FROM sender.send_commands AS o
         WHERE o.phone_number_id = c.phone_number_id AND o.lane = c.lane AND o.pair = c.pair
             AND o.state IN ('waiting', 'retry', 'started') AND o.held_by IS NULL
         ORDER BY o.seq LIMIT 1
@@ -305,10 +317,49 @@ WITH next AS MATERIALIZED (
 
 UPDATE sender.send_commands AS c SET next_action_at = now()
 FROM (
-    SELECT w.command_id FROM sender.send_commands AS w WHERE w.command_id IN (SELECT n.command_id FROM next AS n)
+    SELECT w.command_id, w.period FROM next AS n
+    JOIN sender.send_commands AS w ON w.command_id = n.command_id AND w.period = n.period
     FOR UPDATE OF w SKIP LOCKED
 ) AS n
-WHERE c.command_id = n.command_id AND c.state = 'waiting'
+WHERE c.command_id = n.command_id AND c.period = n.period AND c.state = 'waiting'
+
+-- kept_back --
+-- The next commands of a number, of all that wait, whose producers were not told that it is held, and where the look ended.
+WITH looked AS MATERIALIZED (
+    SELECT c.* FROM sender.send_commands AS c
+    WHERE c.phone_number_id = %(phone_number_id)s AND c.shard = %(shard)s AND c.state IN ('waiting', 'retry')
+        AND c.expires_at >= to_timestamp(%(expires_at)s / 1000.0)
+        AND (c.expires_at, c.seq) > (to_timestamp(%(expires_at)s / 1000.0), %(seq)s)
+    ORDER BY c.expires_at, c.seq LIMIT %(limit)s
+)
+
+SELECT
+    c.command_id, c.attempts, NULL, c.phone_number_id, c.lane, c.type, c.content, c.to_number, c.bsuid, c.shard, c.options,
+    c.period, c.possible_duplicate, c.deferred, c.seq,
+    c.next_action_at <= now() AND c.expires_at > now() AND %(reason)s <> ALL(c.deferred),
+    (extract(epoch FROM c.expires_at) * 1000)::bigint
+FROM looked AS c ORDER BY c.expires_at, c.seq
+
+-- defer --
+-- Tell why commands wait, each cause of each once.
+WITH given AS (
+    SELECT * FROM unnest(
+        %(command_id)s::text[], %(period)s::int[], %(reason)s::text[], %(key)s::bytea[], %(value)s::bytea[],
+        %(event_id)s::text[], %(occurred_at)s::bigint[]
+    ) AS g (command_id, period, reason, key, value, event_id, occurred_at)
+),
+
+commands AS (
+    UPDATE sender.send_commands AS c SET deferred = c.deferred || g.reason, outcome = g.value
+    FROM given AS g
+    WHERE c.command_id = g.command_id AND c.period = g.period AND c.state IN ('waiting', 'retry') AND g.reason <> ALL(c.deferred)
+    RETURNING c.command_id, c.shard
+)
+
+INSERT INTO sender.outbox (shard, key, value, event_id, occurred_at)
+SELECT c.shard, g.key, g.value, g.event_id, to_timestamp(g.occurred_at / 1000.0)
+FROM given AS g JOIN commands AS c ON c.command_id = g.command_id
+RETURNING event_id
 
 -- next_due --
 -- Seconds until the next command of a number wants a look, to be sent or to expire; null when none ever will.
@@ -331,38 +382,67 @@ SELECT extract(epoch FROM min(d.at) - clock_timestamp())::float8 FROM (
 ) AS d
 
 -- record --
--- What attempts proved, what that makes of their commands, and what the log is to be told: together or not at all.
--- An attempt that is known to be accepted or rejected stays so; one that was given up can still turn out to be either.
+-- What attempts proved, what that makes of their commands, and what the log is to be told: together or not at all. An answer
+-- counts while its attempt is under way. One that comes after the attempt was given up counts when it says no, and then only ends
+-- a command of which every other attempt is known not to be accepted; an acceptance that late is for `settle`.
 WITH given AS (
     SELECT * FROM unnest(
-        %(command_id)s::text[], %(attempt_no)s::int[], %(outcome)s::text[], %(state)s::text[], %(reason)s::text[],
-        %(error_code)s::int[], %(wamid)s::text[], %(seconds)s::float8[], %(key)s::bytea[], %(value)s::bytea[],
-        %(event_id)s::text[], %(occurred_at)s::bigint[]
+        %(command_id)s::text[], %(period)s::int[], %(attempt_no)s::int[], %(outcome)s::text[], %(state)s::text[],
+        %(reason)s::text[], %(error_code)s::int[], %(trace_id)s::text[], %(wamid)s::text[], %(seconds)s::float8[],
+        %(possible_duplicate)s::bool[], %(deferral)s::text[], %(key)s::bytea[], %(value)s::bytea[], %(event_id)s::text[],
+        %(occurred_at)s::bigint[]
     ) AS g (
-        command_id, attempt_no, outcome, state, reason, error_code, wamid, seconds, key, value, event_id, occurred_at
+        command_id, period, attempt_no, outcome, state, reason, error_code, trace_id, wamid, seconds, possible_duplicate,
+        deferral, key, value, event_id, occurred_at
     )
+),
+
+held AS MATERIALIZED (
+    SELECT c.command_id, c.period, c.state, c.attempts FROM given AS g
+    JOIN sender.send_commands AS c ON c.command_id = g.command_id AND c.period = g.period
+    ORDER BY c.command_id FOR UPDATE OF c
 ),
 
 attempts AS (
     UPDATE sender.send_attempts AS a
-    SET outcome = g.outcome, finished_at = now(), reason = g.reason, error_code = g.error_code, wamid = g.wamid
-    FROM given AS g
-    WHERE a.command_id = g.command_id AND a.attempt_no = g.attempt_no
+    SET outcome = g.outcome, finished_at = now(), reason = CASE WHEN g.outcome = 'unresolved' THEN a.reason ELSE g.reason END,
+        error_code = coalesce(g.error_code, a.error_code), trace_id = coalesce(g.trace_id, a.trace_id), wamid = g.wamid
+    FROM given AS g JOIN held AS h ON h.command_id = g.command_id
+    WHERE a.command_id = g.command_id AND a.period = g.period AND a.attempt_no = g.attempt_no
         AND (
-            a.outcome IS NULL
-            OR (a.outcome IN ('unknown', 'unresolved') AND g.outcome IN ('accepted', 'rejected'))
-            OR (a.outcome = 'unknown' AND g.outcome = 'unresolved')
+            (a.outcome IS NULL AND h.state = 'started' AND h.attempts = g.attempt_no)
+            OR (a.outcome IN ('unknown', 'unresolved') AND g.outcome = 'rejected' AND h.state <> 'started')
+            OR (a.outcome = 'unknown' AND g.outcome = 'unresolved' AND h.state = 'unknown')
         )
     RETURNING a.command_id
 ),
 
 commands AS (
     UPDATE sender.send_commands AS c
-    SET state = g.state, next_action_at = now() + make_interval(secs => g.seconds), reason = g.reason,
-        error_code = g.error_code, wamid = g.wamid, outcome = coalesce(g.value, c.outcome), updated_at = now()
+    SET state = g.state,
+        next_action_at = CASE
+            WHEN g.state = 'unknown' THEN now() + make_interval(secs => g.seconds)
+            ELSE least(now() + make_interval(secs => g.seconds), c.expires_at)
+        END,
+        reason = g.reason, error_code = g.error_code, wamid = g.wamid, outcome = coalesce(g.value, c.outcome),
+        possible_duplicate = c.possible_duplicate OR g.possible_duplicate,
+        deferred = CASE WHEN g.deferral IS NULL THEN c.deferred ELSE c.deferred || g.deferral END, updated_at = now()
     FROM given AS g
-    JOIN attempts AS a ON a.command_id = g.command_id
-    WHERE c.command_id = g.command_id AND c.attempts = g.attempt_no
+    JOIN held AS h ON h.command_id = g.command_id
+    LEFT JOIN attempts AS a ON a.command_id = g.command_id
+    WHERE c.command_id = g.command_id AND c.period = g.period AND h.attempts = g.attempt_no
+        AND (
+            (h.state = 'started' AND a.command_id IS NOT NULL)
+            OR (h.state = 'unknown' AND g.outcome = 'unresolved')
+            OR (
+                h.state IN ('unknown', 'unresolved') AND g.outcome = 'rejected' AND a.command_id IS NOT NULL
+                AND NOT EXISTS (
+                    SELECT FROM sender.send_attempts AS o
+                    WHERE o.command_id = g.command_id AND o.period = g.period AND o.attempt_no <> g.attempt_no
+                        AND o.outcome IN ('accepted', 'unknown', 'unresolved')
+                )
+            )
+        )
     RETURNING c.command_id, c.shard
 ),
 
@@ -376,34 +456,39 @@ box AS (
 SELECT command_id FROM commands
 
 -- ended --
--- Which of these attempts are known to be accepted or rejected.
+-- Which of these attempts have an outcome.
 SELECT a.command_id FROM sender.send_attempts AS a
-JOIN unnest(%(command_id)s::text[], %(attempt_no)s::int[]) AS g (command_id, attempt_no)
-    ON a.command_id = g.command_id AND a.attempt_no = g.attempt_no
-WHERE a.outcome IN ('accepted', 'rejected')
+JOIN unnest(%(command_id)s::text[], %(period)s::int[], %(attempt_no)s::int[]) AS g (command_id, period, attempt_no)
+    ON a.command_id = g.command_id AND a.period = g.period AND a.attempt_no = g.attempt_no
+WHERE a.outcome IS NOT NULL
 
 -- evidence --
--- Attempts without an answer of which a status webhook tells that Meta had accepted them.
+-- Attempts without an answer, the last of their commands or earlier ones, of which a status webhook tells that Meta had accepted
+-- them. While another attempt of the command is under way they are left for the next look.
 SELECT
-    c.command_id, c.attempts, a.attempt_id, c.phone_number_id, c.lane, c.type, c.content, c.to_number, c.bsuid, c.shard,
-    c.options, s.wamid
-FROM sender.send_commands AS c
-JOIN sender.send_attempts AS a ON a.command_id = c.command_id AND a.attempt_no = c.attempts
+    c.command_id, a.attempt_no, a.attempt_id, c.phone_number_id, c.lane, c.type, c.content, c.to_number, c.bsuid, c.shard,
+    c.options, c.period, c.possible_duplicate, c.deferred, s.wamid, a.outcome, a.error_code
+FROM sender.send_attempts AS a
+JOIN sender.send_commands AS c ON c.command_id = a.command_id AND c.period = a.period
 CROSS JOIN LATERAL (
     SELECT m.wamid FROM projector.message_statuses AS m
     WHERE m.biz_opaque_callback_data = a.attempt_id AND m.phone_number_id = c.phone_number_id AND m.type = 'message'
     ORDER BY m.occurred_at LIMIT 1
 ) AS s
-WHERE c.shard = ANY(%(shards)s::int[]) AND c.state = ANY(%(states)s::text[])
-    AND c.state IN ('started', 'unknown', 'unresolved')
+WHERE a.shard = ANY(%(shards)s::int[]) AND a.outcome IN ('unknown', 'unresolved') AND a.outcome = ANY(%(outcomes)s::text[])
+    AND c.state <> 'started'
 LIMIT %(limit)s
 
 -- overdue --
--- Attempts that nobody told us anything about in time.
+-- Attempts that nobody told us anything about in time, and what says whether their commands are sent once more.
 SELECT
-    c.command_id, c.attempts, a.attempt_id, c.phone_number_id, c.lane, c.type, c.content, c.to_number, c.bsuid, c.shard, c.options
+    c.command_id, c.attempts, a.attempt_id, c.phone_number_id, c.lane, c.type, c.content, c.to_number, c.bsuid, c.shard,
+    c.options, c.period, c.possible_duplicate, c.deferred, c.policy, a.reason, (extract(epoch FROM c.expires_at) * 1000)::bigint,
+    coalesce(t.resend_once, ARRAY[]::text[])
 FROM sender.send_commands AS c
-JOIN sender.send_attempts AS a ON a.command_id = c.command_id AND a.attempt_no = c.attempts
+JOIN sender.send_attempts AS a ON a.command_id = c.command_id AND a.period = c.period AND a.attempt_no = c.attempts
+LEFT JOIN registry.phone_numbers AS n ON n.phone_number_id = c.phone_number_id
+LEFT JOIN registry.tenants AS t ON t.tenant_id = n.tenant_id
 WHERE c.shard = ANY(%(shards)s::int[]) AND c.state = 'unknown' AND c.next_action_at <= now()
 LIMIT %(limit)s
 
@@ -417,14 +502,13 @@ WHERE shard = ANY(%(shards)s::int[]) AND state IN ('started', 'unknown', 'unreso
 SELECT topic, partition, min(next_offset) FROM projector.positions WHERE topic = ANY(%(topics)s::text[]) GROUP BY topic, partition
 
 -- contradictions --
--- Attempts that were taken for refused or not sent, of which a status webhook tells that Meta had accepted them. While a later attempt
--- of the command is under way they are left for the next look.
+-- Attempts that were taken for refused or not sent, of which a status webhook tells that Meta had accepted them. While a later
+-- attempt of the command is under way they are left for the next look.
 SELECT
     c.command_id, a.attempt_no, a.attempt_id, c.phone_number_id, c.lane, c.type, c.content, c.to_number, c.bsuid, c.shard,
-    c.options, s.wamid,
-    a.outcome, a.error_code
+    c.options, c.period, c.possible_duplicate, c.deferred, s.wamid, a.outcome, a.error_code
 FROM sender.send_attempts AS a
-JOIN sender.send_commands AS c ON c.command_id = a.command_id
+JOIN sender.send_commands AS c ON c.command_id = a.command_id AND c.period = a.period
 CROSS JOIN LATERAL (
     SELECT m.wamid FROM projector.message_statuses AS m
     WHERE m.biz_opaque_callback_data = a.attempt_id AND m.phone_number_id = c.phone_number_id AND m.type = 'message'
@@ -434,26 +518,34 @@ WHERE a.shard = ANY(%(shards)s::int[]) AND a.outcome IN ('rejected', 'retry', 'n
     AND a.finished_at > now() - make_interval(secs => %(seconds)s) AND c.state <> 'started'
 LIMIT %(limit)s
 
--- correct --
--- Meta has these after all: the attempt, its command unless another attempt of it was accepted too, the code that lied, and the log.
+-- settle --
+-- Meta has these: the attempts, their commands unless another attempt of it was accepted before, the codes that lied, and the
+-- log. A command of which two were accepted is told as that, once.
 WITH given AS (
     SELECT * FROM unnest(
-        %(command_id)s::text[], %(attempt_no)s::int[], %(attempt_id)s::text[], %(wamid)s::text[], %(error_code)s::int[],
-        %(key)s::bytea[], %(value)s::bytea[], %(event_id)s::text[], %(occurred_at)s::bigint[]
-    ) AS g (command_id, attempt_no, attempt_id, wamid, error_code, key, value, event_id, occurred_at)
+        %(command_id)s::text[], %(period)s::int[], %(attempt_no)s::int[], %(attempt_id)s::text[], %(wamid)s::text[],
+        %(error_code)s::int[], %(key)s::bytea[], %(value)s::bytea[], %(event_id)s::text[], %(occurred_at)s::bigint[],
+        %(duplicate_value)s::bytea[], %(duplicate_event_id)s::text[]
+    ) AS g (
+        command_id, period, attempt_no, attempt_id, wamid, error_code, key, value, event_id, occurred_at, duplicate_value,
+        duplicate_event_id
+    )
 ),
 
 -- Locked first: a command whose next attempt is being started this moment is not touched, nor is its evidence used up.
 held AS MATERIALIZED (
-    SELECT c.command_id, c.shard, c.state FROM sender.send_commands AS c
-    WHERE c.command_id IN (SELECT g.command_id FROM given AS g) AND c.state <> 'started'
+    SELECT c.command_id, c.shard, c.state, c.is_duplicate
+    FROM (SELECT DISTINCT g.command_id, g.period FROM given AS g) AS g
+    JOIN sender.send_commands AS c ON c.command_id = g.command_id AND c.period = g.period
+    WHERE c.state <> 'started'
     ORDER BY c.command_id FOR UPDATE OF c
 ),
 
 attempts AS (
     UPDATE sender.send_attempts AS a SET outcome = 'accepted', wamid = g.wamid
     FROM given AS g JOIN held AS h ON h.command_id = g.command_id
-    WHERE a.command_id = g.command_id AND a.attempt_no = g.attempt_no AND a.outcome IN ('rejected', 'retry', 'not_sent')
+    WHERE a.command_id = g.command_id AND a.period = g.period AND a.attempt_no = g.attempt_no
+        AND a.outcome IN ('unknown', 'unresolved', 'rejected', 'retry', 'not_sent')
     RETURNING a.command_id, a.attempt_no
 ),
 
@@ -466,30 +558,153 @@ codes AS (
     ON CONFLICT (error_code) DO NOTHING
 ),
 
-first AS (
-    SELECT DISTINCT ON (g.command_id) g.* FROM given AS g
+-- Whether it is the first acceptance of its command, the second, or one more.
+counted AS (
+    SELECT g.*, h.shard, h.is_duplicate,
+        row_number() OVER (PARTITION BY g.command_id ORDER BY g.attempt_no) + (h.state = 'accepted')::int AS nth
+    FROM given AS g
     JOIN attempts AS a ON a.command_id = g.command_id AND a.attempt_no = g.attempt_no
-    ORDER BY g.command_id, g.attempt_no
+    JOIN held AS h ON h.command_id = g.command_id
 ),
 
 commands AS (
     UPDATE sender.send_commands AS c
-    SET state = 'accepted', reason = NULL, error_code = NULL, wamid = g.wamid, outcome = g.value, updated_at = now()
-    FROM first AS g
-    WHERE c.command_id = g.command_id AND c.state NOT IN ('accepted', 'started')
-    RETURNING c.command_id, c.shard
+    SET state = 'accepted', reason = CASE WHEN n.nth = 1 THEN NULL ELSE c.reason END,
+        error_code = CASE WHEN n.nth = 1 THEN NULL ELSE c.error_code END,
+        wamid = CASE WHEN n.nth = 1 THEN n.wamid ELSE c.wamid END,
+        outcome = CASE WHEN n.nth = 1 THEN n.value ELSE c.outcome END,
+        is_duplicate = c.is_duplicate OR n.last >= 2, updated_at = now()
+    FROM (
+        SELECT DISTINCT ON (o.command_id) o.*, max(o.nth) OVER (PARTITION BY o.command_id) AS last
+        FROM counted AS o ORDER BY o.command_id, o.nth
+    ) AS n
+    WHERE c.command_id = n.command_id AND c.period = n.period
 ),
 
 box AS (
     INSERT INTO sender.outbox (shard, key, value, event_id, occurred_at)
-    SELECT c.shard, g.key, g.value, g.event_id, to_timestamp(g.occurred_at / 1000.0)
-    FROM first AS g JOIN commands AS c ON c.command_id = g.command_id
+    SELECT
+        o.shard, o.key, CASE WHEN o.nth = 1 THEN o.value ELSE o.duplicate_value END,
+        CASE WHEN o.nth = 1 THEN o.event_id ELSE o.duplicate_event_id END, to_timestamp(o.occurred_at / 1000.0)
+    FROM counted AS o
+    WHERE o.nth = 1 OR (o.nth = 2 AND NOT o.is_duplicate)
+    ORDER BY o.command_id, o.nth
 )
 
-SELECT a.command_id, a.attempt_no, f.command_id IS NULL OR h.state = 'accepted'
-FROM attempts AS a
-JOIN held AS h ON h.command_id = a.command_id
-LEFT JOIN first AS f ON f.command_id = a.command_id AND f.attempt_no = a.attempt_no
+SELECT command_id, attempt_no, nth >= 2, nth = 1 OR (nth = 2 AND NOT is_duplicate) FROM counted
+
+-- read_to --
+-- Up to when failures that Meta told of were looked through for these shards, in the table as it is since it was last rebuilt.
+SELECT min(r.read_to), count(*) FROM sender.failures_read AS r
+WHERE r.shard = ANY(%(shards)s::int[]) AND r.relation = 'projector.message_statuses'::regclass::oid::bigint
+
+-- keep_read_to --
+-- Remember it for whoever comes after.
+INSERT INTO sender.failures_read (shard, read_to, relation)
+SELECT g.shard, %(read_to)s, %(relation)s FROM unnest(%(shards)s::int[]) AS g (shard) ORDER BY g.shard
+ON CONFLICT (shard) DO UPDATE SET read_to = excluded.read_to, relation = excluded.relation
+
+-- find_failures --
+-- Failures that Meta told after their messages were accepted, from where the last look ended: those of our attempts are noted,
+-- each code of a command once. How many were looked at, when the last of them was written, and the clock they are dated by.
+WITH looked AS MATERIALIZED (
+    SELECT m.biz_opaque_callback_data, m.phone_number_id, m.wamid, m.error_code, m.written_at
+    FROM projector.message_statuses AS m
+    WHERE m.status = 'failed' AND m.type = 'message' AND m.biz_opaque_callback_data IS NOT NULL AND m.written_at >= %(read_to)s
+    ORDER BY m.written_at LIMIT %(limit)s
+),
+
+found AS (
+    INSERT INTO sender.late_failures (command_id, period, error_code, attempt_no, shard, wamid)
+    SELECT DISTINCT ON (a.command_id, a.period, coalesce(m.error_code, -1))
+        a.command_id, a.period, coalesce(m.error_code, -1), a.attempt_no, a.shard, m.wamid
+    FROM looked AS m
+    JOIN sender.send_attempts AS a ON a.attempt_id = m.biz_opaque_callback_data AND a.phone_number_id = m.phone_number_id
+    WHERE a.shard = ANY(%(shards)s::int[])
+    ORDER BY a.command_id, a.period, coalesce(m.error_code, -1), a.attempt_no
+    ON CONFLICT DO NOTHING
+)
+
+SELECT count(*), max(l.written_at), clock_timestamp(), 'projector.message_statuses'::regclass::oid::bigint FROM looked AS l
+
+-- untold_failures --
+-- Failures of accepted attempts that the log was not told of.
+SELECT
+    c.command_id, a.attempt_no, a.attempt_id, c.phone_number_id, c.lane, c.type, c.content, c.to_number, c.bsuid, c.shard,
+    c.options, c.period, c.possible_duplicate, c.deferred, f.wamid, f.error_code
+FROM sender.late_failures AS f
+JOIN sender.send_attempts AS a ON a.command_id = f.command_id AND a.period = f.period AND a.attempt_no = f.attempt_no
+JOIN sender.send_commands AS c ON c.command_id = f.command_id AND c.period = f.period
+WHERE f.shard = ANY(%(shards)s::int[]) AND f.told_at IS NULL AND a.outcome = 'accepted'
+LIMIT %(limit)s
+
+-- tell_failures --
+-- The log will be told of them.
+WITH given AS (
+    SELECT * FROM unnest(
+        %(command_id)s::text[], %(period)s::int[], %(error_code)s::int[], %(key)s::bytea[], %(value)s::bytea[],
+        %(event_id)s::text[], %(occurred_at)s::bigint[]
+    ) AS g (command_id, period, error_code, key, value, event_id, occurred_at)
+),
+
+failures AS (
+    UPDATE sender.late_failures AS f SET told_at = now() FROM given AS g
+    WHERE f.command_id = g.command_id AND f.period = g.period AND f.error_code = g.error_code AND f.told_at IS NULL
+    RETURNING f.command_id, f.error_code, f.shard
+)
+
+INSERT INTO sender.outbox (shard, key, value, event_id, occurred_at)
+SELECT f.shard, g.key, g.value, g.event_id, to_timestamp(g.occurred_at / 1000.0)
+FROM given AS g JOIN failures AS f ON f.command_id = g.command_id AND f.error_code = g.error_code
+RETURNING event_id
+
+-- asked --
+-- Commands that an operator wants sent again, and whether Meta may have one of their attempts.
+SELECT
+    c.command_id, c.attempts, a.attempt_id, c.phone_number_id, c.lane, c.type, c.content, c.to_number, c.bsuid, c.shard,
+    c.options, c.period, EXISTS (     SELECT FROM sender.send_attempts AS o     WHERE o.command_id = c.command_id AND o.period =
+    c.period AND o.outcome IN ('unknown', 'unresolved') ), c.deferred, r.resend_id
+FROM sender.resends AS r
+JOIN sender.send_commands AS c ON c.command_id = r.command_id AND c.period = r.period
+LEFT JOIN sender.send_attempts AS a ON a.command_id = c.command_id AND a.period = c.period AND a.attempt_no = c.attempts
+WHERE r.shard = ANY(%(shards)s::int[]) AND r.done_at IS NULL
+ORDER BY r.resend_id LIMIT %(limit)s
+
+-- resend --
+-- They are tried again, with as much time as they had at first; what has gone on meanwhile is left alone.
+WITH given AS (
+    SELECT * FROM unnest(
+        %(resend_id)s::bigint[], %(command_id)s::text[], %(period)s::int[], %(possible_duplicate)s::bool[], %(key)s::bytea[],
+        %(value)s::bytea[], %(event_id)s::text[], %(occurred_at)s::bigint[]
+    ) AS g (resend_id, command_id, period, possible_duplicate, key, value, event_id, occurred_at)
+),
+
+commands AS (
+    UPDATE sender.send_commands AS c
+    SET state = 'retry', next_action_at = now(), updated_at = now(), outcome = g.value, deferred = '{}',
+        possible_duplicate = g.possible_duplicate,
+        expires_at = greatest(
+            c.expires_at, now() + greatest(interval '1 minute', least(c.expires_at - c.appended_at, interval '30 days'))
+        )
+    FROM (SELECT DISTINCT ON (o.command_id) o.* FROM given AS o ORDER BY o.command_id, o.resend_id) AS g
+    WHERE c.command_id = g.command_id AND c.period = g.period AND c.state = ANY(%(states)s::text[])
+    RETURNING g.resend_id, c.shard
+),
+
+done AS (
+    UPDATE sender.resends AS r SET done_at = now(), is_sent = c.resend_id IS NOT NULL
+    FROM given AS g LEFT JOIN commands AS c ON c.resend_id = g.resend_id
+    WHERE r.resend_id = g.resend_id
+)
+
+INSERT INTO sender.outbox (shard, key, value, event_id, occurred_at)
+SELECT c.shard, g.key, g.value, g.event_id, to_timestamp(g.occurred_at / 1000.0)
+FROM given AS g JOIN commands AS c ON c.resend_id = g.resend_id
+RETURNING event_id
+
+-- keep_periods --
+-- Room for what comes, and what is old goes.
+SELECT added, dropped FROM sender.keep_periods()
 
 -- distrusted --
 -- Codes that came for messages which Meta had.

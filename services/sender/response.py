@@ -135,7 +135,7 @@ def _accepted(document: Any) -> Result:
     message, contact = _first(document, "messages"), _first(document, "contacts")
     wamid = _text(message, "id")
     if wamid is None:
-        return Result(proof=Proof.UNKNOWN, reason=Reason.UNREADABLE_ANSWER, detail="HTTP 200 without a message id")
+        return Result(proof=Proof.UNKNOWN, reason=Reason.ID_UNREADABLE, detail="HTTP 200 without a message id")
     return Result(proof=Proof.ACCEPTED, wamid=wamid, wa_id=_text(contact, "wa_id"), bsuid=_text(contact, "user_id"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 from services.common.domain.account_state import Key
@@ -15,6 +16,7 @@ from services.common.domain.lanes import LANES
 from services.common.domain.pair_limit import PairPolicy
 from services.common.domain.reasons import Reason
 from services.common.domain.records import SendOutcome
+from services.common.domain.resending import BY_OPERATOR, Lost
 from services.common.domain.send_policy import UNDELIVERABLE_IN_A_ROW, Facts
 from services.common.platform import postgres
 from services.common.platform.avro import Codec
@@ -22,6 +24,7 @@ from services.common.platform.faults import fault
 from services.sender import options
 from services.sender.commands import TakenIn
 from services.sender.content.json import parsed
+from services.sender.findings import Evidence, Finding
 from services.sender.knowledge import Candidate, Knowledge, Wanted, wanted
 from services.sender.media import facts as media_facts
 from services.sender.media import ledger
@@ -37,6 +40,7 @@ _LOOKED_AT: Final = 60
 """Due commands of a lane that one pick looks at, and some more for each that is wanted: most wait for nobody."""
 _EXPIRED: Final = 20
 """Commands that expired, beside those that are to be sent: a backlog that expires at once must not stop the number."""
+_NO_CODE: Final = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,35 +113,56 @@ class Pick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What the gate made of candidates. A refusal goes with its outcome. `wanted`: stops that one of them would try."""
+    """What the gate made of candidates. The kind of the outcome is the state of those given up. `wanted`: stops to be tried."""
 
     start: Sequence[Attempt]
-    refuse: Sequence[tuple[Attempt, SendOutcome]]
+    give_up: Sequence[tuple[Attempt, SendOutcome]]
     park: Sequence[Park]
+    defer: Sequence[tuple[Attempt, SendOutcome]] = ()
     wanted: frozenset[Key] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What is to be recorded of an attempt."""
+class Settled:
+    """An attempt that Meta has, and what the log is told: `duplicate` when another attempt of its command was accepted before."""
 
     attempt: Attempt
-    attempt_outcome: str
-    command_state: str
-    wait_seconds: float = 0.0
-    reason: str | None = None
-    error_code: int | None = None
-    wamid: str | None = None
-    outcome: SendOutcome | None = None
+    evidence: Evidence
+    wamid: str | None
+    accepted: SendOutcome
+    duplicate: SendOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contradiction:
-    """What was thought of an attempt that Meta had accepted, and the id that Meta gave it."""
+class Asked:
+    """A command that an operator wants sent again."""
 
-    outcome: str
-    error_code: int | None
+    resend_id: int
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """An accepted message that Meta did not deliver after all."""
+
+    attempt: Attempt
     wamid: str
+    error_code: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A look at failures: how many, when the last of them was written, the clock of these instants, and the table's own id."""
+
+    count: int
+    last: datetime | None
+    now: datetime
+    relation: int
+
+    @property
+    def is_full(self) -> bool:
+        """True when there may be more."""
+        return self.count == _BATCH
 
 
 class OwnerLost(Exception):  # noqa: N818 - what happened to us
@@ -151,28 +176,34 @@ class Store:
         self._pool, self._codec = pool, codec
 
     async def take_in(self, commands: Sequence[TakenIn]) -> set[str]:
-        """Make rows; returns the ids that are new."""
+        """Make rows; returns the ids that are new, in whatever period they might stand.
+
+        The locks come with a statement of their own: the next one then sees what their last holders committed.
+        """
         messages = [taken.message for taken in commands]
-        rows = await self._rows(
-            "take_in",
-            command_id=[message.command_id for message in messages],
-            shard=[taken.shard for taken in commands],
-            fingerprint=[taken.fingerprint for taken in commands],
-            phone_number_id=[message.phone_number_id for message in messages],
-            lane=[LANES.index(taken.lane) for taken in commands],
-            policy=[message.policy for message in messages],
-            type=[message.type for message in messages],
-            content=[message.content for message in messages],
-            to_number=[message.to for message in messages],
-            bsuid=[message.recipient for message in messages],
-            pair=[taken.pair for taken in commands],
-            context_wamid=[message.context_wamid for message in messages],
-            appended_at=[taken.appended_at for taken in commands],
-            expires_at=[taken.expires_at for taken in commands],
-            send_at=[taken.send_at for taken in commands],
-            not_before=[taken.not_before for taken in commands],
-            options=[options.dumped(taken.options) for taken in commands],
-        )
+        command_ids = [message.command_id for message in messages]
+        values = {
+            "command_id": command_ids,
+            "shard": [taken.shard for taken in commands],
+            "fingerprint": [taken.fingerprint for taken in commands],
+            "phone_number_id": [message.phone_number_id for message in messages],
+            "lane": [LANES.index(taken.lane) for taken in commands],
+            "policy": [message.policy for message in messages],
+            "type": [message.type for message in messages],
+            "content": [message.content for message in messages],
+            "to_number": [message.to for message in messages],
+            "bsuid": [message.recipient for message in messages],
+            "pair": [taken.pair for taken in commands],
+            "context_wamid": [message.context_wamid for message in messages],
+            "appended_at": [taken.appended_at for taken in commands],
+            "expires_at": [taken.expires_at for taken in commands],
+            "send_at": [taken.send_at for taken in commands],
+            "not_before": [taken.not_before for taken in commands],
+            "options": [options.dumped(taken.options) for taken in commands],
+        }
+        async with self._pool.connection() as connection:
+            await connection.execute(SQL["lock_ids"], {"command_id": command_ids})
+            rows = await (await connection.execute(SQL["take_in"], values, binary=True)).fetchall()
         return {row[0] for row in rows}
 
     async def known(self, command_ids: Iterable[str]) -> dict[str, Known]:
@@ -245,25 +276,27 @@ class Store:
                 before = {one.attempt.command_id: one.attempt for one in candidates}
                 await connection.execute(SQL["start"], {**target, **_started(batch.start, before)})
             await take_room(connection, phone_number_id, known.room)
-            if batch.refuse:
-                refused = {
-                    "command_id": [attempt.command_id for attempt, _ in batch.refuse],
-                    "reason": [outcome.reason for _, outcome in batch.refuse],
-                    **self._boxed([outcome for _, outcome in batch.refuse]),
+            if batch.give_up:
+                given_up = {
+                    **_places([attempt for attempt, _ in batch.give_up]),
+                    "state": [outcome.kind for _, outcome in batch.give_up],
+                    "reason": [outcome.reason for _, outcome in batch.give_up],
+                    **self._boxed([outcome for _, outcome in batch.give_up]),
                 }
-                await connection.execute(SQL["refuse"], {"shard": shard, **refused})
-                await connection.execute(SQL["release"], {"command_id": refused["command_id"]})
+                await connection.execute(SQL["give_up"], {"shard": shard, **given_up})
+                await connection.execute(SQL["release"], _places([attempt for attempt, _ in batch.give_up]))
             if batch.park:
                 parked = {
-                    "command_id": [one.attempt.command_id for one in batch.park],
+                    **_places([one.attempt for one in batch.park]),
                     "seconds": [one.seconds for one in batch.park],
                     "reason": [one.reason for one in batch.park],
                     "held_by": [one.held_by for one in batch.park],
                 }
                 await connection.execute(SQL["park"], parked)
             if any(one.is_stopped for one in batch.park):
-                held = [one.attempt.command_id for one in batch.park if one.is_stopped]
-                await connection.execute(SQL["release"], {"command_id": held})
+                await connection.execute(SQL["release"], _places([one.attempt for one in batch.park if one.is_stopped]))
+            if batch.defer:
+                await connection.execute(SQL["defer"], self._deferred(batch.defer))
         return batch
 
     async def _with_media(
@@ -280,67 +313,142 @@ class Store:
         seconds: float | None = rows[0][0]
         return seconds
 
+    async def kept_back(
+        self, phone_number_id: str, shard: int, reason: Reason, *, after: tuple[int, int], limit: int
+    ) -> tuple[list[Attempt], tuple[int, int] | None]:
+        """Of the next commands of a number those whose producers do not know this reason, and after which the next look begins.
+
+        They stand by their end and seq. None: that was the last of them.
+        """
+        expires_at, seq = after
+        place = {"phone_number_id": phone_number_id, "shard": shard, "expires_at": expires_at, "seq": seq}
+        rows = await self._rows("kept_back", **place, reason=str(reason), limit=limit)
+        last = (rows[-1][16], rows[-1][14]) if len(rows) == limit else None
+        return [_attempt(row) for row in rows if row[15]], last
+
+    async def defer(self, waiting: Sequence[tuple[Attempt, SendOutcome]]) -> int:
+        """Tell why they wait; how many were not told so before."""
+        return len(await self._rows("defer", **self._deferred(waiting)))
+
     async def record(self, findings: Sequence[Finding]) -> set[str]:
         """Write findings and their outcomes; returns the commands that were changed by it."""
         found = {
-            "command_id": [finding.attempt.command_id for finding in findings],
+            **_places([finding.attempt for finding in findings]),
             "attempt_no": [finding.attempt.attempt_no for finding in findings],
             "outcome": [finding.attempt_outcome for finding in findings],
             "state": [finding.command_state for finding in findings],
             "reason": [finding.reason for finding in findings],
             "error_code": [finding.error_code for finding in findings],
+            "trace_id": [finding.trace_id for finding in findings],
             "wamid": [finding.wamid for finding in findings],
             "seconds": [finding.wait_seconds for finding in findings],
+            "possible_duplicate": [finding.possible_duplicate for finding in findings],
+            "deferral": [finding.deferral for finding in findings],
             **self._boxed([finding.outcome for finding in findings]),
         }
         async with self._pool.connection() as connection:
             rows = await (await connection.execute(SQL["record"], found, binary=True)).fetchall()
             changed = {row[0] for row in rows}
-            await connection.execute(SQL["release"], {"command_id": sorted(changed)})
+            done = [finding.attempt for finding in findings if finding.attempt.command_id in changed]
+            await connection.execute(SQL["release"], _places(done))
         return changed
 
     async def ended(self, attempts: Sequence[Attempt]) -> set[str]:
-        """Which of these are known to be accepted or rejected already."""
-        rows = await self._rows(
-            "ended",
-            command_id=[attempt.command_id for attempt in attempts],
-            attempt_no=[attempt.attempt_no for attempt in attempts],
-        )
+        """Which of these have an outcome already."""
+        rows = await self._rows("ended", **_places(attempts), attempt_no=[attempt.attempt_no for attempt in attempts])
         return {row[0] for row in rows}
 
-    async def evidence(self, shards: Sequence[int], states: Sequence[str]) -> list[tuple[Attempt, str]]:
-        """Attempts without an answer whose status webhook has come, with Meta's message id."""
-        rows = await self._rows("evidence", shards=list(shards), states=list(states), limit=_BATCH)
-        return [(_attempt(row), row[11]) for row in rows]
+    async def evidence(self, shards: Sequence[int], outcomes: Sequence[str]) -> list[tuple[Attempt, Evidence]]:
+        """Attempts, thought of as one of these, whose status webhook has come; at most a batch."""
+        return _proved(await self._rows("evidence", shards=list(shards), outcomes=list(outcomes), limit=_BATCH))
 
-    async def contradictions(self, shards: Sequence[int], seconds: float) -> list[tuple[Attempt, Contradiction]]:
+    async def contradictions(self, shards: Sequence[int], seconds: float) -> list[tuple[Attempt, Evidence]]:
         """Attempts of the last `seconds` that were taken for not accepted and that a status webhook proves; at most a batch."""
-        rows = await self._rows("contradictions", shards=list(shards), seconds=seconds, limit=_BATCH)
-        return [(_attempt(row), Contradiction(wamid=row[11], outcome=row[12], error_code=row[13])) for row in rows]
+        return _proved(await self._rows("contradictions", shards=list(shards), seconds=seconds, limit=_BATCH))
 
-    async def correct(self, found: Sequence[tuple[Attempt, Contradiction, SendOutcome | None]]) -> dict[tuple[str, int], bool]:
-        """They were accepted after all, and their codes are not trusted any more.
+    async def settle(self, given: Sequence[Settled]) -> dict[tuple[str, int], tuple[bool, bool]]:
+        """Meta has them, and codes that said otherwise lose their trust. Nothing is done while another attempt is under way.
 
-        (command, attempt) of those that were corrected by it -> whether another attempt of the command was accepted, too.
+        (command, attempt) of those settled by it -> whether another attempt of the command was accepted before, and whether the
+        log is told of this one.
         """
+        contradictions = [one.evidence if one.evidence.is_contradiction else None for one in given]
+        boxed = self._boxed([one.accepted for one in given])
+        duplicates = self._boxed([one.duplicate for one in given])
         rows = await self._rows(
-            "correct",
-            command_id=[attempt.command_id for attempt, _, _ in found],
-            attempt_no=[attempt.attempt_no for attempt, _, _ in found],
-            attempt_id=[attempt.attempt_id for attempt, _, _ in found],
-            wamid=[contradiction.wamid for _, contradiction, _ in found],
-            error_code=[contradiction.error_code for _, contradiction, _ in found],
-            **self._boxed([outcome for _, _, outcome in found]),
+            "settle",
+            **_places([one.attempt for one in given]),
+            attempt_no=[one.attempt.attempt_no for one in given],
+            attempt_id=[one.attempt.attempt_id for one in given],
+            wamid=[one.wamid for one in given],
+            error_code=[None if found is None else found.error_code for found in contradictions],
+            **boxed,
+            duplicate_value=duplicates["value"],
+            duplicate_event_id=duplicates["event_id"],
         )
-        return {(row[0], row[1]): row[2] for row in rows}
+        return {(row[0], row[1]): (row[2], row[3]) for row in rows}
 
     async def distrusted(self) -> frozenset[int]:
         """Codes that are no proof of a refusal."""
         return frozenset(row[0] for row in await self._rows("distrusted"))
 
-    async def overdue(self, shards: Sequence[int]) -> list[Attempt]:
+    async def overdue(self, shards: Sequence[int]) -> list[tuple[Attempt, Lost]]:
         """Attempts without an answer whose time for evidence is over."""
-        return [_attempt(row) for row in await self._rows("overdue", shards=list(shards), limit=_BATCH)]
+        rows = await self._rows("overdue", shards=list(shards), limit=_BATCH)
+        return [(_attempt(row), _lost(row)) for row in rows]
+
+    async def asked(self, shards: Sequence[int]) -> list[Asked]:
+        """What operators want sent again."""
+        rows = await self._rows("asked", shards=list(shards), limit=_BATCH)
+        return [Asked(resend_id=row[14], attempt=_attempt(row)) for row in rows]
+
+    async def resend(self, asked: Sequence[tuple[Asked, SendOutcome]]) -> set[str]:
+        """Let them be tried again, unless they went on by themselves; the events that the log is told."""
+        rows = await self._rows(
+            "resend",
+            resend_id=[one.resend_id for one, _ in asked],
+            **_places([one.attempt for one, _ in asked]),
+            possible_duplicate=[one.attempt.possible_duplicate for one, _ in asked],
+            states=list(BY_OPERATOR),
+            **self._boxed([outcome for _, outcome in asked]),
+        )
+        return {row[0] for row in rows}
+
+    async def failures_read_to(self, shards: Sequence[int]) -> datetime | None:
+        """Up to when failures were looked through for every one of these shards; None when for one of them never."""
+        [(read_to, count)] = await self._rows("read_to", shards=list(shards))
+        found: datetime | None = read_to
+        return found if count == len(shards) else None
+
+    async def keep_read_to(self, shards: Sequence[int], read_to: datetime, relation: int) -> None:
+        """Remember it for the next owner: of this table."""
+        await self._run("keep_read_to", shards=list(shards), read_to=read_to, relation=relation)
+
+    async def find_failures(self, shards: Sequence[int], read_to: datetime) -> Looked:
+        """Note the failures of our attempts among the next ones that were written; at most a batch is looked at."""
+        return Looked(*(await self._rows("find_failures", shards=list(shards), read_to=read_to, limit=_BATCH))[0])
+
+    async def untold_failures(self, shards: Sequence[int]) -> list[Failure]:
+        """Failures of accepted attempts that the log was not told of."""
+        rows = await self._rows("untold_failures", shards=list(shards), limit=_BATCH)
+        return [
+            Failure(attempt=_attempt(row), wamid=row[14], error_code=None if row[15] == _NO_CODE else row[15]) for row in rows
+        ]
+
+    async def tell_failures(self, told: Sequence[tuple[Failure, SendOutcome]]) -> set[str]:
+        """Tell the log of them; the events it was not told before."""
+        rows = await self._rows(
+            "tell_failures",
+            **_places([failure.attempt for failure, _ in told]),
+            error_code=[_NO_CODE if failure.error_code is None else failure.error_code for failure, _ in told],
+            **self._boxed([outcome for _, outcome in told]),
+        )
+        return {row[0] for row in rows}
+
+    async def keep_periods(self) -> tuple[int, int]:
+        """Make room for what comes and drop what is old; how many periods were made and dropped."""
+        [(added, dropped)] = await self._rows("keep_periods")
+        return added, dropped
 
     async def open_states(self, shards: Sequence[int]) -> dict[str, int]:
         """How many attempts are without an answer, by state."""
@@ -357,6 +465,10 @@ class Store:
     async def _run(self, name: str, **values: Any) -> None:
         async with self._pool.connection() as connection:
             await connection.execute(SQL[name], values)
+
+    def _deferred(self, waiting: Sequence[tuple[Attempt, SendOutcome]]) -> dict[str, list[Any]]:
+        reasons = [outcome.reason for _, outcome in waiting]
+        return {**_places([attempt for attempt, _ in waiting]), "reason": reasons, **self._boxed([told for _, told in waiting])}
 
     def _boxed(self, outcomes: Sequence[SendOutcome | None]) -> dict[str, list[Any]]:
         return {
@@ -399,13 +511,17 @@ async def _known(connection: postgres.Connection, phone_number_id: str, wants: W
     )
 
 
+def _places(attempts: Sequence[Attempt]) -> dict[str, list[Any]]:
+    return {"command_id": [attempt.command_id for attempt in attempts], "period": [attempt.period for attempt in attempts]}
+
+
 def _started(attempts: Sequence[Attempt], before: Mapping[str, Attempt]) -> dict[str, list[Any]]:
     """A command that goes as its fallback template is that template from now on."""
     turned = [attempt.message_type != before[attempt.command_id].message_type for attempt in attempts]
     return {
         "type": [attempt.message_type if is_turned else None for attempt, is_turned in zip(attempts, turned, strict=True)],
         "content": [attempt.content if is_turned else None for attempt, is_turned in zip(attempts, turned, strict=True)],
-        "command_id": [attempt.command_id for attempt in attempts],
+        **_places(attempts),
         "attempt_no": [attempt.attempt_no for attempt in attempts],
         "attempt_id": [attempt.attempt_id for attempt in attempts],
     }
@@ -424,6 +540,24 @@ def _attempt(row: Sequence[Any]) -> Attempt:
         bsuid=row[8],
         shard=row[9],
         options=options.loaded(row[10]),
+        period=row[11],
+        possible_duplicate=row[12],
+        deferred=frozenset(row[13]),
+    )
+
+
+def _proved(rows: Sequence[Sequence[Any]]) -> list[tuple[Attempt, Evidence]]:
+    return [(_attempt(row), Evidence(wamid=row[14], outcome=row[15], error_code=row[16])) for row in rows]
+
+
+def _lost(row: Sequence[Any]) -> Lost:
+    return Lost(
+        policy=row[14],
+        lane=LANES[row[4]],
+        opted_in=frozenset(row[17]),
+        reason=row[15],
+        is_possible_duplicate=row[12],
+        expires_at=row[16],
     )
 
 
@@ -443,6 +577,9 @@ def _candidate(row: Sequence[Any], shard: int) -> Candidate:
             bsuid=row[7],
             shard=shard,
             options=told,
+            period=row[28],
+            possible_duplicate=row[29],
+            deferred=frozenset(row[30]),
         ),
         content=parsed(row[5]),
         fallback=None if told.fallback_template is None else parsed(told.fallback_template),
@@ -465,5 +602,6 @@ def _candidate(row: Sequence[Any], shard: int) -> Candidate:
             is_caught_up=False,
             is_undeliverable=row[25],
             is_context_foreign=row[26] is not None and row[26] != row[2],
+            tenant_id=row[31],
         ),
     )

@@ -216,9 +216,10 @@ def answer(database: psycopg.Connection[Any], name: str) -> Expected:
         is_bsuid = "." in name
         database.execute("INSERT INTO sender.shards (shard, epoch, instance) VALUES (0, 1, 'test')")
         database.execute(
-            "INSERT INTO sender.send_commands (command_id, shard, fingerprint, phone_number_id, lane, policy, type, content,"
-            " to_number, bsuid, pair, appended_at, expires_at)"
-            " VALUES ('c', 0, '\\x00', %s, %s, 'hold', 'template', '{}', %s, %s, %s, now(), now() + interval '1 hour')",
+            "INSERT INTO sender.send_commands (command_id, period, shard, fingerprint, phone_number_id, lane, policy, type,"
+            " content, to_number, bsuid, pair, appended_at, expires_at)"
+            " VALUES ('c', sender.period_of(now()), 0, '\\x00', %s, %s, 'hold', 'template', '{}',"
+            " %s, %s, %s, now(), now() + interval '1 hour')",
             (NUMBER, BULK, None if is_bsuid else name, name if is_bsuid else None, name),
         )
         found = database.execute(

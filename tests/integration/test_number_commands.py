@@ -50,11 +50,12 @@ def test_a_paused_number_keeps_its_commands_lets_them_expire_and_sends_the_rest_
         sender.wait_ready()
         kept, short = text(), text(expires_at=now_ms() + 1_500)
         stage.put(kept, short)
-        assert stage.wait_outcome(short).reason == "expired"
-        assert stage.outcomes_of(kept) == []
+        assert stage.wait_outcome(short, "expired").detail == "the number is paused"
+        told = stage.wait_outcome(kept)
+        assert (told.kind, told.reason, told.not_before_at, told.attempt_no) == ("deferred", "phone_paused", None, 0)
         assert stage.arrivals() == []
         assert run("number", "resume", NUMBER).stdout == f"{NUMBER} sends again.\n"
-        assert stage.wait_outcome(kept).kind == "accepted"
+        assert stage.wait_outcome(kept, "accepted").attempt_no == 1
         run("number", "pause", NUMBER)
         wait_for(lambda: len(sender.events("number.state_changed")) == 2, 20, "take the second pause over")
         held = text()
@@ -63,7 +64,7 @@ def test_a_paused_number_keeps_its_commands_lets_them_expire_and_sends_the_rest_
             lambda: stage.sql("SELECT count(*) FROM sender.send_commands WHERE state = 'waiting'") == [(1,)], 20, "take it in"
         )
         run("number", "resume", NUMBER)
-        assert stage.wait_outcome(held).kind == "accepted"
+        assert stage.wait_outcome(held, "accepted").attempt_no == 1
     assert [arrival.recipient for arrival in stage.arrivals()] == [f"+{PERSON}"] * 2
 
 
@@ -85,6 +86,7 @@ def test_a_limit_is_changed_while_a_sender_runs(stage: Scene, run: Run) -> None:
         "state": "active",
         "coexistence": False,
         "stops": [],
+        "tenant_id": "default",
     }
 
 
@@ -122,6 +124,35 @@ def test_a_number_that_is_shared_with_the_business_app_is_at_twenty_a_second(sta
     assert run(*add, **env).stdout == f"{NUMBER} is registered: at most 20 messages a second.\n"
     assert "20 messages a second, no more" in run("number", "limit", NUMBER, "21").stderr
     assert stage.sql("SELECT messages_per_second, is_coexistence FROM registry.phone_numbers") == [(20, True)]
+
+
+def test_a_disabled_number_keeps_its_commands_until_their_time_is_over(stage: Scene) -> None:
+    stage.open_window()
+    stage.sql("UPDATE registry.phone_numbers SET state = 'disabled'")
+    command = text(expires_at=now_ms() + 3_000)
+    with stage.sender() as sender:
+        sender.wait_ready()
+        stage.put(command)
+        assert stage.wait_outcome(command, "deferred").reason == "phone_disabled"
+        assert stage.wait_outcome(command, "expired").detail == "the number is disabled"
+    assert [one.kind for one in stage.outcomes_of(command)] == ["deferred", "expired"]
+    assert stage.arrivals() == []
+
+
+@pytest.mark.usefixtures("stage")
+def test_a_tenant_is_added_and_gets_a_number(run: Run) -> None:
+    secrets = {"PARLEY_ACCESS_TOKEN": "t", "PARLEY_TOKEN_KEY": TOKEN_KEY}
+    assert run("tenant", "add", "acme", "--resend-once", "otp").stdout == "acme: resend_once counts in otp.\n"
+    assert run("tenant", "add", "acme", "--resend-once", "bulk").returncode == 2
+    added = run("number", "add", "8", "--waba-id", WABA, "--tenant", "acme", **secrets)
+    assert added.returncode == 0
+    assert run("number", "add", "8", "--waba-id", WABA, **secrets).returncode == 0
+    assert run("number", "add", "8", "--waba-id", WABA, "--tenant", "nobody", **secrets).returncode == 1
+    tenants = [json.loads(line) for line in run("tenant", "list", "--json").stdout.splitlines()]
+    assert [(one["tenant_id"], one["numbers"], one["resend_once"]) for one in tenants] == [
+        ("acme", 1, ["otp"]),
+        ("default", 1, []),
+    ]
 
 
 @pytest.mark.parametrize("arguments", [("pause", "7"), ("resume", "7"), ("limit", "7", "20")])

@@ -106,16 +106,21 @@ def test_a_command_that_can_never_be_sent_says_why(stage: Scene) -> None:
         (text(type="smoke_signal"), "type_unsupported"),
         (text(content='{"body": " "}'), "text_empty"),
         (text(content="no json"), "shape"),
-        (text(policy="resend_once"), "content"),
+        (text(policy="resend_twice"), "policy"),
+        (text(tenant_id="somebody"), "tenant_mismatch"),
         (text(to="12345"), "recipient"),
         (text(to=f"+{OWN_PHONE}"), "recipient"),
         (text(lane="otp"), "lane_mismatch"),
-        (text(expires_at=now_ms() - 1), "expired"),
     ]
     stage.put(*(command for command, _ in hopeless))
     for command, reason in hopeless:
         outcome = stage.wait_outcome(command)
         assert (outcome.kind, outcome.reason) == ("refused", reason)
+    late = text(expires_at=now_ms() - 1)
+    stage.put(late)
+    outcome = stage.wait_outcome(late)
+    assert (outcome.kind, outcome.reason, outcome.attempt_no) == ("expired", "expired", 0)
+    assert stage.states()[late.command_id] == "expired"
     assert stage.arrivals() == []
 
 
@@ -218,14 +223,14 @@ def test_a_message_is_marked_as_read_without_window_or_recipient_and_again_when_
     stage.misbehave(DropBefore())
     command = text(type="read", content=content, to=None)
     stage.put(command)
-    outcome = stage.wait_outcome(command)
-    assert (outcome.kind, outcome.wamid, outcome.attempt_no) == ("accepted", None, 2)
+    outcome = stage.wait_outcome(command, "accepted")
+    assert (outcome.wamid, outcome.attempt_no) == (None, 2)
     assert [arrival.decision for arrival in stage.arrivals()] == ["dropped_before", "read_receipt"]
     stranger = text(type="read", content=orjson.dumps({"message_id": f"{wamid}x"}).decode(), to=None)
     stage.put(stranger)
     refused = stage.wait_outcome(stranger)
     assert (refused.kind, refused.error_code) == ("rejected", 131009)
-    assert [one.kind for one in stage.outcomes()] == ["accepted", "rejected"]
+    assert [one.kind for one in stage.outcomes()] == ["deferred", "accepted", "rejected"]
 
 
 @pytest.mark.usefixtures("sender")
@@ -315,7 +320,7 @@ def test_what_waits_for_another_try_is_not_sent_again_when_meta_has_it(stage: Sc
         stage.put(command)
         wait_for(lambda: stage.sql("SELECT state FROM sender.send_commands") == [("retry",)], 20, "be refused for now")
         stage.settle_everything()
-        assert stage.wait_outcome(command).kind == "accepted"
+        assert stage.wait_outcome(command, "accepted").kind == "accepted"
         stage.sql("UPDATE sender.send_commands SET next_action_at = now()")
         following = text()
         stage.put(following)
@@ -332,11 +337,13 @@ def test_two_acceptances_of_a_command_are_told_as_what_they_are(stage: Scene) ->
         stage.put(command)
         wait_for(lambda: stage.sql("SELECT state FROM sender.send_commands") == [("retry",)], 20, "be refused for now")
         stage.sql("UPDATE sender.send_commands SET next_action_at = now()")
-        outcome = stage.wait_outcome(command)
-        assert (outcome.kind, outcome.attempt_no, outcome.source) == ("accepted", 2, "response")
+        outcome = stage.wait_outcome(command, "accepted")
+        assert (outcome.attempt_no, outcome.source) == (2, "response")
         stage.settle_everything()
         sender.wait_until(lambda: sender.metric("parley_duplicate_sends_total") == 1, 20, "see both")
         assert sender.events("send.duplicate_confirmed")[0]["command_id"] == command.command_id
+        told = stage.wait_outcome(command, "duplicate_confirmed")
+        assert (told.attempt_no, told.reason, told.source) == (1, "accepted_twice", "webhook")
         assert stage.sql("SELECT state, wamid FROM sender.send_commands") == [("accepted", outcome.wamid)]
         assert stage.sql("SELECT outcome FROM sender.send_attempts ORDER BY attempt_no") == [("accepted",), ("accepted",)]
 
@@ -400,7 +407,7 @@ def test_a_number_whose_token_is_refused_pauses_and_resumes_with_a_new_token(sta
     with psycopg.connect(stage.dsn) as connection:
         sealed = TokenBox.from_base64(TOKEN_KEY).seal("the-new-token", phone_number_id=NUMBER)
         connection.execute("UPDATE registry.phone_numbers SET access_token = %s", (sealed,))
-    assert {stage.wait_outcome(one).kind for one in commands} == {"accepted"}
+    assert {stage.wait_outcome(one, "accepted").kind for one in commands} == {"accepted"}
     assert [arrival.code for arrival in stage.arrivals()] == [190, None, None, None]
     assert stage.sql("SELECT count(*) FROM sender.stops WHERE is_stopped") == [(0,)]
 
@@ -517,4 +524,4 @@ def test_a_token_of_another_key_pauses_the_number_and_says_so(stage: Scene) -> N
         assert sender.terminate() == 0
     assert stage.arrivals() == []
     with stage.sender() as sender:
-        assert stage.wait_outcome(command).kind == "accepted"
+        assert stage.wait_outcome(command, "accepted").attempt_no == 1

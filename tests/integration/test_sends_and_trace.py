@@ -60,9 +60,10 @@ def insert(dsn: str, command: SendMessage, state: str, *, lane: int = 1, due: st
     """A row of the ledger as the sender would have it."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(
-            "INSERT INTO sender.send_commands (command_id, shard, fingerprint, phone_number_id, lane, policy, state, type,"
-            " content, to_number, pair, appended_at, expires_at, next_action_at)"
-            " VALUES (%s, 0, '', %s, %s, 'hold', %s, %s, %s, %s, %s, now(), now() + interval '1 h', now() + %s::interval)",
+            "INSERT INTO sender.send_commands (command_id, period, shard, fingerprint, phone_number_id, lane, policy, state,"
+            " type, content, to_number, pair, appended_at, expires_at, next_action_at)"
+            " VALUES (%s, sender.period_of(now()), 0, '', %s, %s, 'hold', %s, %s, %s, %s, %s, now(),"
+            " now() + interval '1 h', now() + %s::interval)",
             (
                 command.command_id,
                 command.phone_number_id,
@@ -185,8 +186,8 @@ def test_a_message_id_that_holds_the_number_is_shortened_in_both_forms(run: Run,
     insert(postgres, command, "accepted")
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(
-            "INSERT INTO sender.send_attempts (command_id, attempt_no, attempt_id, shard, epoch, phone_number_id, outcome,"
-            " finished_at, wamid) VALUES (%s, 1, %s, 0, 1, %s, 'accepted', now(), %s)",
+            "INSERT INTO sender.send_attempts (command_id, period, attempt_no, attempt_id, shard, epoch, phone_number_id,"
+            " outcome, finished_at, wamid) VALUES (%s, sender.period_of(now()), 1, %s, 0, 1, %s, 'accepted', now(), %s)",
             (command.command_id, attempt_id(command.command_id, 1), NUMBER, wamid),
         )
     for arguments in ((), ("--json",)):
@@ -232,6 +233,7 @@ def test_the_command_line_knows_every_state_that_the_ledger_has(postgres: str) -
     with psycopg.connect(postgres) as connection:
         [(rule,)] = connection.execute(
             "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'send_commands_state_check'"
+            " AND conrelid = 'sender.send_commands'::regclass"
         ).fetchall()
     assert set(re.findall(r"'(\w+)'", rule)) == set(State)
 

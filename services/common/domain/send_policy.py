@@ -19,6 +19,7 @@ from services.common.domain.covers import Covers, Sent, area_of
 from services.common.domain.lanes import Lane
 from services.common.domain.reasons import Reason
 from services.common.domain.recipients import Recipient, phone_digits
+from services.common.domain.resending import POLICIES
 from services.common.domain.templates import Current
 
 CATEGORY_OF_LANE: Final = {
@@ -33,7 +34,10 @@ READ: Final = "read"
 TEMPLATE: Final = "template"
 
 NumberState = Literal["active", "paused", "disabled"]
-"""Of a paused number nothing is refused for it: its commands wait, and expire in time."""
+"""Of a paused or disabled number nothing is refused for it: its commands wait, and expire in time."""
+HELD: Final = {"paused": Reason.PHONE_PAUSED, "disabled": Reason.PHONE_DISABLED}
+"""Why the commands of a number in such a state wait."""
+_HELD_DETAIL: Final = {state: f"the number is {state}" for state in HELD}
 _FREE: Final = Standing()
 LONGEST_LIFETIME_SECONDS: Final = 30 * 86_400.0
 """As long as a `command_id` is remembered: a command never outlives its idempotency key, nor is it written that long ahead."""
@@ -78,6 +82,7 @@ class Command:
     direct: ConsentCategory | None = None
     has_cause: bool = False
     fallback: Command | None = None
+    tenant_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +118,8 @@ class Facts:
     template: TemplateFacts = TemplateFacts()
     is_context_foreign: bool = False
     is_undeliverable: bool = False
+    tenant_id: str | None = None
+    """Whose number it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +136,7 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """Nothing speaks against it but that its number is paused, or that Meta has stopped what it is among.
+    """Nothing speaks against it but that its number is paused or disabled, or that Meta has stopped what it is among.
 
     `look_at`: when that may be over, where it is known. `wanted`: stops that it would try, if it were let.
     """
@@ -140,6 +147,13 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Expired:
+    """Its time is over."""
+
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskAgain:
     """It cannot be judged yet: the read models, or with `is_for_list` the list of templates, may not know the newest."""
 
@@ -147,21 +161,25 @@ class AskAgain:
     is_for_list: bool = False
 
 
-Decision = Allowed | Held | Refused | AskAgain
+Decision = Allowed | Held | Refused | Expired | AskAgain
 
 
 def decide(command: Command, facts: Facts, *, now: int) -> Decision:
     """The first that says no is the reason, in this order.
 
-    Number, expiry, schedule, type and content, recipient, whether the template exists, consent in the template's current
-    category, window or the template's state and parameters, lane. What read models say no to waits until they know the newest.
+    Number and tenant, expiry, schedule, content and policy, recipient, whether the template exists, consent in the template's
+    current category, window or the template's state and parameters, lane. What read models say no to waits until they know the
+    newest.
 
     A template of an account whose list nobody has read yet waits for it, `FIRST_LIST_SECONDS` at most. Then, or when the list
     could not be read, it goes as Meta's own check will have it, in the category of its lane: an unreachable list, or a token that
     may not read it, must not stop one-time codes. The same holds for a template that the list does not have, or has with an older
     content, after `NEXT_LIST_SECONDS`: nothing is refused by a list that is older than the command.
     """
-    refused = _number(facts) or _expiry(command, now=now) or _schedule(command) or _content(command, facts)
+    refused = _number(command, facts) or _longest(command)
+    if refused is None and now >= command.expires_at:
+        return Expired(detail=_HELD_DETAIL.get(facts.number_state or ""))
+    refused = refused or _schedule(command) or _content(command, facts)
     if command.message_type == READ:
         return refused or _lane(command, None) or _go(command, facts, now=now)
     refused = refused or _recipient(command.recipient, facts)
@@ -187,9 +205,10 @@ def _refused(refused: Refused, command: Command, facts: Facts, *, now: int) -> D
 
 
 def _go(command: Command, facts: Facts, *, now: int) -> Allowed | Held:
-    """What nothing refuses waits while its number is paused, or while a stop of Meta's covers it."""
-    if facts.number_state == "paused":
-        return Held(reason=Reason.PHONE_PAUSED)
+    """What nothing refuses waits while its number is paused or disabled, or while a stop of Meta's covers it."""
+    held = HELD.get(facts.number_state or "")
+    if held is not None:
+        return Held(reason=held)
     begins = _begins(command, facts, now=now)
     if not facts.standing.stops:
         return Allowed(begins=begins)
@@ -220,16 +239,18 @@ def _begins(command: Command, facts: Facts, *, now: int) -> bool:
     return is_business and not _is_to_group(command) and not window.is_open(facts.last_inbound_at, now=now)
 
 
-def _number(facts: Facts) -> Refused | None:
+def _number(command: Command, facts: Facts) -> Refused | None:
     if facts.number_state is None:
         return Refused(reason=Reason.PHONE_UNKNOWN)
-    return Refused(reason=Reason.PHONE_DISABLED) if facts.number_state == "disabled" else None
+    if command.tenant_id is not None and command.tenant_id != facts.tenant_id:
+        return Refused(reason=Reason.TENANT_MISMATCH, detail="tenant_id: the number is another's")
+    return None
 
 
-def _expiry(command: Command, *, now: int) -> Refused | None:
+def _longest(command: Command) -> Refused | None:
     if command.expires_at > command.appended_at + LONGEST_LIFETIME_SECONDS * 1000:
         return Refused(reason=Reason.EXPIRES_AT, detail="expires_at: more than 30 days ahead; it is in milliseconds")
-    return Refused(reason=Reason.EXPIRED) if now >= command.expires_at else None
+    return None
 
 
 def _schedule(command: Command) -> Refused | None:
@@ -248,8 +269,8 @@ def _schedule(command: Command) -> Refused | None:
 def _content(command: Command, facts: Facts) -> Refused | None:
     if command.content is not None:
         return command.content
-    if command.policy != "hold":
-        return Refused(reason=Reason.CONTENT, detail="policy is not hold")
+    if command.policy not in POLICIES:
+        return Refused(reason=Reason.POLICY, detail=f"policy: {' or '.join(POLICIES)}")
     if facts.is_context_foreign:
         return Refused(reason=Reason.CONTEXT, detail="context_wamid: a message of another number")
     return None

@@ -31,15 +31,18 @@ def queries(package: str, file: str = "queries.sql") -> dict[str, LiteralString]
     return {name: cast("LiteralString", body.strip()) for name, body in zip(parts[1::2], parts[2::2], strict=True)}
 
 
-def pool(dsn: str, *, service: str, size: int = 4, search_path: str = "") -> Pool:
+def pool(dsn: str, *, service: str, size: int = 4, search_path: str = "", plan_once: bool = False) -> Pool:
     """A closed pool; `open()` it inside the loop. Connections are checked lazily and time out on every kind of wait.
 
-    `search_path` is the schema whose tables statements name without one.
+    `search_path` is the schema whose tables statements name without one. `plan_once`: a statement that is run again and again
+    keeps one plan, whatever its values; over many partitions making one takes longer than running it.
     """
     # No JIT: its compiler takes a third of a second for statements that run in one millisecond.
     options = "-c jit=off -c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000"
     if search_path:
         options += f" -c search_path={search_path}"
+    if plan_once:
+        options += " -c plan_cache_mode=force_generic_plan"
     return AsyncConnectionPool(
         dsn,
         min_size=1,

@@ -31,6 +31,11 @@ class OutcomeRow(NamedTuple):
     detail: str | None
     error_code: int | None
     source: str
+    trace_id: str | None = None
+    not_before_at: int | None = None
+    group_id: str | None = None
+    possible_duplicate: bool | None = None
+    biz_opaque_callback_data: str | None = None
 
 
 def of_outcome(event: SendOutcome) -> tuple[OutcomeRow, ...]:
@@ -57,6 +62,11 @@ def of_outcome(event: SendOutcome) -> tuple[OutcomeRow, ...]:
             event.detail,
             event.error_code,
             event.source,
+            event.trace_id,
+            event.not_before_at,
+            event.group_id,
+            event.possible_duplicate,
+            event.biz_opaque_callback_data,
         ),
     )
 
@@ -89,6 +99,11 @@ TABLE: Final = Table(
         "detail": Kind.TEXT,
         "error_code": Kind.INT4,
         "source": Kind.TEXT,
+        "trace_id": Kind.TEXT,
+        "not_before_at": Kind.INSTANT,
+        "group_id": Kind.TEXT,
+        "possible_duplicate": Kind.BOOL,
+        "biz_opaque_callback_data": Kind.TEXT,
     },
     key=1,
     merge=merge,

@@ -18,7 +18,7 @@ WHERE m.direction = 'outbound';
 
 -- refused --
 -- Refusals of the gate by reason.
-SELECT reason, count(*) FROM sender.send_commands WHERE state = 'refused' GROUP BY reason ORDER BY count(*) DESC, reason;
+SELECT reason, count(*) FROM sender.send_commands WHERE state IN ('refused', 'expired') GROUP BY reason ORDER BY count(*) DESC, reason;
 
 -- waiting --
 -- Commands of each number that wait for their turn.
@@ -58,4 +58,4 @@ SELECT 1 FROM projector.consent_events WHERE consent_id = %s;
 
 -- decided --
 -- Whether a command is at its end.
-SELECT 1 FROM sender.send_commands WHERE command_id = %s AND state IN ('accepted', 'refused', 'rejected', 'unresolved');
+SELECT 1 FROM sender.send_commands WHERE command_id = %s AND state IN ('accepted', 'refused', 'rejected', 'expired', 'unresolved');

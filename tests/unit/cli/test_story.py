@@ -12,6 +12,7 @@ from services.cli.show import instant
 from services.cli.story import (
     Attempt,
     Command,
+    Resend,
     Status,
     Story,
     Untold,
@@ -43,6 +44,9 @@ def command(state: State, **changes: Any) -> Command:
         "wamid": None,
         "attempts": 0,
         "has_outcome": False,
+        "policy": "hold",
+        "possible_duplicate": False,
+        "is_duplicate": False,
         "appended_at": T,
         "received_at": T + 12,
         "expires_at": T + 86_400_000,
@@ -131,7 +135,7 @@ def test_an_outcome_in_the_outbox_is_told_and_the_end_says_that_the_log_lacks_it
     assert lines(story)[-1] == (T + 90, 'outcome "rejected" of attempt 1 written, still in the outbox')
     assert standing(story, now=T + 100).endswith("The log does not have its outcome yet: that waits in the outbox.")
     told = dataclasses.replace(story, outbox=())
-    assert standing(told, now=T + 100).endswith("another command id. The log has its outcome.")
+    assert standing(told, now=T + 100).endswith("another command id or parley resend. The log has its outcome.")
 
 
 @pytest.mark.parametrize(
@@ -144,7 +148,7 @@ def test_an_outcome_in_the_outbox_is_told_and_the_end_says_that_the_log_lacks_it
         ({"paused_until_at": T + 1}, "which is tried again now; all its commands are kept; it may be sent until"),
         (
             {"expires_at": T + 50, "earlier": 3},
-            f"its time was over at {instant(T + 50)}; at the next look it is refused as expired.",
+            f"its time was over at {instant(T + 50)}; at the next look it expires.",
         ),
     ],
 )
@@ -175,18 +179,17 @@ def test_an_unknown_command_says_until_when_evidence_is_waited_for() -> None:
     assert "is about to be reported as unresolved" in standing(story, now=T + 120_000)
 
 
+@pytest.mark.parametrize("no", [1, 2])
 @pytest.mark.parametrize("state", [State.UNKNOWN, State.UNRESOLVED])
-def test_evidence_that_the_sender_has_not_seen_yet_is_named(state: State) -> None:
-    story = Story(command=command(state, attempts=2), attempts=(attempt(1), attempt(2)), statuses=(heard("sent", T + 90, no=2),))
+def test_evidence_for_any_attempt_that_the_sender_has_not_seen_yet_is_named(state: State, no: int) -> None:
+    story = Story(command=command(state, attempts=2), attempts=(attempt(1), attempt(2)), statuses=(heard("sent", T + 90, no=no),))
     assert "at its next look the sender makes it accepted" in standing(story, now=T + 100)
 
 
-@pytest.mark.parametrize(
-    "statuses", [(), (heard("sent", T + 90, no=1),), (heard("sent", T + 90, no=2, type="payment"),), (heard("sent", T, no=None),)]
-)
+@pytest.mark.parametrize("statuses", [(), (heard("sent", T + 90, no=2, type="payment"),), (heard("sent", T, no=None),)])
 def test_what_the_sender_takes_for_no_evidence_is_none_here_either(statuses: tuple[Status, ...]) -> None:
     story = Story(command=command(State.UNRESOLVED, attempts=2), attempts=(attempt(1), attempt(2)), statuses=statuses)
-    assert "never sent again, its producer decides" in standing(story, now=T + 100)
+    assert "not sent again by itself, its producer decides" in standing(story, now=T + 100)
 
 
 @pytest.mark.parametrize(
@@ -218,9 +221,33 @@ def test_the_outcomes_looked_for_in_the_outbox_are_those_the_sender_writes() -> 
 def test_programs_get_everything_and_the_last_line() -> None:
     story = Story(command=command(State.REFUSED, reason="no_consent"), statuses=(heard("sent", T),))
     told = as_object(story, now=T)
-    assert list(told) == ["command", "attempts", "statuses", "outbox", "standing"]
+    assert list(told) == ["command", "attempts", "statuses", "outbox", "resends", "standing"]
     assert (told["command"]["reason"], told["statuses"][0]["recorded_at"]) == ("no_consent", T)
     assert told["standing"].startswith("refused: our gate said no (no_consent)")
+
+
+def test_who_wanted_it_sent_again_and_what_came_of_it_is_told() -> None:
+    asked = tuple(
+        Resend(asked_at=T + n, asked_by="ana", why="she waits", is_sent=sent) for n, sent in enumerate((True, False, None))
+    )
+    told = [line.text for line in lines(Story(command=command(State.RETRY), resends=asked)) if "ana" in line.text]
+    assert told == [
+        "ana wanted it sent again: she waits",
+        "ana wanted it sent again: she waits; it had gone on by itself",
+        "ana wanted it sent again: she waits; the sender has not come to it yet",
+    ]
+
+
+def test_an_expired_command_says_when_its_time_was_over_and_a_doubled_one_that_it_is() -> None:
+    assert "its time was over at " in standing(Story(command=command(State.EXPIRED)), now=T)
+    doubled = standing(Story(command=command(State.ACCEPTED, is_duplicate=True)), now=T)
+    assert "Meta accepted more than one attempt" in doubled
+
+
+def test_a_deferral_in_the_outbox_is_known_by_its_cause() -> None:
+    known = outcome_ids("c", 1)
+    assert known[ids.outcome_event_id("c", 1, "deferred/throttled")] == (1, "deferred")
+    assert known[ids.outcome_event_id("c", 0, "deferred/phone_paused")] == (0, "deferred")
 
 
 def test_shortened_message_ids_are_shortened_everywhere() -> None:

@@ -25,6 +25,7 @@ from services.common.domain.send_policy import (
     Allowed,
     AskAgain,
     Command,
+    Expired,
     Facts,
     Held,
     Refused,
@@ -61,17 +62,17 @@ MISFIT = Refused(reason=Reason.TEMPLATE_PARAMS, detail="template.components[0] b
 
 # In the order the gate promises: what breaks a rule, and the reason it must be refused for.
 BREAKS_COMMAND: dict[str, dict[str, object]] = {
+    "tenant": {"tenant_id": "somebody"},
     "ahead": {"expires_at": NOW + 31 * 86_400_000},
     "expired": {"expires_at": NOW},
     "schedule": {"send_at": NOW - 10 - 300_001},
     "content": {"content": Refused(reason=Reason.TEXT_EMPTY, detail="text.body: blank")},
-    "policy": {"policy": "resend_once"},
+    "policy": {"policy": "resend_twice"},
     "recipient": {"recipient": None},
     "lane": {"lane": Lane.OTP},
 }
 BREAKS_FACTS: dict[str, dict[str, object]] = {
     "unknown": {"number_state": None},
-    "disabled": {"number_state": "disabled"},
     "context": {"is_context_foreign": True},
     "stop": {"consent_all": ConsentState(withdrawn_at=NOW - 60_000)},
     "window": {"last_inbound_at": None},
@@ -84,12 +85,12 @@ BREAKS_TEMPLATE: dict[str, dict[str, object]] = {
 }
 BEFORE = (
     ("unknown", Reason.PHONE_UNKNOWN),
-    ("disabled", Reason.PHONE_DISABLED),
+    ("tenant", Reason.TENANT_MISMATCH),
     ("ahead", Reason.EXPIRES_AT),
     ("expired", Reason.EXPIRED),
     ("schedule", Reason.SCHEDULE),
     ("content", Reason.TEXT_EMPTY),
-    ("policy", Reason.CONTENT),
+    ("policy", Reason.POLICY),
     ("context", Reason.CONTEXT),
     ("recipient", Reason.RECIPIENT),
     ("stop", Reason.OPTED_OUT),
@@ -125,6 +126,8 @@ def test_the_first_broken_rule_in_order_is_the_reason_whatever_else_is_broken(
         first = next((reason for name, reason in order if name in wrong), None)
         if first is None:
             assert decision == Allowed()
+        elif first is Reason.EXPIRED:
+            assert decision == Expired()
         else:
             assert isinstance(decision, Refused)
             assert decision.reason is first
@@ -244,10 +247,10 @@ def test_a_template_is_not_refused_by_read_models_that_are_behind(name: str) -> 
     assert isinstance(decide(command, behind, now=command.appended_at + 5_000), Refused)
 
 
-@pytest.mark.parametrize("name", ["unknown", "disabled", "expired", "content", "policy", "context", "recipient"])
+@pytest.mark.parametrize("name", ["unknown", "tenant", "expired", "content", "policy", "context", "recipient"])
 def test_what_no_read_model_can_change_is_refused_at_once(name: str) -> None:
     command, facts = broken(TEXT, frozenset({name}))
-    assert isinstance(decide(command, replace(facts, is_caught_up=False), now=NOW), Refused)
+    assert isinstance(decide(command, replace(facts, is_caught_up=False), now=NOW), Refused | Expired)
 
 
 @pytest.mark.parametrize("command", [TEXT, TEMPLATE])
@@ -434,9 +437,8 @@ def test_marking_as_read_needs_no_recipient_consent_or_window() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"expires_at": NOW}, Reason.EXPIRED),
         ({"lane": Lane.OTP}, Reason.LANE_MISMATCH),
-        ({"policy": "resend_once"}, Reason.CONTENT),
+        ({"policy": "resend_twice"}, Reason.POLICY),
     ],
 )
 def test_marking_as_read_is_refused_for_what_is_about_any_call(change: dict[str, Any], reason: Reason) -> None:
@@ -448,14 +450,6 @@ def test_marking_as_read_is_refused_for_what_is_about_any_call(change: dict[str,
 def test_a_number_that_may_not_send_marks_nothing_as_read() -> None:
     decision = decide(replace(TEXT, message_type=READ, recipient=None), replace(FACTS, number_state=None), now=NOW)
     assert decision == Refused(reason=Reason.PHONE_UNKNOWN)
-
-
-def test_a_paused_number_holds_what_would_go_and_refuses_what_would_not() -> None:
-    paused = replace(FACTS, number_state="paused")
-    assert decide(TEXT, paused, now=NOW) == Held(reason=Reason.PHONE_PAUSED)
-    assert decide(replace(TEXT, message_type=READ, recipient=None), paused, now=NOW) == Held(reason=Reason.PHONE_PAUSED)
-    assert decide(replace(TEXT, expires_at=NOW), paused, now=NOW) == Refused(reason=Reason.EXPIRED)
-    assert decide(TEXT, replace(paused, last_inbound_at=None), now=NOW) == Refused(reason=Reason.WINDOW_CLOSED)
 
 
 def standing_of(told: dict[Key, Evidence], **more: Any) -> Facts:
@@ -507,8 +501,11 @@ def test_a_stop_refuses_nothing_and_what_breaks_a_rule_is_refused_beside_it() ->
         command, broken_facts = broken(TEXT, wrong)
         decision = decide(command, replace(broken_facts, standing=facts.standing), now=NOW)
         first = next((reason for name, reason in OF_TEXT if name in wrong), None)
-        assert decision == (Refused(reason=first, detail=getattr(decision, "detail", None)) if first else decision)
-        assert isinstance(decision, Held) == (first is None)
+        if first is Reason.EXPIRED:
+            assert decision == Expired()
+        else:
+            assert decision == (Refused(reason=first, detail=getattr(decision, "detail", None)) if first else decision)
+            assert isinstance(decision, Held) == (first is None)
 
 
 def test_a_stop_wants_a_command_that_tries_it_once_its_time_has_come_and_lets_that_one_through() -> None:
@@ -523,3 +520,27 @@ def test_a_stop_wants_a_command_that_tries_it_once_its_time_has_come_and_lets_th
     both = standing_of({**answered(368), **answered(190)})
     half = replace(both, standing=replace(both.standing, probing=frozenset({key})))
     assert isinstance(decide(late, half, now=NOW + 60_000), Held)
+
+
+@pytest.mark.parametrize(("state", "reason"), [("paused", Reason.PHONE_PAUSED), ("disabled", Reason.PHONE_DISABLED)])
+def test_a_held_number_keeps_what_would_go_until_its_time_is_over_and_refuses_what_would_not(state: Any, reason: Reason) -> None:
+    held = replace(FACTS, number_state=state)
+    assert decide(TEXT, held, now=NOW) == Held(reason=reason)
+    assert decide(replace(TEXT, message_type=READ, recipient=None), held, now=NOW) == Held(reason=reason)
+    assert decide(replace(TEXT, expires_at=NOW), held, now=NOW) == Expired(detail=f"the number is {state}")
+    assert decide(TEXT, replace(held, last_inbound_at=None), now=NOW) == Refused(reason=Reason.WINDOW_CLOSED)
+
+
+@pytest.mark.parametrize("policy", ["hold", "resend_once"])
+def test_a_policy_is_a_word_that_is_known_and_its_tenant_decides_whether_it_counts(policy: str) -> None:
+    assert decide(replace(TEXT, policy=policy, lane=Lane.BULK), FACTS, now=NOW) == Allowed()
+    refused = decide(replace(TEXT, policy=f"{policy} "), FACTS, now=NOW)
+    assert refused == Refused(reason=Reason.POLICY, detail="policy: hold or resend_once")
+
+
+def test_a_command_names_no_tenant_or_that_of_its_number() -> None:
+    facts = replace(FACTS, tenant_id="acme")
+    assert decide(TEXT, facts, now=NOW) == decide(replace(TEXT, tenant_id="acme"), facts, now=NOW) == Allowed()
+    refused = decide(replace(TEXT, tenant_id="other", expires_at=NOW), facts, now=NOW)
+    assert isinstance(refused, Refused)
+    assert refused.reason is Reason.TENANT_MISMATCH

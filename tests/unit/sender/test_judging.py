@@ -90,7 +90,7 @@ def test_what_is_covered_is_held_until_it_may_be_tried_and_the_rest_goes() -> No
         ("c", 60.0, Reason.ACCOUNT_STOPPED, "account_stopped"),
     ]
     assert batch.wanted == frozenset()
-    assert batch.refuse == []
+    assert batch.give_up == []
 
 
 def test_when_its_time_has_come_the_first_that_is_covered_asks_to_try() -> None:

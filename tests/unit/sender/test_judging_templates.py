@@ -52,7 +52,7 @@ def judged(one: Candidate, known: Knowledge, *, caught_up_at: int = NOW) -> tupl
 
 
 def told(batch: Batch) -> tuple[str | None, str | None]:
-    [(_, outcome)] = batch.refuse
+    [(_, outcome)] = batch.give_up
     return outcome.reason, outcome.detail
 
 

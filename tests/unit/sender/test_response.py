@@ -58,7 +58,7 @@ def test_an_answer_with_an_id_is_an_acceptance() -> None:
 )
 def test_200_without_an_id_is_unknown_and_never_sent_again(body: bytes) -> None:
     result = classify(200, body, attempt_no=1)
-    assert (result.proof, result.reason) == (Proof.UNKNOWN, Reason.UNREADABLE_ANSWER)
+    assert (result.proof, result.reason) == (Proof.UNKNOWN, Reason.ID_UNREADABLE)
 
 
 @pytest.mark.parametrize("status", [301, 302, 304, 400, 401, 403, 404, 408, 429, 500, 502, 503, 504])
