@@ -119,7 +119,7 @@ def test_a_restriction_of_what_the_business_begins_lets_replies_go_and_ends_in_t
     begun, reply = template(), text()
     stage.put(begun, reply)
     assert stage.wait_outcome(reply).kind == "accepted"
-    assert stage.outcomes_of(begun) == []
+    assert {one.kind for one in stage.outcomes_of(begun)} <= {"deferred"}
     [stop] = listed()["stops"]
     assert (stop["covers"], stop["until_at"], stop["next_probe_at"]) == ("business_initiated", ends * 1000, None)
     wait_told(stage, ("stopped", "RESTRICTED_BIZ_INITIATED_MESSAGING", "business_initiated", "webhook"))

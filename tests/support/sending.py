@@ -245,10 +245,10 @@ class Scene:
         return [outcome for outcome in self.outcomes() if outcome.command_id == command.command_id]
 
     def wait_outcome(self, command: SendMessage, *kinds: str, seconds: float = 20.0) -> SendOutcome:
-        """The last outcome of a command, once it has one of these kinds."""
+        """The last outcome of a command, once it has one of these kinds; of any kind but that it waits, when none is named."""
 
         def last() -> SendOutcome | None:
-            found = [o for o in self.outcomes_of(command) if not kinds or o.kind in kinds]
+            found = [o for o in self.outcomes_of(command) if (o.kind in kinds if kinds else o.kind != "deferred")]
             return found[-1] if found else None
 
         wait_for(lambda: last() is not None, seconds, f"an outcome {kinds}; there are {self.outcomes_of(command)}")
