@@ -75,7 +75,10 @@ SELECT
     extract(epoch FROM clock_timestamp() - a.finished_at)::float8,
     CASE WHEN c.type <> 'read' AND a.outcome IS DISTINCT FROM 'not_sent' THEN c.pair END
 FROM sender.send_attempts AS a
-JOIN sender.send_commands AS c ON c.command_id = a.command_id AND c.period = a.period
+CROSS JOIN LATERAL (
+    -- OFFSET: row by row by its key, never by a join with all commands.
+    SELECT k.type, k.pair FROM sender.send_commands AS k WHERE k.command_id = a.command_id AND k.period = a.period OFFSET 0
+) AS c
 WHERE a.shard = ANY(%(shards)s::int[]) AND a.started_at > clock_timestamp() - make_interval(secs => %(seconds)s)
 
 -- refused_pairs --

@@ -7,19 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import permutations
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import psycopg
 import pytest
 
+from services.common.domain import lane_shares
 from services.common.domain.consent import ConsentCategory, ConsentState, decide
 from services.common.domain.events import ContactChanged, MessageReceived, UserPreferenceChanged
+from services.common.domain.lane_shares import Shares
+from services.common.domain.pair_limit import PairPolicy
 from services.common.domain.records import RecordConsent, SendOutcome
 from services.common.platform.kafka import LogRecord
 from services.common.platform.postgres import queries
 from services.projector.batch import Read
 from services.projector.fold import Event
 from services.projector.store import folded
+from services.sender.store import Pick
 
 DAY = 24 * 3600 * 1000
 BEGIN = 1_763_800_000_000
@@ -210,6 +214,9 @@ def project(database: psycopg.Connection[Any], events: Sequence[Event]) -> None:
                 cursor.execute(statement, columns)
 
 
+_PICK: Final = Pick(limit=1, sending=True, orders=lane_shares.orders(Shares(), 1), pairs=PairPolicy())
+
+
 def answer(database: psycopg.Connection[Any], name: str) -> Expected:
     """What the gate would look at for a command in bulk to this name."""
     with database.transaction(force_rollback=True):
@@ -224,7 +231,7 @@ def answer(database: psycopg.Connection[Any], name: str) -> Expected:
         )
         found = database.execute(
             _SQL["pick"],
-            {"phone_number_id": NUMBER, "shard": 0, "epoch": 1, "sending": True, "limit": 1, "undeliverable": 3},
+            {"phone_number_id": NUMBER, "shard": 0, "epoch": 1, "undeliverable": 3, **_PICK.values()},
         ).fetchone()
     assert found is not None
     last_inbound, all_granted, all_withdrawn = found[16:19]

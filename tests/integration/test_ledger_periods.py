@@ -180,7 +180,25 @@ def test_the_rows_of_a_running_stack_are_there_after_the_migration(postgres_serv
         drop_database(dsn)
 
 
-@pytest.mark.parametrize("name", ["take_in", "pick", "start", "record", "settle", "evidence", "overdue", "find_failures"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "take_in",
+        "pick",
+        "next_due",
+        "start",
+        "park",
+        "release",
+        "kept_back",
+        "record",
+        "settle",
+        "evidence",
+        "overdue",
+        "find_failures",
+        "recent_starts",
+        "refused_pairs",
+    ],
+)
 def test_the_statements_of_the_sender_never_read_a_period_as_a_whole(postgres: str, store: Store, name: str) -> None:
     del store
     for days in (0, 10, 20, 30):
@@ -189,8 +207,9 @@ def test_the_statements_of_the_sender_never_read_a_period_as_a_whole(postgres: s
         postgres,
         "INSERT INTO sender.send_commands (command_id, period, shard, fingerprint, phone_number_id, lane, policy, state, type,"
         " content, pair, appended_at, expires_at)"
-        " SELECT gen_random_uuid()::text, p.period, n %% 24, 'x', (n %% 50)::text, 1, 'hold', 'accepted',"
-        " 'text', '{}', n::text, now(), now() FROM generate_series(1, 3000) AS n,"
+        " SELECT gen_random_uuid()::text, p.period, n %% 24, 'x', (n %% 50)::text, 1,"
+        " 'hold', CASE n %% 3 WHEN 0 THEN 'waiting' ELSE 'accepted' END, 'text', '{}', n::text,"
+        " now(), now() FROM generate_series(1, 3000) AS n,"
         " (SELECT generate_series(sender.period_of(now()) - 3, sender.period_of(now()) + 1) AS period) AS p",
     )
     ask(

@@ -9,21 +9,17 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import aiohttp
-import psycopg
 import pytest
 
-from services.common.domain import lane_shares, topics
+from services.common.domain import topics
 from services.common.domain.ids import record_key
-from services.common.domain.lane_shares import Shares
-from services.common.domain.pair_limit import PairPolicy
 from services.common.domain.records import SendMessage
 from services.common.platform.kafka import NewRecord, Producer, wait_for_topics
 from services.sandbox.providers import Kafka
 from services.sandbox.simulator.client import SimulatorClient
 from services.sandbox.simulator.records import Arrival
 from services.sandbox.simulator.rules import Error
-from services.sender.store import SQL, Pick
-from tests.support.sending import NUMBER, Scene, scene, text
+from tests.support.sending import NUMBER, Scene, now_ms, scene, text
 from tests.support.waiting import wait_for
 
 PAIR_SECONDS = 0.6
@@ -86,6 +82,22 @@ def test_nobody_is_written_to_again_too_soon_and_in_order_though_the_sender_is_k
     for ones in by_recipient(arrivals).values():
         order = [place[attempts[one.opaque or ""]] for one in ones]
         assert order == sorted(order)
+
+
+def test_of_a_flooded_pair_what_has_no_turn_in_time_expires_and_meta_refuses_none(stage: Scene) -> None:
+    [contact] = people(1)
+    stage.open_window(contact)
+    flood = [text(to=f"+{contact}", expires_at=now_ms() + 12_000) for _ in range(100)]
+    with stage.sender(**ONE_AT_A_TIME) as sender:
+        sender.wait_ready()
+        stage.put(*flood)
+        wait_for(lambda: set(stage.states().values()) <= {"accepted", "expired"} and len(stage.states()) == 100, 90.0, "all ends")
+    arrivals = stage.arrivals()
+    assert {one.code for one in arrivals} == {None}
+    assert smallest_gap(arrivals) >= PAIR_SECONDS
+    ends = [stage.wait_outcome(one, "accepted", "expired").kind for one in flood]
+    assert ends == ["accepted"] * len(arrivals) + ["expired"] * (100 - len(arrivals))
+    assert 2 <= len(arrivals) <= 1 + 12 / PAIR_SECONDS
 
 
 def test_a_pair_that_meta_refuses_waits_and_no_other_does(stage: Scene) -> None:
@@ -186,28 +198,3 @@ def test_what_a_number_receives_is_taken_off_what_it_sends(stage: Scene) -> None
     assert each_second > 5.0
     assert 0.25 * (40 - each_second) <= len(arrivals) / seconds <= 40 - each_second
     assert sum(not one.is_accepted for one in arrivals) <= 0.05 * len(arrivals)
-
-
-def fill(dsn: str, count: int) -> None:
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("INSERT INTO sender.shards (shard, epoch, instance) VALUES (0, 1, '1')")
-        connection.execute(
-            "INSERT INTO sender.send_commands (command_id, shard, fingerprint, phone_number_id, lane, policy, type, content,"
-            " pair, appended_at, expires_at, next_action_at)"
-            " SELECT 'c' || n, 0, '', %s, 2, 'hold', 'text', '{}', 'p' || n / 2, now(), now() + interval '1 day',"
-            " now() - interval '1 hour' + n * interval '1 ms' FROM generate_series(1, %s) AS n",
-            (NUMBER, count),
-        )
-        connection.execute("ANALYZE sender.send_commands")
-
-
-def test_the_next_commands_are_found_by_index_however_much_waits(postgres: str) -> None:
-    fill(postgres, 30_000)
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        pick = Pick(limit=20, sending=True, orders=lane_shares.orders(Shares(), 20), pairs=PairPolicy())
-        values = {"phone_number_id": NUMBER, "shard": 0, "epoch": 1}
-        plan = connection.execute("EXPLAIN " + SQL["pick"], {**values, **pick.values()}).fetchall()
-        due = connection.execute("EXPLAIN " + SQL["next_due"], values).fetchall()
-    text_of_both = "\n".join(row[0] for row in (*plan, *due))
-    assert "Seq Scan on send_commands" not in text_of_both
-    assert {"send_commands_due", "send_commands_order", "send_commands_expiring"} <= set(text_of_both.split())

@@ -232,8 +232,11 @@ def test_a_link_that_is_too_big_goes_as_a_text_where_the_command_says_so(stage: 
     assert arrival.type == "text"
 
 
+BILL = ({"type": "HEADER", "format": "IMAGE"}, {"type": "BODY", "text": "Your bill"})
+
+
 def test_media_in_a_template_and_in_a_carousel_is_uploaded(stage: Scene, files: Path) -> None:
-    stage.ask(lambda client: client.add_template(WABA, "bill", "en_US", header_parameters=1))
+    stage.ask(lambda client: client.add_template(WABA, "bill", "en_US", components=BILL))
     (files / "a.jpg").write_bytes(JPEG)
     header = {"type": "image", "image": {"file": "a.jpg"}}
     card = {

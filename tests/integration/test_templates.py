@@ -103,8 +103,9 @@ def test_a_template_that_an_event_pauses_stops_within_seconds_and_goes_on_when_a
     before = template()
     stage.put(before)
     assert stage.wait_outcome(before).kind == "accepted"
-    tell(stage, changed("message_template_status_update", "PAUSED"))
     told_at = time.monotonic()
+    tell(stage, changed("message_template_status_update", "PAUSED"))
+    wait_for(lambda: stage.sql("SELECT status FROM projector.templates") == [("PAUSED",)], 20, "the projection")
     paused = template()
     stage.put(paused)
     assert told(stage, paused) == ("refused", "template_state", "template: PAUSED at Meta")

@@ -26,7 +26,9 @@ from tests.support.contents import PICTURE, WAMID, button, interactive, row, tem
 
 NUMBER: Final = "106540352242922"
 OWN_PHONE: Final = "15550100001"
-PAUSED, WITHOUT_TOKEN = "106540352242923", "106540352242924"
+PAUSED, WITHOUT_TOKEN, DISABLED = "106540352242923", "106540352242924", "106540352242925"
+FOREIGN_MEDIA, OLD_MEDIA = "90000001", "90000002"
+"""Ids that Meta gave out for another number, and more than 30 days ago."""
 JSON_HEADERS: Final = [("content-type", b"application/json")]
 CODEC: Final = Codec()
 KEEP_MS: Final = 12_000
@@ -58,7 +60,7 @@ class Dead:
 
 
 ACCEPTED: Final = Told("accepted")
-EXPIRED: Final = Told("refused", "expired")
+EXPIRED: Final = Told("expired", "expired")
 PARKED: Final = "parked"
 IGNORED: Final = "ignored"
 WAITING: Final = "waiting"
@@ -295,10 +297,17 @@ def unknown_number() -> Iterator[Case]:
     yield from _each(6, refused("phone_unknown"), {number: {"phone_number_id": number} for number in numbers})
 
 
-def paused_number() -> Iterator[Case]:
-    held = {"phone_number_id": PAUSED, "expires_at": At(KEEP_MS)}
+def another_tenant() -> Iterator[Case]:
+    names = ("somebody", "Default", "", " default", "default2")
+    yield from _each(7, refused("tenant_mismatch"), {repr(name): {"tenant_id": name} for name in names})
+    yield from _each(7, ACCEPTED, {"its own": {"tenant_id": "default"}})
+
+
+def held_number() -> Iterator[Case]:
     variants = {**_FREE_FORM, "template": _TEMPLATE, "read": _of("read", {"message_id": WAMID}, to=None)}
-    yield from _each(8, EXPIRED, {f"paused, {name}": {**says, **held} for name, says in variants.items()})
+    for state, number in (("paused", PAUSED), ("disabled", DISABLED)):
+        held = {"phone_number_id": number, "expires_at": At(KEEP_MS)}
+        yield from _each(8, EXPIRED, {f"{state}, {name}": {**says, **held} for name, says in variants.items()})
 
 
 def no_recipient() -> Iterator[Case]:
@@ -552,6 +561,12 @@ def another_category() -> Iterator[Case]:
     yield from _each(30, ACCEPTED, right)
 
 
+def wrong_media_id() -> Iterator[Case]:
+    kinds = ("image", "video", "audio", "document", "sticker")
+    for name, media_id in (("of another number", FOREIGN_MEDIA), ("too old", OLD_MEDIA)):
+        yield from _each(31, refused("media"), {f"{name}, {kind}": _of(kind, {"id": media_id}) for kind in kinds})
+
+
 def wrong_link() -> Iterator[Case]:
     links = ["http://cdn.example.com/a.png", "https://10.0.0.1/a.png", "https://127.0.0.1/a", "https://169.254.169.254/latest",
              "https://[::1]/a", "https://localhost/a", "https://kafka/a", "file:///etc/passwd",
@@ -619,6 +634,14 @@ def wrong_schedule() -> Iterator[Case]:
 
 def one_time_codes() -> Iterator[Case]:
     yield from _each(38, refused("lane_mismatch"), {name: {**says, "lane": "otp"} for name, says in _FREE_FORM.items()})
+
+
+def resending_without_leave() -> Iterator[Case]:
+    bulk = {**_named("promo_update"), "lane": "bulk"}
+    allowed = {**_FREE_FORM, "template": _TEMPLATE}
+    yield from _each(39, ACCEPTED, {name: {**says, "policy": "resend_once"} for name, says in allowed.items()})
+    yield from _each(39, ACCEPTED, {"marketing": {**bulk, "policy": "resend_once"}}, consents=[("marketing", "granted")])
+    yield from _each(39, refused("policy"), {word: {"policy": word} for word in ("resend", "HOLD", "never", "resend_twice", "")})
 
 
 def unknown_fields() -> Iterator[Case]:
@@ -718,13 +741,13 @@ def tombstones() -> Iterator[Case]:
 
 
 _CATEGORIES: Final = (
-    no_command, no_id, the_same_again, another_under_the_same_id, foreign_keys, unknown_number, paused_number, no_recipient,
-    wrong_recipient, spelled_recipient, own_number, not_on_whatsapp, user_id_where_a_number_is_needed, no_type, another_content,
-    empty_text, long_text, unreadable_text, over_a_limit, wrong_interactive, closed_window, closing_window, no_consent,
-    opt_out_while_waiting, unknown_template, stopped_template, no_language, wrong_parameters, another_category, wrong_link,
-    id_and_link, wrong_context, own_callback_data, wrong_end,
-    wrong_schedule, one_time_codes, unknown_fields, large, one_bad_of_many, odd_json, later_schema, sealed, injected, no_token,
-    tombstones,
+    no_command, no_id, the_same_again, another_under_the_same_id, foreign_keys, unknown_number, another_tenant, held_number,
+    no_recipient, wrong_recipient, spelled_recipient, own_number, not_on_whatsapp, user_id_where_a_number_is_needed,
+    no_type, another_content, empty_text, long_text, unreadable_text, over_a_limit, wrong_interactive, closed_window,
+    closing_window, no_consent, opt_out_while_waiting, unknown_template, stopped_template, no_language, wrong_parameters,
+    another_category, wrong_media_id, wrong_link, id_and_link, wrong_context, own_callback_data, wrong_end, wrong_schedule,
+    one_time_codes, resending_without_leave, unknown_fields, large, one_bad_of_many, odd_json, later_schema, sealed,
+    injected, no_token, tombstones,
 )  # fmt: skip
 
 
