@@ -100,7 +100,9 @@ TOPICS: Final[dict[str, Topic]] = {
     ),
     **{
         name: Topic(
-            about=f"Commands on their way to the sender. {_LANES[lane]} Written by the router only.", key="phone_number_id"
+            about=f"Commands on their way to the sender. {_LANES[lane]} Written by the router only. The key of a number with "
+            "sub-lanes has `#n` behind it.",
+            key="phone_number_id",
         )
         for lane, name in topics.SENDS.items()
     },

@@ -48,6 +48,7 @@ class RouterApp:
             on_dead_letter=_count_dead_letter,
             on_unrecognized=_count_unrecognized,
             routes=settings.routes_file,
+            sublanes=settings.sublanes,
             on_copied=_count_copied,
             on_empty=metrics.EMPTY_WEBHOOKS.inc,
             on_tombstone=metrics.TOMBSTONES.labels(GROUP).inc,

@@ -9,7 +9,7 @@ from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
-from services.common.platform.config import StreamSettings
+from services.common.platform.config import StreamSettings, SublaneSettings
 from services.router.routes import Routes, RoutesError, parse
 
 
@@ -31,7 +31,7 @@ def _routes(path: str) -> Routes | None:
         raise PydanticCustomError("routes", "the file has mistakes{told}", {"told": told}) from None
 
 
-class RouterSettings(StreamSettings):
+class RouterSettings(StreamSettings, SublaneSettings):
     """Kafka is all the router needs; without rules nothing is copied."""
 
     routes_file: Annotated[Routes | None, NoDecode, PlainValidator(_routes)] = Field(

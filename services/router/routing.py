@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from services.common.domain import sublanes as sublane_keys
 from services.common.domain import topics
 from services.common.domain.events import UnrecognizedChange, WebhookEvent
 from services.common.domain.failure import Unprocessable
@@ -23,6 +25,7 @@ from services.router.routes import HEADER, Routes
 
 GROUP: Final = "parley.router"
 RECEIVED_AT: Final = "parley-received-at"
+_NO_SUBLANES: Final[Mapping[str, int]] = MappingProxyType({})
 
 Element = webhook.Found | SendMessage
 
@@ -43,7 +46,7 @@ class _Source(NamedTuple):
 
 
 class Router:
-    """The routing table. `on_*` are told what an operator wants to count."""
+    """The routing table. `sublanes`: of the numbers that have any. `on_*` are told what an operator wants to count."""
 
     def __init__(
         self,
@@ -52,13 +55,14 @@ class Router:
         on_dead_letter: OnDeadLetter,
         on_unrecognized: OnUnrecognized,
         routes: Routes | None = None,
+        sublanes: Mapping[str, int] = _NO_SUBLANES,
         on_copied: OnCopied = lambda _: None,
         on_empty: OnEmpty = lambda: None,
         on_tombstone: OnEmpty = lambda: None,
         on_ignored: OnIgnored = lambda _: None,
         on_parked: OnEmpty = lambda: None,
     ) -> None:
-        self._codec, self._routes = codec, routes
+        self._codec, self._routes, self._sublanes = codec, routes, sublanes
         self._on_dead_letter, self._on_unrecognized = on_dead_letter, on_unrecognized
         self._on_copied, self._on_empty = on_copied, on_empty
         self._on_tombstone, self._on_ignored, self._on_parked = on_tombstone, on_ignored, on_parked
@@ -145,7 +149,7 @@ class Router:
         )
         headers.append(published(source.record.appended_at))
         topic = topics.SENDS[Lane(command.lane)]
-        return NewRecord(topic, command.phone_number_id.encode(), self._codec.encode(command), headers)
+        return NewRecord(topic, sublane_keys.key_of(command, self._sublanes), self._codec.encode(command), headers)
 
     def _set_aside(self, record: LogRecord, aside: webhook.SetAside) -> NewRecord:
         headers = dead_letter_headers(record, aside.problem, group=GROUP)

@@ -46,6 +46,7 @@ from services.sender.outbox import Outbox
 from services.sender.recorder import Recorder
 from services.sender.settle import Settler
 from services.sender.shards import DRAIN_SECONDS, Shards
+from services.sender.sharing import Sharing
 from services.sender.stop_ledger import StopLedger
 from services.sender.stops import Stops
 from services.sender.store import Store
@@ -126,7 +127,13 @@ class SenderApp:
         codec = Codec()
         store = Store(pool, codec)
         tokens = TokenBox.from_base64(settings.token_key.get_secret_value())
-        numbers = Numbers(pool, tokens, jitter_seconds=settings.sender_jitter_seconds, pair_policy=settings.pair_policy)
+        numbers = Numbers(
+            pool,
+            tokens,
+            jitter_seconds=settings.sender_jitter_seconds,
+            pair_policy=settings.pair_policy,
+            sharing=Sharing(counts=settings.sublanes, partitions=partitions[SENDER_SOURCES[0]]),
+        )
         graph = GraphClient(
             sessions.messages,
             base_url=settings.graph_url,
@@ -211,6 +218,7 @@ class SenderApp:
             producer=producer,
             codec=codec,
             partitions=partitions,
+            sublanes=settings.sublanes,
             lifetimes=settings.lifetimes,
             told=told,
             stopping=stopping,

@@ -10,12 +10,12 @@ from uuid import UUID
 
 import orjson
 
-from services.common.domain import recipients
+from services.common.domain import sublanes as sublane_keys
 from services.common.domain.failure import Unprocessable
 from services.common.domain.lanes import Lane
 from services.common.domain.reasons import Reason
 from services.common.domain.records import SendMessage
-from services.common.domain.send_policy import LATE_SCHEDULE_SECONDS, LONGEST_LIFETIME_SECONDS, READ
+from services.common.domain.send_policy import LATE_SCHEDULE_SECONDS, LONGEST_LIFETIME_SECONDS
 from services.common.domain.topics import SENDS
 from services.common.platform.avro import Codec
 from services.common.platform.envelope import published_at
@@ -64,7 +64,9 @@ class TakenIn:
     options: Options
 
 
-def read(record: LogRecord, codec: Codec, *, partitions: int, now: int, lifetimes: Mapping[Lane, float]) -> TakenIn | None:
+def read(
+    record: LogRecord, codec: Codec, *, partitions: int, sublanes: Mapping[str, int], now: int, lifetimes: Mapping[Lane, float]
+) -> TakenIn | None:
     """The command in a record; None for a tombstone; Unprocessable for what can never be sent and has nobody to be told."""
     if record.value is None:
         return None
@@ -73,7 +75,7 @@ def read(record: LogRecord, codec: Codec, *, partitions: int, now: int, lifetime
     message = codec.decode(record.value)
     if not isinstance(message, SendMessage):
         raise Unprocessable(Reason.RECORD_TYPE, detail=type(message).__name__)
-    _check(message, record, partitions)
+    _check(message, record, partitions, sublanes)
     lane = _LANE_OF_TOPIC[record.topic]
     appended_at = record.appended_at if 0 < record.appended_at <= now else now
     send_at = _send_at(message.send_at, published_at=published_at(record) or appended_at, appended_at=appended_at)
@@ -84,8 +86,7 @@ def read(record: LogRecord, codec: Codec, *, partitions: int, now: int, lifetime
         shard=record.partition,
         lane=lane,
         fingerprint=fingerprint(message),
-        # What is no message needs no order: it neither waits for another nor lets one wait.
-        pair=message.command_id if message.type == READ else _pair(message),
+        pair=sublane_keys.turn_of(message),
         appended_at=appended_at,
         expires_at=expires_at,
         send_at=send_at,
@@ -102,17 +103,22 @@ def fingerprint(message: SendMessage) -> bytes:
     return hashlib.sha256(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)).digest()
 
 
-def _check(message: SendMessage, record: LogRecord, partitions: int) -> None:
-    """What must hold for a row and an outcome to be possible at all. One number is one partition: its limiter depends on it."""
+def _check(message: SendMessage, record: LogRecord, partitions: int, sublanes: Mapping[str, int]) -> None:
+    """What must hold for a row and an outcome to be possible at all.
+
+    One number is one partition, or one for each of its sub-lanes, and one recipient is one of these: the limiters depend on it.
+    """
     try:
         UUID(message.command_id)
     except ValueError:
         raise Unprocessable(Reason.COMMAND_ID, pointer="/command_id", detail="not a UUID") from None
     if any(isinstance(value, str) and "\0" in value for value in vars(message).values()):
         raise Unprocessable(Reason.TEXT_NUL, detail="a NUL in a text")
-    key = message.phone_number_id.encode()
+    key = sublane_keys.key_of(message, sublanes)
     if record.key != key or record.partition != partition_of(key, partitions):
-        raise Unprocessable(Reason.KEY_MISMATCH, pointer="/phone_number_id", detail="key or partition is not the number's")
+        raise Unprocessable(
+            Reason.KEY_MISMATCH, pointer="/phone_number_id", detail="key or partition is not the number's or its sub-lane's"
+        )
     if SENDS.get(_lane(message.lane)) != record.topic:
         raise Unprocessable(Reason.LANE_UNKNOWN, pointer="/lane", detail="not the lane of its topic")
 
@@ -122,10 +128,6 @@ def _lane(text: str) -> Lane:
         return Lane(text)
     except ValueError:
         raise Unprocessable(Reason.LANE_UNKNOWN, pointer="/lane", detail="unknown") from None
-
-
-def _pair(message: SendMessage) -> str:
-    return recipients.pair_of(to=message.to, bsuid=message.recipient, group_id=message.group_id)
 
 
 def _send_at(send_at: int | None, *, published_at: int, appended_at: int) -> int | None:

@@ -7,12 +7,12 @@ from pydantic import DirectoryPath, Field, field_validator
 from services.common.domain.lanes import Lane
 from services.common.domain.limiter import START_TO_WRITE_SECONDS
 from services.common.domain.pair_limit import MOST_BURST, PairPolicy
-from services.common.platform.config import Secret, ServiceSettings
+from services.common.platform.config import Secret, SublaneSettings
 from services.common.platform.tokens import TokenBox
 from services.sender.media import links
 
 
-class SenderSettings(ServiceSettings):
+class SenderSettings(SublaneSettings):
     """`PARLEY_*` of the sender."""
 
     postgres_dsn: Secret = Field(description="libpq DSN of role parley_sender")

@@ -75,21 +75,22 @@ class Dispatcher:
         self._catch_up, self._distrust, self._media = catch_up, distrust, media
         self._horizons, self._inflight_seconds = horizons, inflight_seconds
         self._told, self._abandon, self._fail = told, abandon, fail
-        self._loops: dict[str, asyncio.Task[None]] = {}
+        self._loops: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._calls: set[asyncio.Task[None]] = set()
         self._headway = Headway()
         self._draining = asyncio.Event()
 
     def serve(self, number: Number) -> None:
-        """Start the number's loop, unless it runs."""
-        running = self._loops.get(number.phone_number_id)
+        """Start the number's loop on its shard, unless it runs."""
+        place = (number.phone_number_id, number.shard)
+        running = self._loops.get(place)
         if not self._draining.is_set() and (running is None or running.done()):
-            self._loops[number.phone_number_id] = self._watched(self._dispatch(number))
+            self._loops[place] = self._watched(self._dispatch(number))
 
     async def drain(self, seconds: float) -> bool:
         """Start nothing more and wait for the calls under way; True when all of them are recorded."""
         self._draining.set()
-        for phone_number_id in self._loops:
+        for phone_number_id, _ in self._loops:
             self._numbers.wake(phone_number_id)
         under_way = {*self._loops.values(), *self._calls}
         if under_way:

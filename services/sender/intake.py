@@ -57,12 +57,13 @@ class Intake:
         producer: Producer,
         codec: Codec,
         partitions: Mapping[str, int],
+        sublanes: Mapping[str, int],
         lifetimes: Mapping[Lane, float],
         told: asyncio.Event,
         stopping: asyncio.Event,
     ) -> None:
         self._store, self._producer, self._codec = store, producer, codec
-        self._partitions, self._lifetimes = partitions, lifetimes
+        self._partitions, self._sublanes, self._lifetimes = partitions, sublanes, lifetimes
         self._told, self._stopping = told, stopping
         self._consumer: AIOKafkaConsumer | None = None
         self._notify: Notify = _nobody
@@ -106,7 +107,12 @@ class Intake:
         for record in records:
             try:
                 command = commands.read(
-                    record, self._codec, partitions=self._partitions[record.topic], now=now, lifetimes=self._lifetimes
+                    record,
+                    self._codec,
+                    partitions=self._partitions[record.topic],
+                    sublanes=self._sublanes,
+                    now=now,
+                    lifetimes=self._lifetimes,
                 )
             except Unprocessable as problem:
                 metrics.DEAD_LETTERS.labels(GROUP, problem.reason).inc()

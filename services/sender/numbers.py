@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Final, assert_never
 
-from services.common.domain import account_state, in_flight
+from services.common.domain import account_state, in_flight, sublanes
 from services.common.domain.account_state import Index, Key, Standing, State
 from services.common.domain.graph_codes import Scope
 from services.common.domain.in_flight import InFlight
@@ -25,6 +25,7 @@ from services.common.platform.registry import RegisteredNumber, list_numbers
 from services.common.platform.tokens import TokenBox, TokenUnreadable
 from services.sender.pacer import NOTHING, Pacer, Past
 from services.sender.response import Result
+from services.sender.sharing import Sharing
 from services.sender.store import now_ms
 
 log = logging.get(__name__)
@@ -39,7 +40,10 @@ WORTH_TELLING_SECONDS: Final = 30.0
 
 @dataclass(slots=True, kw_only=True)
 class Number:
-    """One number that this process sends for. Lives as long as its shard is owned."""
+    """One number that this process sends for, on one shard. Lives as long as the shard is owned.
+
+    A number with sub-lanes is one of these on each shard that has some of them, with its share of the limit.
+    """
 
     phone_number_id: str
     shard: int
@@ -64,6 +68,12 @@ class Number:
 
     state: str = "active"
     """As the registry has it: paused and disabled ones are held back by an operator."""
+    limit: int = 1
+    """Messages a second, of the whole number."""
+    share: int = 1
+    """Those of them that may be sent from this shard; 0: nothing may."""
+    owed: int = 0
+    """What `sublanes.debit` left over of what the number received."""
     kept_back_after: tuple[int, int] = FIRST_OF_ALL
     """While it is held: after which end and seq its waiting commands are told so next."""
 
@@ -76,12 +86,14 @@ class Number:
         """Why its commands wait, and how many seconds at least (None: until somebody acts); None when that is no news."""
         if self.is_paused:
             return HELD[self.state], None
+        if self.share == 0:
+            return Reason.THROTTLED, None
         frozen = self.frozen_until - time.monotonic()
         return (Reason.THROTTLED, frozen) if frozen >= WORTH_TELLING_SECONDS else None
 
     def hold_seconds(self) -> float:
         """How long nothing may be started; 0 when something may."""
-        if self.is_paused:
+        if self.is_paused or self.share == 0:
             return inf
         frozen = max(0.0, self.frozen_until - time.monotonic())
         now = now_ms()
@@ -97,6 +109,11 @@ class Number:
         whole = self.standing.whole(now_ms())
         return bool(whole) and {key for key, _ in whole} <= self.standing.probing
 
+    def change_limit(self, limit: int, *, share: int) -> None:
+        """The number has another limit, and this shard so much of it."""
+        self.limit, self.share, self.owed = limit, share, 0
+        self.pacer.change_limit(max(1, share))
+
     def freeze(self, seconds: float) -> None:
         """Start nothing for so long."""
         self.frozen_until = max(self.frozen_until, time.monotonic() + seconds)
@@ -105,13 +122,16 @@ class Number:
 class Numbers:
     """The registry as last read, and the tokens, opened in memory only."""
 
-    def __init__(self, pool: postgres.Pool, tokens: TokenBox, *, jitter_seconds: float, pair_policy: PairPolicy) -> None:
-        self._pool, self._tokens = pool, tokens
+    def __init__(
+        self, pool: postgres.Pool, tokens: TokenBox, *, jitter_seconds: float, pair_policy: PairPolicy, sharing: Sharing
+    ) -> None:
+        self._pool, self._tokens, self._sharing = pool, tokens, sharing
         self._jitter_seconds, self._pair_policy = jitter_seconds, pair_policy
         self._registered: dict[str, RegisteredNumber] = {}
         self._opened: dict[str, str] = {}
         self._stops: Index = {}
-        self._serving: dict[str, Number] = {}
+        self._serving: dict[str, dict[int, Number]] = {}
+        """phone_number_id -> shard -> the number there."""
         self._freed: set[str] = set()
         self.renewed: set[str] = set()
         """Numbers that were given a new token, until somebody takes them out."""
@@ -130,16 +150,21 @@ class Numbers:
             known = before.get(phone_number_id)
             if known is None or known.sealed_token != number.sealed_token:
                 self._open(number, is_new_token=known is not None)
-            serving = self._serving.get(phone_number_id)
-            if serving is not None and serving.state != number.state:
-                serving.state, serving.kept_back_after = number.state, FIRST_OF_ALL
-                serving.wake.set()
-                log.info("number.state_changed", phone_number_id=phone_number_id, state=number.state)
-            if serving is not None and serving.pacer.limit != number.messages_per_second:
-                serving.pacer.change_limit(number.messages_per_second)
-                log.info("number.limit_changed", phone_number_id=phone_number_id, limit=number.messages_per_second)
+            for serving in self._served_as(phone_number_id):
+                self._follow(serving, number)
         for phone_number_id in self._opened.keys() - listed.keys():
             del self._opened[phone_number_id]
+
+    def _follow(self, serving: Number, number: RegisteredNumber) -> None:
+        place = {"phone_number_id": serving.phone_number_id, "shard": serving.shard}
+        if serving.state != number.state:
+            serving.state, serving.kept_back_after = number.state, FIRST_OF_ALL
+            serving.wake.set()
+            log.info("number.state_changed", **place, state=number.state)
+        share = self._sharing.share(number.phone_number_id, serving.shard, number.messages_per_second)
+        if (serving.limit, serving.share) != (number.messages_per_second, share):
+            serving.change_limit(number.messages_per_second, share=share)
+            log.info("number.limit_changed", **place, limit=serving.limit, share=share)
 
     @property
     def registered(self) -> Mapping[str, RegisteredNumber]:
@@ -149,14 +174,14 @@ class Numbers:
     def stop(self, state: State) -> None:
         """These stops are known now, and no others."""
         self._stops = account_state.index(state, now=now_ms())
-        for number in self._serving.values():
+        for number in self._all_served():
             stops, had = self._standing(number.phone_number_id).stops, number.standing.stops
             if stops != had:
                 number.standing = replace(number.standing, stops=stops)
                 number.wake.set()
             if {key for key, _ in had} - {key for key, _ in stops}:
                 self._freed.add(number.phone_number_id)
-        metrics.NUMBERS_STOPPED.set(sum(bool(number.standing.stops) for number in self._serving.values()))
+        metrics.NUMBERS_STOPPED.set(len({number.phone_number_id for number in self._all_served() if number.standing.stops}))
 
     def take_freed(self) -> set[str]:
         """Numbers of which a stop is over, or that are newly served: what stops hold of them wants another look. Each once."""
@@ -167,14 +192,17 @@ class Numbers:
         return account_state.standing(self._stops, phone_number_id=phone_number_id, waba_id=self.waba_id(phone_number_id))
 
     def serve(self, phone_number_id: str, *, shard: int, epoch: int, past: Past = NOTHING) -> Number:
-        """The number's state; a new one inherits what its last owner left behind."""
-        number = self._serving.get(phone_number_id)
+        """The number's state on this shard; a new one inherits what its last owner left behind."""
+        number = self._serving.get(phone_number_id, {}).get(shard)
         if number is not None and number.epoch == epoch:
             return number
         registered = self._registered.get(phone_number_id)
-        policy = Throughput(
-            limit=registered.messages_per_second if registered is not None else 1, jitter_seconds=self._jitter_seconds
-        )
+        limit = 1 if registered is None else registered.messages_per_second
+        # Commands of a number that is not registered are refused, wherever they stand.
+        share = limit if registered is None else self._sharing.share(phone_number_id, shard, limit)
+        if share == 0:
+            log.error("number.shard_without_share", phone_number_id=phone_number_id, shard=shard, hint="see docs/sublanes.md")
+        policy = Throughput(limit=max(1, share), jitter_seconds=self._jitter_seconds)
         number = Number(
             phone_number_id=phone_number_id,
             shard=shard,
@@ -182,22 +210,31 @@ class Numbers:
             pacer=Pacer.inherited(policy, self._pair_policy, past),
             standing=self._standing(phone_number_id),
             state="active" if registered is None else registered.state,
+            limit=limit,
+            share=share,
         )
-        self._serving[phone_number_id] = number
+        self._serving.setdefault(phone_number_id, {})[shard] = number
         self._freed.add(phone_number_id)
         return number
 
     def wake(self, phone_number_id: str) -> None:
-        """Let the number's loop look again."""
-        number = self._serving.get(phone_number_id)
-        if number is not None:
+        """Let the number's loops look again."""
+        for number in self._served_as(phone_number_id):
             number.wake.set()
 
     def received(self, phone_number_id: str, count: int) -> None:
-        """The number has received so many messages."""
-        number = self._serving.get(phone_number_id)
-        if number is not None:
-            number.pacer.received(count)
+        """The number has received so many messages: each shard of it takes off as much of them as it has of the limit."""
+        for number in self._served_as(phone_number_id):
+            mine, number.owed = sublanes.debit(number.owed, count, share=number.share, limit=number.limit)
+            if mine:
+                number.pacer.received(mine)
+
+    def _served_as(self, phone_number_id: str) -> Collection[Number]:
+        """The number, once for each shard it is served on."""
+        return self._serving.get(phone_number_id, {}).values()
+
+    def _all_served(self) -> Iterator[Number]:
+        return (number for on_shards in self._serving.values() for number in on_shards.values())
 
     def forget(self) -> None:
         """No shard is ours any more."""
@@ -244,10 +281,10 @@ class Numbers:
 
         Which app a token is of is not known here: all numbers are taken to share one, for the wait is short.
         """
-        served = self._serving.values()
+        served = self._all_served()
         match scope:
             case Scope.NUMBER:
-                return [number]
+                return [number, *self._served_as(number.phone_number_id)]
             case Scope.WABA:
                 waba_id = self.waba_id(number.phone_number_id)
                 return [number, *(one for one in served if waba_id is not None and self.waba_id(one.phone_number_id) == waba_id)]

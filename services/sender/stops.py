@@ -93,7 +93,7 @@ class Stops:
         wanted, number.wanted = number.wanted, frozenset()
         if not wanted and number.waiting > 0 and number.try_after <= time.monotonic():
             wanted = account_state.due(number.standing.whole(now_ms()), now_ms())
-        if not wanted or number.standing.probing or number.is_paused:
+        if not wanted or number.standing.probing or number.is_paused or number.share == 0:
             return
         entries = {key: self._state[key] for key in wanted if key in self._state}
         seconds = {key: account_state.probe_seconds(entry) for key, entry in entries.items()}

@@ -16,7 +16,7 @@ from services.common.platform.tokens import TokenBox
 from services.sender.late_failures import LateFailures
 from services.sender.numbers import Numbers
 from services.sender.store import Store
-from tests.support.sending import TOKEN_KEY
+from tests.support.sending import TOKEN_KEY, UNSHARED
 
 _COMMANDS: Final = """
 INSERT INTO sender.send_commands (command_id, period, shard, fingerprint, phone_number_id, lane, policy, state, type, content,
@@ -61,7 +61,9 @@ class Ledger:
             return cursor.fetchall() if cursor.description is not None else []
 
     def owner(self) -> LateFailures:
-        numbers = Numbers(self.pool, TokenBox.from_base64(TOKEN_KEY), jitter_seconds=0.0, pair_policy=PairPolicy())
+        numbers = Numbers(
+            self.pool, TokenBox.from_base64(TOKEN_KEY), jitter_seconds=0.0, pair_policy=PairPolicy(), sharing=UNSHARED
+        )
         return LateFailures(self._store, numbers)
 
     def look(self, owner: LateFailures, *shards: int) -> int:

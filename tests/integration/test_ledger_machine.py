@@ -41,7 +41,7 @@ from services.sender.recorder import Recorder
 from services.sender.response import Result, classify, no_answer, not_sent
 from services.sender.settle import Settler
 from services.sender.store import Batch, OwnerLost, Pick, Store, now_ms
-from tests.support.sending import PERSON, TOKEN_KEY, WABA, text
+from tests.support.sending import PERSON, TOKEN_KEY, UNSHARED, WABA, text
 
 T = TypeVar("T")
 
@@ -98,7 +98,7 @@ class Ledger:
         """A process as it is after its start."""
         distrust = Distrust(self.store)
         recorder = Recorder(self.store, distrust, abandon=asyncio.Event(), told=asyncio.Event())
-        numbers = Numbers(self.pool, TokenBox.from_base64(TOKEN_KEY), jitter_seconds=0.0, pair_policy=PAIRS)
+        numbers = Numbers(self.pool, TokenBox.from_base64(TOKEN_KEY), jitter_seconds=0.0, pair_policy=PAIRS, sharing=UNSHARED)
         horizons = dict.fromkeys(Lane, 3600.0)
         told = asyncio.Event()
         settler = Settler(self.store, recorder, numbers, distrust, horizons=horizons, every_seconds=1.0, told=told)

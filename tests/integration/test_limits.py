@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import pairwise
 
 import aiohttp
 import pytest
 
-from services.common.domain import topics
+from services.common.domain import sublanes, topics
 from services.common.domain.ids import record_key
 from services.common.domain.records import SendMessage
-from services.common.platform.kafka import NewRecord, Producer, wait_for_topics
+from services.common.platform.kafka import NewRecord, Producer, partition_of, wait_for_topics
 from services.sandbox.providers import Kafka
 from services.sandbox.simulator.client import SimulatorClient
 from services.sandbox.simulator.records import Arrival
@@ -198,3 +200,39 @@ def test_what_a_number_receives_is_taken_off_what_it_sends(stage: Scene) -> None
     assert each_second > 5.0
     assert 0.25 * (40 - each_second) <= len(arrivals) / seconds <= 40 - each_second
     assert sum(not one.is_accepted for one in arrivals) <= 0.05 * len(arrivals)
+
+
+def worst_second(arrivals: list[Arrival]) -> int:
+    """The most messages that any sliding second of arrivals holds."""
+    ats = sorted(one.read_monotonic for one in arrivals)
+    return max(bisect_left(ats, at + 1.0) - place for place, at in enumerate(ats))
+
+
+@pytest.mark.parametrize("senders", [1, 2])
+def test_a_number_with_sublanes_keeps_its_limit_and_the_order_of_each_recipient(stage: Scene, senders: int) -> None:
+    stage.sublanes = {NUMBER: 4}
+    stage.register(limit=200)
+    contacts = people(400)
+    for contact in contacts:
+        stage.open_window(contact)
+    commands = to_each(contacts, 4)
+    with ExitStack() as running:
+        for instance in range(1, senders + 1):
+            running.enter_context(stage.sender(**ONE_AT_A_TIME, PARLEY_INSTANCE=str(instance))).wait_ready()
+        wait_for(lambda: len(stage.sql("SELECT DISTINCT instance FROM sender.shards")) == senders, 30.0, "a share for each")
+        stage.put(*commands)
+        wait_for(lambda: len(stage.accepted()) == len(commands), 90.0, "all messages")
+        wait_for(lambda: set(stage.states().values()) == {"accepted"}, 30.0, "all outcomes")
+    arrivals = stage.arrivals()
+    assert {one.code for one in arrivals} == {None}, "Meta refused nothing"
+    assert 50 < worst_second(arrivals) <= 200, "more than one part, and not more than all"
+    assert smallest_gap(arrivals) >= PAIR_SECONDS
+    place = {command.command_id: number for number, command in enumerate(commands)}
+    attempts = {row[0]: row[1] for row in stage.sql("SELECT attempt_id, command_id FROM sender.send_attempts")}
+    assert sorted(place[attempts[one.opaque or ""]] for one in arrivals) == list(range(len(commands))), "each once"
+    for ones in by_recipient(arrivals).values():
+        order = [place[attempts[one.opaque or ""]] for one in ones]
+        assert order == sorted(order)
+    shards = stage.sql("SELECT shard, instance FROM sender.send_attempts JOIN sender.shards USING (shard) GROUP BY 1, 2")
+    assert {row[0] for row in shards} == {partition_of(key, 24) for key in sublanes.keys(NUMBER, 4)}
+    assert len({row[1] for row in shards}) == senders

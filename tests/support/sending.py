@@ -15,7 +15,7 @@ import aiohttp
 import orjson
 import psycopg
 
-from services.common.domain import topics
+from services.common.domain import sublanes, topics
 from services.common.domain.lanes import Lane
 from services.common.domain.records import SendingStateChanged, SendMessage, SendOutcome
 from services.common.platform.avro import Codec
@@ -26,6 +26,7 @@ from services.sandbox.providers import Kafka
 from services.sandbox.simulator.client import SimulatorClient
 from services.sandbox.simulator.records import Arrival
 from services.sandbox.simulator.rules import Action
+from services.sender.sharing import Sharing
 from tests.support import log
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import wait_for
@@ -40,6 +41,7 @@ TOKEN: Final = "token-of-the-number"
 APP_SECRET: Final = "secret-of-the-app"
 TOKEN_KEY: Final = base64.b64encode(bytes(range(32))).decode()
 CODEC: Final = Codec()
+UNSHARED: Final = Sharing(counts={}, partitions=24)
 _DEAF: Final = "http://127.0.0.1:9/webhooks"
 """Nobody listens there: in these tests the read models are written by hand."""
 
@@ -71,6 +73,8 @@ class Scene:
 
     def __init__(self, kafka: Kafka, dsn: str, simulator: ServiceProcess, url: str) -> None:
         self.kafka, self.dsn, self.simulator, self.graph_url = kafka, dsn, simulator, url
+        self.sublanes: dict[str, int] = {}
+        """Of numbers that have any, for senders that start from now on and for what is put into the lanes."""
 
     @property
     def env(self) -> dict[str, str]:
@@ -84,6 +88,7 @@ class Scene:
             "PARLEY_SENDER_TEMPLATE_DEMAND_SECONDS": "0.2",
             # Most tests write to one person; the simulator allows the same burst.
             "PARLEY_SENDER_PAIR_BURST": "45",
+            "PARLEY_SUBLANES": ",".join(f"{number}={count}" for number, count in self.sublanes.items()),
         }
 
     def sender(self, **more: str) -> ServiceProcess:
@@ -227,7 +232,8 @@ class Scene:
     def put(self, *commands: SendMessage) -> None:
         """Into their lanes, as the router does."""
         self.put_records(
-            NewRecord(topics.SENDS[Lane(one.lane)], one.phone_number_id.encode(), CODEC.encode(one), ()) for one in commands
+            NewRecord(topics.SENDS[Lane(one.lane)], sublanes.key_of(one, self.sublanes), CODEC.encode(one), ())
+            for one in commands
         )
 
     def put_records(self, records: Iterable[NewRecord]) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, PlainValidator, SecretStr, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from services.common.domain import sublanes
 from services.common.platform import faults
 
 S = TypeVar("S", bound=BaseSettings)
@@ -56,6 +59,23 @@ class StreamSettings(ServiceSettings):
         8 * 1024 * 1024,
         ge=64 * 1024,
         description="Records read ahead of their processing, with what the objects around them take",
+    )
+
+
+def _sublanes(text: str) -> Mapping[str, int]:
+    try:
+        return sublanes.parse(text)
+    except ValueError as problem:
+        raise PydanticCustomError("sublanes", "{told}", {"told": str(problem)}) from None
+
+
+class SublaneSettings(ServiceSettings):
+    """What those have that write or read the lanes. All of them must be told the same."""
+
+    sublanes: Annotated[Mapping[str, int], NoDecode, PlainValidator(_sublanes)] = Field(
+        default_factory=dict,
+        validate_default=False,
+        description="<phone_number_id>=<K>,… of numbers with K sub-lanes; see docs/sublanes.md",
     )
 
 

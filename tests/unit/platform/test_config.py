@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
@@ -10,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from services.common.platform import faults
+from services.common.platform.config import SublaneSettings, load
+from services.router.config import RouterSettings
+from services.sender.config import SenderSettings
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -27,6 +31,28 @@ def test_every_bad_value_is_named_at_once_and_none_is_printed() -> None:
     named = {line.partition(":")[0] for line in ended.stderr.splitlines() if line.startswith("PARLEY_")}
     assert named == {"PARLEY_KAFKA_BOOTSTRAP_SERVERS", "PARLEY_OPS_PORT", "PARLEY_FAULT", "PARLEY_INSTANCE"}
     assert "hunter2" not in ended.stderr
+
+
+def test_bad_sublanes_are_named_by_their_place() -> None:
+    ended = start(PARLEY_KAFKA_BOOTSTRAP_SERVERS="nowhere:1", PARLEY_SUBLANES="1=4,hunter2=4")
+    assert ended.returncode == 78
+    assert "PARLEY_SUBLANES: entry 2 is not <phone_number_id>=<sub-lanes, 1 to 16>\n" in ended.stderr
+    assert "hunter2" not in ended.stderr
+
+
+@pytest.mark.parametrize("settings", [RouterSettings, SenderSettings])
+def test_router_and_sender_read_the_same_setting(settings: type[SublaneSettings], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "KAFKA_BOOTSTRAP_SERVERS": "nowhere:1",
+        "POSTGRES_DSN": "postgresql://nowhere.invalid",
+        "TOKEN_KEY": base64.b64encode(bytes(32)).decode(),
+    }.items():
+        monkeypatch.setenv(f"PARLEY_{name}", value)
+    assert load(settings).sublanes == {}
+    monkeypatch.setenv("PARLEY_SUBLANES", "")
+    assert load(settings).sublanes == {}
+    monkeypatch.setenv("PARLEY_SUBLANES", "106540352242922=4,7=2")
+    assert load(settings).sublanes == {"106540352242922": 4, "7": 2}
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
+from collections.abc import Mapping
+from itertools import product
+from typing import Any
 
 import pytest
 
+from services.common.domain import sublanes
 from services.common.domain.failure import Unprocessable
 from services.common.domain.lanes import LANES, Lane
 from services.common.domain.reasons import Reason
@@ -21,6 +25,7 @@ NOW = 1_800_000_000_000
 CODEC = Codec()
 PARTITIONS = 24
 THIRTY_DAYS = 30 * 86_400_000
+NO_SUBLANES: Mapping[str, int] = {}
 LIFETIMES = {Lane.OTP: 600.0, Lane.TRANSACTIONAL: 86_400.0, Lane.BULK: 604_800.0}
 COMMAND = SendMessage(
     command_id="0b6f0d0e-6c0e-4a3c-9f43-0d3a5be0c001",
@@ -31,8 +36,8 @@ COMMAND = SendMessage(
 )
 
 
-def taken(command: SendMessage = COMMAND, **record: object) -> TakenIn | None:
-    key = command.phone_number_id.encode()
+def taken(command: SendMessage = COMMAND, *, counts: Mapping[str, int] = NO_SUBLANES, **record: object) -> TakenIn | None:
+    key = sublanes.key_of(command, counts)
     fields: dict[str, object] = {
         "topic": SENDS[Lane.TRANSACTIONAL],
         "partition": partition_of(key, PARTITIONS),
@@ -43,10 +48,10 @@ def taken(command: SendMessage = COMMAND, **record: object) -> TakenIn | None:
         "headers": (),
     }
     made = LogRecord(**{**fields, **record})  # type: ignore[arg-type]  # values of several fields
-    return read(made, CODEC, partitions=PARTITIONS, now=NOW, lifetimes=LIFETIMES)
+    return read(made, CODEC, partitions=PARTITIONS, sublanes=counts, now=NOW, lifetimes=LIFETIMES)
 
 
-def reason_of(command: SendMessage = COMMAND, **record: object) -> Reason:
+def reason_of(command: SendMessage = COMMAND, **record: Any) -> Reason:
     with pytest.raises(Unprocessable) as refused:
         taken(command, **record)
     return refused.value.reason
@@ -73,6 +78,40 @@ def test_what_cannot_be_a_row_is_named() -> None:
     assert reason_of(dataclasses.replace(COMMAND, to="+49\x00")) is Reason.TEXT_NUL
     assert reason_of(key=None) is Reason.KEY_MISMATCH
     assert reason_of(partition=(partition_of(b"106540352242922", PARTITIONS) + 1) % PARTITIONS) is Reason.KEY_MISMATCH
+
+
+@pytest.mark.parametrize("count", range(1, sublanes.MOST + 1))
+@pytest.mark.parametrize(
+    "command",
+    [
+        COMMAND,
+        dataclasses.replace(COMMAND, to=None, recipient="DE.1A2B3C"),
+        dataclasses.replace(COMMAND, to=None, group_id="Y2FwaV9ncm91cDox"),
+        dataclasses.replace(COMMAND, to="nobody"),
+        dataclasses.replace(COMMAND, to=None),
+        dataclasses.replace(COMMAND, type="read", to=None),
+    ],
+)
+def test_of_all_keys_and_partitions_only_those_of_the_recipients_sublane_are_taken(command: SendMessage, count: int) -> None:
+    number, counts = command.phone_number_id, {command.phone_number_id: count}
+    right = sublanes.key_of(command, counts)
+    keys = [None, b"", number.encode(), f"{number}#".encode(), f"{number}#00".encode(), f"{number}#-1".encode(), b"1#0"]
+    keys += [f"{number}#{n}".encode() for n in range(sublanes.MOST + 1)]
+    found = set()
+    for key, partition in product(keys, range(PARTITIONS)):
+        try:
+            taken(command, counts=counts, key=key, partition=partition)
+            found.add((key, partition))
+        except Unprocessable as problem:
+            assert problem.reason is Reason.KEY_MISMATCH  # noqa: PT017 - most of them are
+    assert found == {(right, partition_of(right, PARTITIONS))}
+    assert (right == number.encode()) == (count == 1)
+
+
+def test_the_sublanes_of_one_number_are_no_other_numbers() -> None:
+    assert taken(counts={"1": 4}) is not None
+    with pytest.raises(Unprocessable):
+        taken(counts={"1": 4}, key=f"{COMMAND.phone_number_id}#0".encode())
 
 
 @pytest.mark.parametrize(
