@@ -3,17 +3,21 @@
 What is real: `limiter`, called as the sender calls it (start an attempt at most `ahead_seconds` before its
 slot, take at the socket write, give up on an attempt older than D). What is simulated, all from one seed:
 late timers and long pauses, demand, crashes, deposed owners that go on writing what they had started, slow
-reads of the hand-over state, and network delays that vary by the whole of J, which also reorders arrivals.
+reads of the hand-over state, and network delays that vary by the whole of J, which also reorders arrivals. With
+`spread_seconds` round trips vary by that instead, every write is answered, and the owner measures J by the answers
+as the sender does (`delay_spread`): on the way there, on the way back, or on both, as the seed has it.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from random import Random
 from typing import Literal
 
-from services.common.domain import limiter
+from services.common.domain import delay_spread, limiter
+from services.common.domain.delay_spread import DelaySpread
 from services.common.domain.limiter import AdmissionLog, Throughput
 
 
@@ -32,6 +36,8 @@ class Plan:
     pauses_per_second: float = 0.0
     idles_per_second: float = 0.0
     ahead_seconds: float = 0.020
+    spread_seconds: float | None = None
+    """By how much round trips vary, whatever J is; None: there are no answers and the way there varies by J."""
 
 
 @dataclass(slots=True)
@@ -42,6 +48,8 @@ class History:
     writes: list[float] = field(default_factory=list)
     arrivals: list[float] = field(default_factory=list)
     zombie_writes: int = 0
+    jitters: list[float] = field(default_factory=list)
+    """J after each measurement."""
 
 
 def simulate(policy: Throughput, plan: Plan, seed: int) -> History:
@@ -102,9 +110,19 @@ class _Owner:
     bump: float
     dies_at: float
     attempts: deque[float] = field(default_factory=deque)
+    answers: list[tuple[float, float]] = field(default_factory=list)
+    """(when the answer comes, when the write was), a heap."""
+    delays: DelaySpread = field(init=False)
+    there: float = field(init=False)
+    """How much of the spread is of the way there."""
+
+    def __post_init__(self) -> None:
+        self.delays = delay_spread.start(self.policy.jitter_seconds)
+        self.there = self.rng.choice((0.0, 0.5, 1.0))
 
     def run(self) -> None:
         while self.clock < self.dies_at and (self.clock < self.bump or self.attempts):
+            self._read_answers()
             wait = limiter.wait_seconds(self.log, now=self.clock)
             if self.clock < self.bump:
                 self._start_attempts(wait)
@@ -131,14 +149,30 @@ class _Owner:
             raise RuntimeError("what was said to be free is not")
         self.history.writes.append(self.clock)
         self.history.zombie_writes += self.clock > self.bump
-        self.history.arrivals.append(self.clock + 0.04 + self._delay())
+        if self.plan.spread_seconds is None:
+            self.history.arrivals.append(self.clock + 0.04 + self.policy.jitter_seconds * self._share())
+        else:
+            self._expect_answer(self.plan.spread_seconds)
         if self._happens(self.plan.idles_per_second):
             self.clock += self.rng.uniform(0.0, 1.5)
 
-    def _delay(self) -> float:
-        """Anywhere in J, and half the time at an end of it: the ends are what breaks a wrong bound."""
-        share = self.rng.random() * 2.0 - 0.5
-        return self.policy.jitter_seconds * min(1.0, max(0.0, share))
+    def _expect_answer(self, spread: float) -> None:
+        arrival = self.clock + 0.04 + spread * self.there * self._share()
+        self.history.arrivals.append(arrival)
+        self.log = limiter.expect(self.log, sent_at=self.clock)
+        heappush(self.answers, (arrival + 0.04 + spread * (1.0 - self.there) * self._share(), self.clock))
+
+    def _read_answers(self) -> None:
+        while self.answers and self.answers[0][0] <= self.clock:
+            at, sent_at = heappop(self.answers)
+            self.log = limiter.answered(self.log, sent_at=sent_at, now=at)
+            if delay_spread.sample(self.delays, at - sent_at):
+                self.log = delay_spread.apply(self.delays, self.log)
+                self.history.jitters.append(self.log.policy.jitter_seconds)
+
+    def _share(self) -> float:
+        """Anywhere in what varies, and half the time at an end of it: the ends are what breaks a wrong bound."""
+        return min(1.0, max(0.0, self.rng.random() * 2.0 - 0.5))
 
     def _sleep(self, seconds: float) -> None:
         self.clock += seconds + self.rng.expovariate(1.0) * self.plan.late_timer_seconds

@@ -23,7 +23,9 @@ class SenderSettings(SublaneSettings):
 
     sender_connect_seconds: float = Field(2.0, gt=0, le=30, description="Longest wait for a connection to Meta")
     sender_answer_seconds: float = Field(10.0, gt=0, le=60, description="Longest wait for an answer, from the write")
-    sender_jitter_seconds: float = Field(0.015, ge=0.005, le=0.05, description="Assumed variation of the delay to Meta")
+    sender_jitter_seconds: float = Field(
+        0.015, ge=0.005, le=0.05, description="Variation of the delay to Meta until it is measured"
+    )
     sender_pair_seconds: float = Field(6.0, gt=0, le=60, description="One message to the same person each so many seconds")
     sender_pair_burst: int = Field(1, ge=1, le=MOST_BURST, description="Messages to the same person at once, borrowed from later")
     sender_inflight_seconds: float = Field(2.0, gt=0, le=30, description="A number's calls in flight: its rate for so long")

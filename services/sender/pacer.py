@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.common.domain import inbound, limiter, pair_limit, throttle
+from services.common.domain import delay_spread, inbound, limiter, pair_limit, throttle
 from services.common.domain.inbound import Inbound
 from services.common.domain.limiter import START_TO_WRITE_SECONDS, AdmissionLog, Throughput
 from services.common.domain.pair_limit import PairPolicy, Pairs
@@ -52,6 +52,7 @@ class Pacer:
 
     def __init__(self, log: AdmissionLog, pairs: Pairs) -> None:
         self._log, self._pairs = log, pairs
+        self._delays = delay_spread.start(log.policy.jitter_seconds)
         self._throttle = Throttle(limit=log.policy.limit)
         self._inbound = Inbound()
         self._turn = asyncio.Lock()
@@ -157,6 +158,9 @@ class Pacer:
             pair_limit.answered(self._pairs, recipient, sent_at=charged_at, now=now)
         self._log = limiter.answered(self._log, sent_at=charged_at, now=now)
         self._pairs.fastest = self._log.fastest
+        if delay_spread.sample(self._delays, now - charged_at):
+            metrics.JITTER_SECONDS.observe(self._delays.jitter_seconds)
+            self._log = delay_spread.apply(self._delays, self._log)
 
     def taken(self, charged_at: float) -> None:
         """What Meta said to that write, if anything, was not about the number's rate."""

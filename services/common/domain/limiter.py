@@ -13,7 +13,8 @@ bound; they cannot break it.
 That J bounds the delays is assumed only until something contradicts it. The answer to a write tells when it has
 arrived at the latest, so a write whose answer was slower than the fastest seen keeps its slot for the difference
 longer, and a write without an answer keeps it until the exchange is over (`expect`, `answered`). A stalled network
-or receiver thus costs pace, not the promise.
+or receiver thus costs pace, not the promise. J itself is measured (`delay_spread`); what was written under one J
+keeps its slot for no less than that when J falls (`with_jitter`).
 
 Expected utilisation at saturation is W / (W + J + mean timer lateness): 98.5 % for J = 15 ms, 98.3 % with
 timers 2 ms late. An inherited hand-over costs the longer of the owner's absence and D (less the catch-up); a
@@ -32,7 +33,8 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from itertools import repeat
+from heapq import heappop, heappush
+from itertools import repeat, takewhile
 from math import inf
 
 START_TO_WRITE_SECONDS = 0.25
@@ -85,7 +87,9 @@ class AdmissionLog:
     unanswered: Counter[float] = field(default_factory=Counter)
     """Instants of writes whose exchange is not over."""
     held: list[tuple[float, float]] = field(default_factory=list)
-    """Slow writes: from when on the charge no longer counts them, and until when they still occupy a slot."""
+    """Slow writes, a heap: from when on the charge no longer counts them, and until when they still occupy a slot."""
+    overdue: list[float] = field(default_factory=list)
+    """The second instants of those that the charges have forgotten, a heap."""
     fastest: float = 0.0
     """The round trip without delay; 0 until known, which takes every round trip for a delay."""
     samples: int = 0
@@ -130,7 +134,10 @@ def wait_seconds(log: AdmissionLog, *, now: float) -> float:
     slow = _slow(log, now=now)
     if slow >= policy.limit:
         return policy.jitter_seconds
-    return max(0.0, max(log.next_slot, log.charges[slow] + policy.period_seconds) - now)
+    free_at = log.charges[slow] + policy.period_seconds
+    if log.overdue and free_at > now:
+        free_at = min(free_at, max(log.overdue[0], log.charges[slow - 1] + policy.period_seconds))
+    return max(0.0, max(log.next_slot, free_at) - now)
 
 
 def take(log: AdmissionLog, *, now: float) -> tuple[AdmissionLog, float]:
@@ -156,8 +163,7 @@ def answered(log: AdmissionLog, *, sent_at: float, now: float) -> AdmissionLog:
     slower = round_trip - log.fastest
     if slower > log.policy.jitter_seconds / 2:
         counted_until = sent_at + log.policy.period_seconds
-        log.held = [one for one in log.held if one[1] > now]
-        log.held.append((counted_until, counted_until + slower))
+        heappush(log.held, (counted_until, counted_until + slower))
     _sample(log, round_trip)
     return log
 
@@ -188,8 +194,21 @@ def with_limit(log: AdmissionLog, limit: int, *, now: float) -> AdmissionLog:
 
 
 def with_jitter(log: AdmissionLog, jitter_seconds: float) -> AdmissionLog:
-    """The same history under a newly measured variation of the network delay; binds from the next `take`."""
-    return replace(log, policy=replace(log.policy, jitter_seconds=jitter_seconds))
+    """The same history under a newly measured variation of the network delay.
+
+    Higher: it binds at once, for what was written before too. Lower: what was written before keeps its slot for the longer time,
+    because its answer was judged by the old J; only what follows is charged by the new one.
+    """
+    change = jitter_seconds - log.policy.jitter_seconds
+    longer, shorter = max(0.0, change), max(0.0, -change)
+    return replace(
+        log,
+        policy=replace(log.policy, jitter_seconds=jitter_seconds),
+        charges=deque((at + shorter for at in log.charges), maxlen=log.policy.limit),
+        # Wider than need be at the other end, so that rounding leaves no gap between the charge and the hold.
+        held=[(since - shorter, until + longer) for since, until in log.held],
+        overdue=[until + longer for until in log.overdue],
+    )
 
 
 def _charge(log: AdmissionLog, *, now: float, count: int) -> None:
@@ -202,12 +221,15 @@ def _charge(log: AdmissionLog, *, now: float, count: int) -> None:
 
 
 def _slow(log: AdmissionLog, *, now: float) -> int:
-    """Writes that the charges have forgotten and that still occupy a slot."""
-    if not log.unanswered and not log.held:
-        return 0
+    """Writes that the charges have forgotten and that still occupy a slot. `now` never decreases from call to call."""
+    while log.held and log.held[0][0] <= now:
+        heappush(log.overdue, heappop(log.held)[1])
+    while log.overdue and log.overdue[0] <= now:
+        heappop(log.overdue)
     period = log.policy.period_seconds
-    waiting = sum(count for sent_at, count in log.unanswered.items() if sent_at + period <= now)
-    return waiting + sum(1 for since, until in log.held if since <= now < until)
+    # Oldest first, as they were written: most often already the first is too young.
+    forgotten = takewhile(lambda one: one[0] + period <= now, log.unanswered.items())
+    return len(log.overdue) + sum(count for _, count in forgotten)
 
 
 def _sample(log: AdmissionLog, round_trip: float) -> None:

@@ -53,6 +53,11 @@ SEND_LATENCY_SECONDS: Final = Histogram(
     "parley_send_latency_seconds", "Command appended to first byte written to Graph", buckets=(*_FAST, 60.0, 600.0)
 )
 RATE_LIMIT_WAIT_SECONDS: Final = Histogram("parley_rate_limit_wait_seconds", "Waited for the number's token", buckets=_FAST)
+JITTER_SECONDS: Final = Histogram(
+    "parley_sender_jitter_seconds",
+    "J: by how much delays to Meta are taken to vary, each time one of the numbers has measured it",
+    buckets=(0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05),
+)
 STARTED_SECONDS: Final = Histogram("parley_send_started_seconds", "Gate and STARTED transaction", buckets=_FAST)
 INBOUND_DEBITED: Final = Counter(
     "parley_sender_inbound_total", "Messages that any number received, as charged to the limits of those this process sends for"

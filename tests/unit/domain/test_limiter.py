@@ -229,6 +229,36 @@ def test_a_send_never_makes_a_window_exceed_the_lowest_limit_it_has_seen(
         assert list(log.charges) == sorted(log.charges)
 
 
+measured = st.lists(
+    st.tuples(
+        st.integers(0, 1024).map(lambda ticks: ticks / 1024), st.none() | st.integers(0, 64).map(lambda ticks: ticks / 1024)
+    ),
+    max_size=60,
+)
+"""How long after the step before: a send (None), or another J in seconds."""
+
+
+@settings(max_examples=400, deadline=None)
+@given(measured, st.integers(1, 4))
+def test_a_send_occupies_its_slot_for_the_largest_j_that_was_measured_since(
+    todo: list[tuple[float, float | None]], limit: int
+) -> None:
+    log, now = limiter.inherit(Throughput(limit=limit, jitter_seconds=EXACT.jitter_seconds), (), now=2.0), 2.0
+    sent: list[tuple[float, float]] = []
+    for after, jitter in todo:
+        now += after
+        if jitter is not None:
+            log = limiter.with_jitter(log, jitter)
+            sent = [(at, max(largest, jitter)) for at, largest in sent]
+            continue
+        log, wait = limiter.take(log, now=now)
+        if wait == 0.0:
+            sent.append((now, log.policy.jitter_seconds))
+            assert sum(at + 1.0 + largest > now for at, largest in sent) <= limit
+        assert len(log.charges) == limit
+        assert list(log.charges) == sorted(log.charges)
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     st.integers(1, 100),
@@ -332,6 +362,14 @@ def test_a_debit_of_nothing_changes_nothing() -> None:
 def test_a_larger_measured_jitter_spaces_the_next_send_wider() -> None:
     log, _ = limiter.take(limiter.inherit(Throughput(limit=1), (), now=0.0), now=0.0)
     assert limiter.wait_seconds(limiter.with_jitter(log, 0.05), now=0.0) == pytest.approx(1.05)
+
+
+def test_a_smaller_measured_jitter_counts_for_what_is_sent_after_it() -> None:
+    log, _ = limiter.take(limiter.inherit(Throughput(limit=1, jitter_seconds=0.05), (), now=0.0), now=0.0)
+    log = limiter.with_jitter(log, 0.005)
+    assert limiter.wait_seconds(log, now=0.0) == pytest.approx(1.05)
+    assert limiter.take(log, now=1.06)[1] == 0.0
+    assert limiter.wait_seconds(log, now=1.06) == pytest.approx(1.005)
 
 
 @pytest.mark.parametrize(

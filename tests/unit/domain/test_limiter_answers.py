@@ -86,3 +86,56 @@ def stalled_run(limit: int, rng: Random, *, heeds_answers: bool = True) -> list[
             answers.append((arrived + rng.uniform(0.0005, 0.01), now))
         now += rng.uniform(1e-6, 1e-3)
     return sorted(arrivals)
+
+
+@pytest.mark.parametrize("limit", [5, 20, 80])
+def test_no_second_of_arrivals_is_above_the_limit_while_j_rises_and_falls(limit: int) -> None:
+    for seed in range(40):
+        arrivals, moves = moved_run(limit, Random(seed))
+        assert busiest_window(arrivals) <= limit, seed
+        assert moves > 100
+
+
+def moved_run(limit: int, rng: Random) -> tuple[list[float], int]:
+    """Ten saturated seconds and more; the way there takes up to 60 ms longer than at best, and J is anything, at any time."""
+    log, now, moves = fresh(limit=limit), 0.0, 0
+    log.fastest = 0.080
+    arrivals: list[float] = []
+    answers: list[tuple[float, float]] = []
+    while now < 12.0:
+        while answers and min(answers)[0] <= now:
+            at, sent_at = min(answers)
+            answers.remove((at, sent_at))
+            limiter.answered(log, sent_at=sent_at, now=at)
+        if rng.random() < 0.1:
+            log, moves = limiter.with_jitter(log, rng.choice((0.005, 0.050, rng.uniform(0.005, 0.050)))), moves + 1
+        if (wait := limiter.wait_seconds(log, now=now)) > 0.0:
+            now += min(wait, 0.01)
+            continue
+        limiter.take(log, now=now)
+        limiter.expect(log, sent_at=now)
+        arrived = now + 0.040 + rng.choice((0.0, 0.0, 0.060, rng.uniform(0.0, 0.060)))
+        arrivals.append(arrived)
+        answers.append((arrived + 0.040, now))
+        now += rng.uniform(1e-6, 1e-3)
+    return sorted(arrivals), moves
+
+
+def test_a_slow_write_keeps_its_slot_when_j_falls_and_for_longer_when_it_rises() -> None:
+    for jitter, free_at in ((0.005, 1.050 + 0.400), (0.050, 1.050 + 0.400), (0.080, 1.080 + 0.400)):
+        log = limiter.inherit(Throughput(limit=1, jitter_seconds=0.050), (), now=0.0)
+        log.fastest = 0.080
+        limiter.expect(log, sent_at=spend(log, now=0.0))
+        limiter.answered(log, sent_at=0.0, now=0.480)
+        log = limiter.with_jitter(log, jitter)
+        assert limiter.wait_seconds(log, now=free_at - 0.001) > 0.0, jitter
+        assert limiter.wait_seconds(log, now=free_at + 0.001) == 0.0, jitter
+
+
+def test_a_held_slot_is_used_as_soon_as_it_is_free() -> None:
+    log = fresh(limit=2)
+    log.fastest = 0.080
+    limiter.expect(log, sent_at=spend(log, now=0.0))
+    limiter.answered(log, sent_at=0.0, now=0.180)
+    spend(log, now=0.55)
+    assert limiter.wait_seconds(log, now=1.016) == pytest.approx(1.115 - 1.016), "not only when the second is over too"
