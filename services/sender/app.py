@@ -33,6 +33,7 @@ from services.sender.graph_client import GraphClient, session_options
 from services.sender.inbound import InboundTail
 from services.sender.intake import GROUP, Intake
 from services.sender.knowledge import CAUSES
+from services.sender.late_codes import LateCodes
 from services.sender.limits import Limits
 from services.sender.media import fetch, links, upload
 from services.sender.media.fetch import PUBLIC, Fetcher, Surroundings
@@ -178,7 +179,7 @@ class SenderApp:
             return () if self._shards is None else self._shards.owned()
 
         client = NumberClient(sessions.plain, base_url=settings.graph_url, version=settings.graph_version)
-        stops = Stops(ledger=StopLedger(pool, codec), numbers=numbers, client=client, shards=owned)
+        stops = Stops(ledger=StopLedger(pool, codec), late_codes=LateCodes(pool), numbers=numbers, client=client, shards=owned)
         limits = Limits(pool=pool, codec=codec, numbers=numbers, client=client, shards=owned)
         refresh = _Refresh(numbers, AccountEvents(pool), stops, limits, told)
         templates = TemplatePoller(

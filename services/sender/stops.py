@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from services.common.domain import account_state
+from services.common.domain import account_state, late_codes
 from services.common.domain.account_state import ACCESS_TOKEN, Evidence, Key, Source, State
 from services.common.domain.graph_codes import ACCOUNT_PROBE_SECONDS, Scope
 from services.common.platform import logging
@@ -19,6 +19,7 @@ from services.common.platform.registry import RegisteredNumber
 from services.sender import account_events
 from services.sender.account_events import Told
 from services.sender.judging import Call
+from services.sender.late_codes import LateCodes
 from services.sender.number_client import NumberClient
 from services.sender.numbers import Number, Numbers
 from services.sender.response import Proof, Result
@@ -40,11 +41,12 @@ class Stops:
         self,
         *,
         ledger: StopLedger,
+        late_codes: LateCodes,
         numbers: Numbers,
         client: NumberClient,
         shards: Callable[[], Sequence[int]],
     ) -> None:
-        self._ledger, self._numbers, self._client, self._shards = ledger, numbers, client, shards
+        self._ledger, self._late_codes, self._numbers, self._client, self._shards = ledger, late_codes, numbers, client, shards
         self._state: State = {}
         self._released: set[str] = set()
 
@@ -53,12 +55,14 @@ class Stops:
         await self._take(await self._ledger.read())
 
     async def sync(self, events: Sequence[Told]) -> None:
-        """Take over what these webhooks, the registry and other senders have told, and what has ended in time."""
+        """Take over what these webhooks, late codes, the registry and other senders have told, and what has ended in time."""
+        late = await self._late_codes.newest(list(self._numbers.registered), now=now_ms())
         shards, state, now = self._shards(), await self._ledger.read(), now_ms()
         told = account_state.merged(
             [
                 *(account_state.of_registry(one.phone_number_id, one.state, at=one.updated_at) for one in self._registered()),
                 *map(account_state.of_event, account_events.account_events(events, waba_ids=self._wabas())),
+                *late_codes.told_late(late.codes, now=now, sent=late.sent, waba_of=self._waba_of()),
             ]
         )
         told = {key: one for key, one in told.items() if one.source is not Source.OPERATOR or one.is_stopped or key in state}
@@ -126,8 +130,7 @@ class Stops:
         return False
 
     async def _change(self, told: Mapping[Key, Evidence], *, shard: int) -> State:
-        waba_of = {one.phone_number_id: one.waba_id for one in self._registered()}
-        return await self._ledger.change(lambda _: told, now=now_ms(), shard=shard, waba_of=waba_of)
+        return await self._ledger.change(lambda _: told, now=now_ms(), shard=shard, waba_of=self._waba_of())
 
     async def _take(self, state: State) -> None:
         """Hold by this from now on, and let go what nothing holds any more.
@@ -146,6 +149,9 @@ class Stops:
 
     def _registered(self) -> Sequence[RegisteredNumber]:
         return tuple(self._numbers.registered.values())
+
+    def _waba_of(self) -> dict[str, str]:
+        return {one.phone_number_id: one.waba_id for one in self._registered()}
 
     def _wabas(self) -> frozenset[str]:
         return frozenset(one.waba_id for one in self._registered())

@@ -66,6 +66,32 @@ WHERE field IN ('account_update', 'phone_number_quality_update', 'history', 'smb
     AND recorded_at >= to_timestamp(%(since)s / 1000.0)
     AND (field <> 'account_update' OR event = ANY(%(stopping)s::text[]))
 
+-- late_codes --
+-- The newest failure with each code since then, of each of these numbers; the country of the recipient where a code is about one.
+SELECT
+    phone_number_id, error_code, CASE WHEN error_code = ANY(%(of_countries)s::int[]) THEN left(contact, 4) ELSE '' END,
+    (extract(epoch FROM max(occurred_at)) * 1000)::bigint
+FROM projector.message_statuses
+WHERE status = 'failed' AND type = 'message' AND error_code = ANY(%(codes)s::int[])
+    AND occurred_at >= to_timestamp(%(since)s / 1000.0) AND phone_number_id = ANY(%(numbers)s::text[])
+GROUP BY 1, 2, 3
+
+-- late_errors --
+-- Errors about numbers and accounts that were recorded since then.
+SELECT waba_id, phone_number_id, raw, (extract(epoch FROM coalesce(occurred_at, recorded_at)) * 1000)::bigint
+FROM projector.account_events
+WHERE record = 'ErrorReported' AND recorded_at >= to_timestamp(%(since)s / 1000.0)
+
+-- last_sent --
+-- When Meta last said of each of these numbers that it sent something.
+SELECT n.phone_number_id, (extract(epoch FROM m.occurred_at) * 1000)::bigint
+FROM unnest(%(numbers)s::text[]) AS n (phone_number_id)
+CROSS JOIN LATERAL (
+    SELECT s.occurred_at FROM projector.message_statuses AS s
+    WHERE s.phone_number_id = n.phone_number_id AND s.status = 'sent'
+    ORDER BY s.occurred_at DESC LIMIT 1
+) AS m
+
 -- limits --
 -- What the log was last told of each limit, and which upgrade was followed last.
 SELECT phone_number_id, messages_per_second, (extract(epoch FROM upgraded_at) * 1000)::bigint FROM sender.limits

@@ -19,7 +19,7 @@ from services.sandbox.simulator.client import SimulatorClient
 from tests.support import log
 from tests.support.command_line import parley
 from tests.support.processes import ServiceProcess
-from tests.support.sending import NUMBER, OWN_PHONE, TOKEN, WABA, Scene, now_ms, scene, template, text
+from tests.support.sending import NUMBER, OWN_PHONE, TOKEN, WABA, Scene, now_ms, scene, template, text, webhook_services
 from tests.support.waiting import wait_for
 
 SECOND, STRANGER, OTHER_WABA = "106540352242923", "106540352242924", "102290129340399"
@@ -167,6 +167,81 @@ def test_a_payment_problem_stops_the_numbers_of_the_account_and_nothing_else(
     change = stage.changes()[0]
     assert (change.waba_id, change.phone_number_id, change.error_code, change.reason) == (WABA, None, 131042, "payment")
     assert change.trace_id is not None
+
+
+def test_a_payment_problem_that_is_told_after_the_answer_stops_the_account_until_it_is_mended(
+    cluster: Kafka, postgres: str, listed: Callable[[], dict[str, Any]]
+) -> None:
+    with webhook_services(cluster, postgres) as ingest_url, scene(cluster, postgres, ingest_url=ingest_url) as stage:
+        stage.register()
+        stage.register(SECOND, phone="15550100002")
+        stage.register(STRANGER, phone="15550100003", waba_id=OTHER_WABA)
+        for number in (NUMBER, SECOND, STRANGER):
+            stage.open_window(phone_number_id=number)
+        stage.ask(lambda client: account(client, refuses=131042, refuses_later=True))
+        with stage.sender(PARLEY_POSTGRES_DSN=stage.dsn_of_sender()) as sender:
+            sender.wait_ready()
+            first = text()
+            stage.put(first)
+            wait_stopped(stage, "131042")
+            assert stage.wait_outcome(first, "late_failure").error_code == 131042
+            waiting = [text(phone_number_id=number) for number in (NUMBER, SECOND) for _ in range(3)]
+            other = text(phone_number_id=STRANGER)
+            stage.put(*waiting, other)
+            assert stage.wait_outcome(other).kind == "accepted"
+            expire_one(stage, phone_number_id=SECOND)
+            assert len(stage.arrivals()) == 2
+            [stop] = listed()["stops"]
+            assert (stop["is_of_account"], stop["reason"], stop["error_code"]) == (True, "payment", 131042)
+            sender.kill()
+        with stage.sender(PARLEY_POSTGRES_DSN=stage.dsn_of_sender()) as sender:
+            sender.wait_ready()
+            stage.probe_now()
+            sender.wait_for_event("sending.still_blocked")
+            assert len(stage.arrivals()) == 2
+            stage.ask(account)
+            stage.probe_now()
+            assert {stage.wait_outcome(one).kind for one in waiting} == {"accepted"}
+            wait_told(stage, ("stopped", "131042", "everything", "webhook"), ("sending", "131042", "everything", "probe"))
+            last = text()
+            stage.put(last)
+            assert stage.wait_outcome(last).kind == "accepted", "the failure of before stops nothing again"
+            assert len(stage.changes()) == 2
+
+
+@pytest.mark.usefixtures("sender")
+def test_a_code_told_late_stops_nothing_when_it_is_old_or_something_was_sent_since_or_it_is_about_one_message(
+    stage: Scene,
+) -> None:
+    stage.register(SECOND, phone="15550100002")
+    stage.status_of_number(SECOND, "sent", seconds_ago=30)
+    failed(stage, 131042, seconds_ago=3_600)
+    failed(stage, 368, seconds_ago=60)
+    failed(stage, 131037, seconds_ago=5, number=SECOND)
+    failed(stage, 131026, seconds_ago=5)
+    wait_stopped(stage, "131037")
+    command = text()
+    stage.put(command)
+    assert stage.wait_outcome(command).kind == "accepted"
+    assert stage.sql("SELECT scope_id, cause FROM sender.stops WHERE is_stopped") == [(SECOND, "131037")]
+    wait_told(stage, ("stopped", "131037", "everything", "webhook"))
+
+
+@pytest.mark.usefixtures("sender")
+def test_an_error_about_an_account_or_a_number_stops_it(stage: Scene) -> None:
+    for code in (131031, 131026):
+        stage.told("messages", {"code": code, "title": "about the account"}, record="ErrorReported")
+    stage.told("messages", {"code": 131045, "title": "about the number"}, record="ErrorReported", phone_number_id=NUMBER)
+    stage.told("messages", {"code": 368}, record="ErrorReported", at=now_ms() - 3_600_000)
+    wait_stopped(stage, "131031")
+    wait_stopped(stage, "131045")
+    found = stage.sql("SELECT scope, scope_id, cause FROM sender.stops WHERE is_stopped ORDER BY cause")
+    assert found == [("waba", WABA, "131031"), ("number", NUMBER, "131045")]
+
+
+def failed(stage: Scene, code: int, *, seconds_ago: float, number: str = NUMBER) -> None:
+    """Meta has told that a message failed, and it was projected."""
+    stage.status_of_number(number, "failed", seconds_ago=seconds_ago, error_code=code)
 
 
 def test_a_ban_and_its_end_come_by_webhook_in_any_order_and_survive_a_restart(stage: Scene) -> None:

@@ -12,10 +12,9 @@ from services.common.domain.records import SendMessage, SendOutcome
 from services.sandbox.providers import Kafka
 from services.sandbox.simulator.rules import Delay, DropAfter, DropBefore, OddAnswer, OddBody, Statuses
 from tests.support.processes import ServiceProcess
-from tests.support.sending import APP_SECRET, NUMBER, Scene, scene, text
+from tests.support.sending import NUMBER, Scene, scene, text, webhook_services
 
 _HORIZON_SECONDS = 3.0
-_INGEST = {"PARLEY_APP_SECRET": APP_SECRET, "PARLEY_VERIFY_TOKEN": "token-of-ours", "PARLEY_INGEST_PORT": "0"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,21 +41,12 @@ class World:
 def world(cluster: Kafka, postgres: str) -> Iterator[World]:
     """A registered number and every service, ready."""
     with ExitStack() as stack:
-        kafka = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers}
-
-        def start(name: str, **env: str) -> ServiceProcess:
-            return stack.enter_context(ServiceProcess(name, {**kafka, **env}))
-
-        ingest = start("ingest", **_INGEST)
-        others = [start("router"), start("projector", PARLEY_POSTGRES_DSN=postgres)]
-        port = ingest.wait_for_event("ingest.listening")["port"]
-        stage = stack.enter_context(scene(cluster, postgres, ingest_url=f"http://127.0.0.1:{port}/webhooks"))
+        ingest_url = stack.enter_context(webhook_services(cluster, postgres))
+        stage = stack.enter_context(scene(cluster, postgres, ingest_url=ingest_url))
         stage.register()
         horizon = {"PARLEY_SENDER_TRANSACTIONAL_HORIZON_SECONDS": str(_HORIZON_SECONDS), "PARLEY_SENDER_SETTLE_SECONDS": "0.05"}
         sender = stack.enter_context(stage.sender(**horizon))
-        for process in (ingest, *others, sender):
-            process.wait_ready()
-        yield World(stage=stage, sender=sender)
+        yield World(stage=stage, sender=sender.wait_ready())
 
 
 def by_webhook(outcome: SendOutcome) -> bool:

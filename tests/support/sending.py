@@ -39,6 +39,7 @@ WABA: Final = "102290129340398"
 PERSON: Final = "491700000001"
 TOKEN: Final = "token-of-the-number"
 APP_SECRET: Final = "secret-of-the-app"
+_INGEST: Final = {"PARLEY_APP_SECRET": APP_SECRET, "PARLEY_VERIFY_TOKEN": "token-of-ours", "PARLEY_INGEST_PORT": "0"}
 TOKEN_KEY: Final = base64.b64encode(bytes(range(32))).decode()
 CODEC: Final = Codec()
 UNSHARED: Final = Sharing(counts={}, partitions=24)
@@ -186,7 +187,15 @@ class Scene:
             decision,
         )
 
-    def told(self, field: str, value: Mapping[str, Any], *, at: int | None = None, phone_number_id: str | None = None) -> None:
+    def told(
+        self,
+        field: str,
+        value: Mapping[str, Any],
+        *,
+        at: int | None = None,
+        phone_number_id: str | None = None,
+        record: str | None = None,
+    ) -> None:
         """Meta has sent this about the account, as of `at` in milliseconds, and it was projected."""
         event_id, raw = str(uuid.uuid4()), orjson.dumps(value).decode()
         self.sql(
@@ -200,7 +209,7 @@ class Scene:
             phone_number_id,
             field,
             raw,
-            "AccountChanged" if field == "account_update" else "PhoneNumberChanged",
+            record or ("AccountChanged" if field == "account_update" else "PhoneNumberChanged"),
             value.get("event"),
         )
 
@@ -224,6 +233,22 @@ class Scene:
                 " ON CONFLICT DO NOTHING",
                 [(one.wamid, str(uuid.uuid4()), one.phone_number_id, WABA, one.opaque) for one in arrivals],
             )
+
+    def status_of_number(self, number: str, status: str, *, seconds_ago: float, error_code: int | None = None) -> None:
+        """Meta's word, of so long ago, on a message that another program sent has come and was projected."""
+        self.sql(
+            "INSERT INTO projector.message_statuses (wamid, status, occurred_at, contact, type, event_id, recorded_at,"
+            " phone_number_id, waba_id, error_code, raw)"
+            " VALUES (%s, %s, date_trunc('second', now() - make_interval(secs => %s)), '', 'message', %s, now(), %s, %s, %s,"
+            " '{}')",
+            uuid.uuid4().hex,
+            status,
+            seconds_ago,
+            str(uuid.uuid4()),
+            number,
+            WABA,
+            error_code,
+        )
 
     def settle_everything(self) -> None:
         """Every acceptance has had its status webhook by now."""
@@ -265,6 +290,21 @@ class Scene:
     def states(self) -> dict[str, str]:
         """State of every command in the ledger."""
         return {row[0]: row[1] for row in self.sql("SELECT command_id, state FROM sender.send_commands")}
+
+
+@contextmanager
+def webhook_services(kafka: Kafka, dsn: str) -> Iterator[str]:
+    """Whatever takes webhooks to the read models, ready; where Meta sends them."""
+    env = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}
+    with (
+        ServiceProcess("ingest", {**env, **_INGEST}) as ingest,
+        ServiceProcess("router", env) as router,
+        ServiceProcess("projector", {**env, "PARLEY_POSTGRES_DSN": dsn}) as projector,
+    ):
+        port = ingest.wait_for_event("ingest.listening")["port"]
+        for process in (ingest, router, projector):
+            process.wait_ready()
+        yield f"http://127.0.0.1:{port}/webhooks"
 
 
 @contextmanager

@@ -60,7 +60,7 @@ class Evidence:
 class Entry:
     """The newest evidence of a cause, since when it has been so, and how often it was probed. `probe_at`: when it may be next.
 
-    Of webhooks `since` is the newest one's instant, for they come in any order; our own answers do not.
+    Of account webhooks `since` is the newest one's instant, for they come in any order; of codes it is the one first heard of.
     """
 
     evidence: Evidence
@@ -136,6 +136,8 @@ def standing(stops: Index, *, phone_number_id: str, waba_id: str | None) -> Stan
 _ALL: Final = Covers.EVERYTHING
 ACCESS_TOKEN: Final = "access_token"  # noqa: S105 - a cause
 OPERATOR: Final = "operator"
+LATE_MS: Final = 900_000
+"""What Meta tells of a code after the answer stops nothing once it is older: by then a stop would have been tried again."""
 LONGEST_PROBE_SECONDS: Final = 900.0
 """What nobody tells the end of is tried again at least this often, unless it begins with longer waits."""
 _BAN: Final = "DISABLED_UPDATE"
@@ -200,9 +202,16 @@ def of_registry(phone_number_id: str, state: str, *, at: int) -> dict[Key, Evide
 
 
 def of_answer(
-    code: int, *, phone_number_id: str, waba_id: str | None, area: str | None, at: int, trace_id: str | None = None
+    code: int,
+    *,
+    phone_number_id: str,
+    waba_id: str | None,
+    area: str | None,
+    at: int,
+    trace_id: str | None = None,
+    source: Source = Source.RESPONSE,
 ) -> dict[Key, Evidence]:
-    """What an error code, the answer to a message, says is stopped; nothing for codes that stop nothing."""
+    """What an error code, the answer to a message or told of it later, says is stopped; nothing for codes that stop nothing."""
     row = graph_codes.row_of(code)
     if row.covers is None or (row.covers is Covers.COUNTRY and area is None):
         return {}
@@ -213,7 +222,7 @@ def of_answer(
     evidence = Evidence(
         at=at,
         is_stopped=True,
-        source=Source.RESPONSE,
+        source=source,
         covers=row.covers,
         area=area if is_country else None,
         reason=row.reason,
@@ -274,14 +283,23 @@ def probe_seconds(entry: Entry) -> float:
 def _entry(key: Key, known: Entry | None, evidence: Evidence, *, now: int) -> Entry:
     is_told = known is not None and known.is_told
     if not evidence.is_stopped:
-        return Entry(evidence=evidence, since=evidence.at, is_told=is_told)
-    if known is not None and evidence.source is Source.RESPONSE and known.is_in_force(evidence.at):
+        probes = known.probes if known is not None and evidence.source is Source.PROBE else 0
+        return Entry(evidence=evidence, since=evidence.at, is_told=is_told, probes=probes)
+    if known is not None and evidence.error_code is not None and known.is_in_force(evidence.at):
         return dataclasses.replace(known, evidence=evidence)
     is_told = is_told and known is not None and known.evidence.until == evidence.until
-    new = Entry(evidence=evidence, since=evidence.at, is_told=is_told)
+    probes = known.probes if known is not None and _proved_nothing(known, evidence) else 0
+    new = Entry(evidence=evidence, since=evidence.at, is_told=is_told, probes=probes)
     if key.cause == OPERATOR:
         return new
     return dataclasses.replace(new, probe_at=now + int(probe_seconds(new) * 1000))
+
+
+def _proved_nothing(known: Entry, evidence: Evidence) -> bool:
+    """True where a probe was accepted and Meta tells soon after that it still sends nothing: the next one waits longer."""
+    probe = known.evidence
+    is_late = evidence.source is Source.WEBHOOK and evidence.error_code is not None
+    return is_late and probe.source is Source.PROBE and not probe.is_stopped and evidence.at - probe.at <= LATE_MS
 
 
 def _rank(evidence: Evidence) -> tuple[int, bool, float]:

@@ -19,8 +19,8 @@ def refuse(account: Account, *, is_template: bool, category: str | None, now: fl
     """Why an account may not send this message, if so; `now` in seconds since the epoch."""
     if account.disabled:
         return Refusal(code=ACCOUNT_LOCKED, details="The business account is disabled.")
-    if account.refuses is not None:
-        return Refusal(code=account.refuses, details="The business account cannot send messages.")
+    if account.refuses is not None and not account.refuses_later:
+        return _refusal(account.refuses)
     forbidden = {
         "RESTRICTED_BIZ_INITIATED_MESSAGING": is_template,
         "RESTRICTED_CUSTOMER_INITIATED_MESSAGING": not is_template,
@@ -30,6 +30,11 @@ def refuse(account: Account, *, is_template: bool, category: str | None, now: fl
         if forbidden.get(one.restriction_type) and (one.expiration is None or now < one.expiration):
             return Refusal(code=POLICY_BLOCK, details=f"The business account is restricted: {one.restriction_type}.")
     return None
+
+
+def fail(account: Account) -> Refusal | None:
+    """Why a message that the account was allowed to send fails afterwards, if so."""
+    return _refusal(account.refuses) if account.refuses is not None and account.refuses_later else None
 
 
 def updates(before: Account, after: Account) -> Iterator[JsonObject]:
@@ -72,3 +77,7 @@ def described(number: Number, account: Account, fields: frozenset[str]) -> Mappi
         },
     }
     return {"id": number.phone_number_id, **{name: value for name, value in told.items() if name in fields}}
+
+
+def _refusal(code: int) -> Refusal:
+    return Refusal(code=code, details="The business account cannot send messages.")

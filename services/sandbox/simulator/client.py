@@ -123,13 +123,20 @@ class SimulatorClient:
         waba_id: str,
         *,
         refuses: int | None = None,
+        refuses_later: bool = False,
         disabled: bool = False,
         restrictions: Mapping[str, int | None] | None = None,
         quiet: bool = False,
     ) -> None:
         """An account is in this trouble and no other; `restrictions`: Meta's types, with their ends in epoch seconds."""
         listed = [{"restriction_type": word, "expiration": ends} for word, ends in (restrictions or {}).items()]
-        account = {"waba_id": waba_id, "refuses": refuses, "disabled": disabled, "restrictions": listed}
+        account = {
+            "waba_id": waba_id,
+            "refuses": refuses,
+            "refuses_later": refuses_later,
+            "disabled": disabled,
+            "restrictions": listed,
+        }
         await self._call("POST", f"/accounts{'?quiet=1' if quiet else ''}", account)
 
     async def add_template(self, waba_id: str, name: str, language: str, **details: object) -> None:

@@ -47,10 +47,14 @@ class Restricted(Described):
 
 
 class Account(Described):
-    """A business account in trouble: `refuses` is the code that every message is answered with; a disabled one answers 131031."""
+    """A business account in trouble: `refuses` is the code that every message is answered with; a disabled one answers 131031.
+
+    With `refuses_later` messages are accepted, and fail with that code.
+    """
 
     waba_id: str = Field(min_length=1)
     refuses: int | None = None
+    refuses_later: bool = False
     disabled: bool = False
     restrictions: tuple[Restricted, ...] = ()
 

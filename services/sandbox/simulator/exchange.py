@@ -11,6 +11,7 @@ from services.sandbox.simulator.errors import (
     MAINTENANCE,
     PAIR_RATE,
     SENDER_IS_RECIPIENT,
+    SPAM_LIMIT,
     TEMPLATE_UNKNOWN,
     THROUGHPUT,
     TYPE_UNSUPPORTED,
@@ -20,20 +21,21 @@ from services.sandbox.simulator.errors import (
 from services.sandbox.simulator.records import JsonObject, Moment
 
 _GROUP_TYPES = ("text", "template", "image", "video", "audio", "document", "sticker")
+_OVER_LIMIT = Refusal(code=SPAM_LIMIT, details="Message failed to send because the messaging limit is reached.")
 _DIRECT = ("utility", "authentication")
 """Direct Send: a message that is no template and needs no window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
-    """A message that was taken: for whom, in which price category, and whether window or messaging limit fail it later."""
+    """A message that was taken: for whom, in which price category, and whether the window or another reason fails it later."""
 
     people: tuple[Customer, ...]
     entered: str
     category: str
     is_window_closed: bool
     group_id: str | None = None
-    is_over_limit: bool = False
+    fails_with: Refusal | None = None
 
 
 @dataclass(slots=True)
@@ -126,12 +128,13 @@ class Exchange:
             details = "Too many messages sent from this phone number to the same recipient in a short time."
             return Refusal(code=PAIR_RATE, details=details)
         category, is_window_closed = judged
+        over_limit = _OVER_LIMIT if group is None and self._is_over_limit(number, people[0], category, at) else None
         return Acceptance(
             people=people,
             entered=entered,
             category=category,
             is_window_closed=is_window_closed,
-            is_over_limit=group is None and self._is_over_limit(number, people[0], category, at),
+            fails_with=accounts.fail(self.account(number.waba_id)) or over_limit,
             group_id=None if group is None else group.group_id,
         )
 

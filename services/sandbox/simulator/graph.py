@@ -151,7 +151,7 @@ class GraphEndpoint:
                 customer=customer,
                 category=acceptance.category,
                 is_window_closed=acceptance.is_window_closed,
-                is_over_limit=acceptance.is_over_limit,
+                fails_with=acceptance.fails_with,
                 behaviour=self._exchange.behaviour,
                 draw=self._chance.random,
             )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.sandbox.simulator.config import Behaviour, Customer
-from services.sandbox.simulator.errors import MARKETING_STOPPED, SPAM_LIMIT, UNDELIVERABLE, WINDOW_CLOSED, Refusal
+from services.sandbox.simulator.errors import MARKETING_STOPPED, UNDELIVERABLE, WINDOW_CLOSED, Refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,9 +19,6 @@ class Step:
     refusal: Refusal | None = None
 
 
-_OVER_LIMIT = Refusal(code=SPAM_LIMIT, details="Message failed to send because the messaging limit is reached.")
-
-
 def journey(
     *,
     customer: Customer,
@@ -29,10 +26,10 @@ def journey(
     is_window_closed: bool,
     behaviour: Behaviour,
     draw: Callable[[], float],
-    is_over_limit: bool = False,
+    fails_with: Refusal | None = None,
 ) -> list[Step]:
     """The statuses of one message. `draw` gives numbers in [0, 1); equal draws give equal journeys."""
-    refusal = _OVER_LIMIT if is_over_limit else _fate(customer, category, is_window_closed, behaviour, draw)
+    refusal = fails_with or _fate(customer, category, is_window_closed, behaviour, draw)
     if refusal is not None:
         after = behaviour.sent_after_seconds
         return [Step(status="failed", happens_after=after, leaves_after=after, refusal=refusal)]

@@ -29,6 +29,7 @@ def codes(account: Account) -> list[int | None]:
     [
         (FINE, [None, None, None]),
         (Account(waba_id="9", refuses=131042), [131042] * 3),
+        (Account(waba_id="9", refuses=131042, refuses_later=True), [None, None, None]),
         (Account(waba_id="9", disabled=True), [131031] * 3),
         (restricted("RESTRICTED_BIZ_INITIATED_MESSAGING"), [None, 368, 368]),
         (restricted("RESTRICTED_CUSTOMER_INITIATED_MESSAGING"), [368, None, None]),

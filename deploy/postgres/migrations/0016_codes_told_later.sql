@@ -1,0 +1,7 @@
+-- Codes that Meta tells of messages it had accepted, and of numbers and accounts: what the sender looks for every few seconds.
+
+-- Failures are many; those with a code that stops a number or an account are few.
+CREATE INDEX message_statuses_codes ON projector.message_statuses (error_code, occurred_at) WHERE status = 'failed';
+-- When a number was last told to have sent something.
+CREATE INDEX message_statuses_sent ON projector.message_statuses (phone_number_id, occurred_at) WHERE status = 'sent';
+CREATE INDEX account_events_errors ON projector.account_events (recorded_at) WHERE record = 'ErrorReported';
