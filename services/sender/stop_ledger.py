@@ -73,6 +73,17 @@ class StopLedger:
         async with self._pool.connection() as connection:
             await connection.execute(SQL["unclaim"], {**_keys(keys), "seconds": seconds})
 
+    async def tried(self, keys: Iterable[Key], *, attempt_id: str | None, begun: int) -> None:
+        """Remember whose status decides about these stops."""
+        async with self._pool.connection() as connection:
+            await connection.execute(SQL["tried"], {**_keys(keys), "attempt_id": attempt_id, "begun": begun})
+
+    async def sent(self, *, seconds: float) -> dict[Key, int]:
+        """The stops whose probe Meta sent, or told nothing of in so many seconds, and when that probe was begun."""
+        async with self._pool.connection() as connection:
+            rows = await (await connection.execute(SQL["sent"], {"seconds": seconds})).fetchall()
+        return {Key(Scope(row[0]), row[1], row[2]): row[3] for row in rows}
+
     async def release(self, phone_number_ids: Sequence[str]) -> None:
         """Look again at what stops held of these numbers."""
         async with self._pool.connection() as connection:

@@ -30,6 +30,8 @@ log = logging.get(__name__)
 
 _AGAIN_SECONDS: Final = 10.0
 """A number that had nothing to try a stop with leaves it to others for so long."""
+_TOLD_SECONDS: Final = 60.0
+"""Where a code comes after the answer, a probe of which nothing is told in this time has not failed."""
 _FASTER_SECONDS: Final = 1.0
 """The same where another was faster, or our clock is."""
 
@@ -68,6 +70,8 @@ class Stops:
         told = {key: one for key, one in told.items() if one.source is not Source.OPERATOR or one.is_stopped or key in state}
         renewed = {Key(Scope.NUMBER, number, ACCESS_TOKEN) for number in self._numbers.renewed}
         told |= account_state.cleared(state, renewed, at=now, source=Source.OPERATOR)
+        for key, begun in (await self._ledger.sent(seconds=_TOLD_SECONDS)).items():
+            told = account_state.merged([told, account_state.cleared(state, [key], at=begun, source=Source.PROBE)])
         changed = account_state.fold(state, told, now=now)
         if shards and (changed or account_state.untold({**state, **changed}, now=now)):
             state = await self._change(told, shard=min(shards))
@@ -75,7 +79,10 @@ class Stops:
         self._numbers.renewed -= {key.scope_id for key in renewed}
 
     async def heed(self, number: Number, call: Call, result: Result, *, begun: int) -> None:
-        """What the answer to a message, begun at that instant, says is stopped, or goes on again."""
+        """What the answer to a message, begun at that instant, says is stopped, or goes on again.
+
+        What stopped by a code that came after an answer goes on once Meta says that the message was sent.
+        """
         now = now_ms()
         told: dict[Key, Evidence] = {}
         if result.covers is not None and result.error_code is not None:
@@ -88,7 +95,10 @@ class Stops:
                 trace_id=result.trace_id,
             )
         elif result.proof is Proof.ACCEPTED and call.probes:
-            told = account_state.cleared(self._state, call.probes, at=begun, source=Source.PROBE)
+            late = frozenset(key for key in call.probes if key in self._state and self._state[key].evidence.is_late)
+            if late:
+                await self._ledger.tried(late, attempt_id=call.attempt.attempt_id, begun=begun)
+            told = account_state.cleared(self._state, call.probes - late, at=begun, source=Source.PROBE)
         if told:
             await self._take(await self._change(told, shard=number.shard))
 

@@ -39,7 +39,8 @@ FROM unnest(%(key)s::bytea[], %(value)s::bytea[], %(event_id)s::text[], %(occurr
 
 -- claim --
 -- One message may try these stops, and whoever asks next comes later. Fewer rows than asked for: somebody else was faster.
-UPDATE sender.stops AS s SET probe_at = now() + make_interval(secs => g.seconds), probes = s.probes + 1
+UPDATE sender.stops AS s SET
+    probe_at = now() + make_interval(secs => g.seconds), probes = s.probes + 1, tried_by = NULL, tried_at = NULL
 FROM unnest(%(scope)s::text[], %(scope_id)s::text[], %(cause)s::text[], %(seconds)s::float8[]) AS g (scope, scope_id, cause, seconds)
 WHERE s.scope = g.scope AND s.scope_id = g.scope_id AND s.cause = g.cause
     AND s.is_stopped AND s.until IS NULL AND s.probe_at <= now()
@@ -50,6 +51,23 @@ RETURNING s.cause
 UPDATE sender.stops AS s SET probe_at = now() + make_interval(secs => %(seconds)s), probes = s.probes - 1
 FROM unnest(%(scope)s::text[], %(scope_id)s::text[], %(cause)s::text[]) AS g (scope, scope_id, cause)
 WHERE s.scope = g.scope AND s.scope_id = g.scope_id AND s.cause = g.cause AND s.is_stopped AND s.probes > 0
+
+-- tried --
+-- Meta accepted a message that tries these stops, and may still tell that it failed.
+UPDATE sender.stops AS s SET tried_by = %(attempt_id)s, tried_at = to_timestamp(%(begun)s / 1000.0)
+FROM unnest(%(scope)s::text[], %(scope_id)s::text[], %(cause)s::text[]) AS g (scope, scope_id, cause)
+WHERE s.scope = g.scope AND s.scope_id = g.scope_id AND s.cause = g.cause AND s.is_stopped
+
+-- sent --
+-- Stops whose probe was sent, or of whose probe nothing was told in so many seconds; when each probe was begun.
+SELECT s.scope, s.scope_id, s.cause, (extract(epoch FROM s.tried_at) * 1000)::bigint
+FROM sender.stops AS s
+WHERE s.is_stopped AND s.tried_at IS NOT NULL AND (
+    s.tried_at < now() - make_interval(secs => %(seconds)s) OR EXISTS (
+        SELECT FROM projector.message_statuses AS m
+        WHERE m.biz_opaque_callback_data = s.tried_by AND m.status IN ('sent', 'delivered', 'read')
+    )
+)
 
 -- release --
 -- What a stop held is looked at again at once. Where another stop covers it, the gate holds it again.

@@ -227,6 +227,29 @@ def test_a_code_told_late_stops_nothing_when_it_is_old_or_something_was_sent_sin
     wait_told(stage, ("stopped", "131037", "everything", "webhook"))
 
 
+@pytest.mark.parametrize("is_told", [True, False])
+@pytest.mark.usefixtures("sender")
+def test_a_probe_that_is_accepted_ends_a_late_stop_only_once_it_is_sent_or_nothing_is_told_of_it(
+    stage: Scene, *, is_told: bool
+) -> None:
+    failed(stage, 131042, seconds_ago=120)
+    wait_stopped(stage, "131042")
+    probe, held = text(), text()
+    stage.put(probe, held)
+    stage.probe_now()
+    assert stage.wait_outcome(probe).kind == "accepted"
+    tried = "SELECT count(*) FROM sender.stops WHERE is_stopped AND tried_by IS NOT NULL"
+    wait_for(lambda: stage.sql(tried) == [(1,)], 20, "the probe to be remembered")
+    expire_one(stage)
+    assert len(stage.arrivals()) == 1
+    if is_told:
+        stage.settle_everything()
+    else:
+        stage.sql("UPDATE sender.stops SET tried_at = tried_at - interval '1 minute'")
+    assert stage.wait_outcome(held).kind == "accepted"
+    wait_told(stage, ("stopped", "131042", "everything", "webhook"), ("sending", "131042", "everything", "probe"))
+
+
 @pytest.mark.usefixtures("sender")
 def test_an_error_about_an_account_or_a_number_stops_it(stage: Scene) -> None:
     for code in (131031, 131026):

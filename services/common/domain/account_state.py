@@ -55,6 +55,11 @@ class Evidence:
     trace_id: str | None = None
     until: int | None = None
 
+    @property
+    def is_late(self) -> bool:
+        """True for a code that Meta told after it had accepted: such an answer proves nothing about it."""
+        return self.source is Source.WEBHOOK and self.error_code is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -298,8 +303,7 @@ def _entry(key: Key, known: Entry | None, evidence: Evidence, *, now: int) -> En
 def _proved_nothing(known: Entry, evidence: Evidence) -> bool:
     """True where a probe was accepted and Meta tells soon after that it still sends nothing: the next one waits longer."""
     probe = known.evidence
-    is_late = evidence.source is Source.WEBHOOK and evidence.error_code is not None
-    return is_late and probe.source is Source.PROBE and not probe.is_stopped and evidence.at - probe.at <= LATE_MS
+    return evidence.is_late and probe.source is Source.PROBE and not probe.is_stopped and evidence.at - probe.at <= LATE_MS
 
 
 def _rank(evidence: Evidence) -> tuple[int, bool, float]:
