@@ -176,10 +176,14 @@ def changes(document: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
 
 
 def customers_words(document: Any) -> Iterator[tuple[Pair, int]]:
-    """Who wrote to which number itself, and when."""
+    """Who wrote to which number itself or in which group, and when."""
     for field, value in changes(document):
         for message in value.get("messages", []) if field == "messages" else []:
-            if "group_id" not in message and message.get("type") not in OPENS_NO_WINDOW:
+            if message.get("type") in OPENS_NO_WINDOW:
+                continue
+            if "group_id" in message:
+                yield (value["metadata"]["phone_number_id"], message["group_id"]), milliseconds(message["timestamp"])
+            else:
                 ids = [one.get("user_id") for one in value.get("contacts", []) if one.get("wa_id") == message.get("from")]
                 contact = message.get("from_user_id") or next(filter(None, ids), None) or message["from"]
                 yield (value["metadata"]["phone_number_id"], contact), milliseconds(message["timestamp"])
