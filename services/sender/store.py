@@ -174,6 +174,8 @@ class Store:
 
     def __init__(self, pool: postgres.Pool, codec: Codec) -> None:
         self._pool, self._codec = pool, codec
+        self._positions: dict[tuple[str, int], int] = {}
+        """As last read. They only grow, so facts that are read later know at least as much."""
 
     async def take_in(self, commands: Sequence[TakenIn]) -> set[str]:
         """Make rows; returns the ids that are new, in whatever period they might stand.
@@ -268,7 +270,7 @@ class Store:
             if not rows:
                 raise OwnerLost(f"shard {shard}")
             candidates = [_candidate(row, shard) for row in rows if row[0] is not None]
-            known = await _known(connection, phone_number_id, wanted(candidates))
+            known = await self._known(connection, phone_number_id, wanted(candidates))
             batch = judge(await self._with_media(connection, phone_number_id, candidates), known)
             fault("sender.after_gate")
             fault("sender.before_started")
@@ -298,6 +300,24 @@ class Store:
             if batch.defer:
                 await connection.execute(SQL["defer"], self._deferred(batch.defer))
         return batch
+
+    async def _known(self, connection: postgres.Connection, phone_number_id: str, wants: Wanted) -> Knowledge:
+        """Read what the gate wants, as it is in this transaction.
+
+        Positions are those of an earlier look, for the candidates' facts were read before this: what the read models took in
+        between the two would count as known and not be there.
+        """
+        if not (wants.templates or wants.topics or wants.people):
+            return Knowledge()
+        definitions, list_polled_at, is_list_unread = await find_definitions(connection, phone_number_id, wants.templates)
+        positions = dict(self._positions)
+        if wants.topics:
+            rows = await (await connection.execute(SQL["positions"], {"topics": list(wants.topics)}, binary=True)).fetchall()
+            self._positions |= {(row[0], row[1]): row[2] for row in rows}
+        room = await hold_room(connection, phone_number_id, wants.people)
+        return Knowledge(
+            templates=definitions, list_polled_at=list_polled_at, is_list_unread=is_list_unread, positions=positions, room=room
+        )
 
     async def _with_media(
         self, connection: postgres.Connection, phone_number_id: str, candidates: Sequence[Candidate]
@@ -494,21 +514,6 @@ def _contents(candidate: Candidate) -> Iterator[tuple[str, object]]:
         yield candidate.attempt.message_type, candidate.content
     if candidate.has_fallback:
         yield "template", candidate.fallback
-
-
-async def _known(connection: postgres.Connection, phone_number_id: str, wants: Wanted) -> Knowledge:
-    """Read what the gate wants, as it is in this transaction."""
-    if not (wants.templates or wants.topics or wants.people):
-        return Knowledge()
-    definitions, list_polled_at, is_list_unread = await find_definitions(connection, phone_number_id, wants.templates)
-    positions = {}
-    if wants.topics:
-        rows = await (await connection.execute(SQL["positions"], {"topics": list(wants.topics)}, binary=True)).fetchall()
-        positions = {(row[0], row[1]): row[2] for row in rows}
-    room = await hold_room(connection, phone_number_id, wants.people)
-    return Knowledge(
-        templates=definitions, list_polled_at=list_polled_at, is_list_unread=is_list_unread, positions=positions, room=room
-    )
 
 
 def _places(attempts: Sequence[Attempt]) -> dict[str, list[Any]]:
