@@ -58,3 +58,10 @@ INSERT INTO projector_rebuild.dead_letters
 SELECT * FROM projector.dead_letters
 WHERE consumer_group <> %(group)s
 ON CONFLICT DO NOTHING
+
+-- columns --
+-- What the rows of a table say; when a row was written here is no part of it.
+SELECT attname FROM pg_attribute
+WHERE attrelid = format('%%I.%%I', %(schema)s::text, %(table)s::text)::regclass AND attnum > 0 AND NOT attisdropped
+    AND attname <> 'written_at'
+ORDER BY attnum

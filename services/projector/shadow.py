@@ -62,8 +62,10 @@ async def differences(connection: Connection) -> list[Difference]:
     found = []
     for table in await tables(connection):
         live, shadow = Identifier(LIVE, table), Identifier(SHADOW, table)
-        only_live = await _count(connection, _except(live, shadow))
-        only_rebuilt = await _count(connection, _except(shadow, live))
+        names = [name for (name,) in await _rows(connection, "columns", schema=LIVE, table=table)]
+        columns = SQL(", ").join(Identifier(name) for name in names)
+        only_live = await _count(connection, _except(columns, live, shadow))
+        only_rebuilt = await _count(connection, _except(columns, shadow, live))
         if only_live or only_rebuilt:
             found.append(Difference(table=table, only_live=only_live, only_rebuilt=only_rebuilt))
     return found
@@ -133,8 +135,9 @@ def _verbatim(text: str) -> SQL:
     return SQL(text)
 
 
-def _except(left: Identifier, right: Identifier) -> Composed:
-    return SQL("SELECT count(*) FROM (TABLE {} EXCEPT ALL TABLE {}) AS missing").format(left, right)
+def _except(columns: Composed, left: Identifier, right: Identifier) -> Composed:
+    statement = SQL("SELECT count(*) FROM (SELECT {0} FROM {1} EXCEPT ALL SELECT {0} FROM {2}) AS missing")
+    return statement.format(columns, left, right)
 
 
 async def _count(connection: Connection, statement: Composed) -> int:
