@@ -9,7 +9,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,7 @@ from services.sandbox.simulator.records import Arrival
 
 T = TypeVar("T")
 
-_TOKEN: Final = "benchmark-access-token"  # noqa: S105 - of this run only
+TOKEN: Final = "benchmark-access-token"  # noqa: S105 - of this run only
 _WABA: Final = "102290129340398"
 _TEXT: Final = "Your order has left our warehouse and will be with you tomorrow between 9 and 12."
 _CODE: Final = "login_code"
@@ -152,11 +152,11 @@ def stage(
     dsn = bench.servers.fresh()
     bench.servers.pin(bench.cores.measured, bench.cores.other)
     listed = [
-        Number(phone_number_id=one, waba_id=_WABA, display_phone_number=f"1555{n:07d}", throughput=limit, token=_TOKEN)
+        Number(phone_number_id=one, waba_id=_WABA, display_phone_number=f"1555{n:07d}", throughput=limit, token=TOKEN)
         for n, one in enumerate(phone_number_ids(numbers))
     ]
     key = base64.b64encode(os.urandom(KEY_BYTES)).decode()
-    asyncio.run(_register(dsn, key, listed))
+    asyncio.run(register(dsn, key, listed))
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(
             "INSERT INTO projector.conversations (phone_number_id, contact, last_inbound_at)"
@@ -219,7 +219,7 @@ def _record(one: SendMessage) -> NewRecord:
 
 def _meta_env(bench: Bench, numbers: Sequence[Number], port: int, behaviour: dict[str, object]) -> dict[str, str]:
     template = Template(waba_id=_WABA, name=_CODE, language=_LANGUAGE, category="AUTHENTICATION")
-    listed = [{**number.model_dump(), "token": _TOKEN} for number in numbers]
+    listed = [{**number.model_dump(), "token": TOKEN} for number in numbers]
     world = bench.folder / "sending.json"
     world.write_text(json.dumps({"numbers": listed, "templates": [template.model_dump()]}))
     return {
@@ -235,7 +235,8 @@ def _address(meta: Process, scheme: str) -> str:
     return meta.wait_for_text(re.compile(rf"^simulator listening on ({scheme}://\S+)$", re.MULTILINE), 30.0).group(1)
 
 
-async def _register(dsn: str, key: str, numbers: Sequence[Number]) -> None:
+async def register(dsn: str, key: str, numbers: Iterable[Number]) -> None:
+    """Let the sender send from these."""
     async with await psycopg.AsyncConnection.connect(dsn) as connection:
         for number in numbers:
             await add_number(
@@ -243,7 +244,7 @@ async def _register(dsn: str, key: str, numbers: Sequence[Number]) -> None:
                 TokenBox.from_base64(key),
                 phone_number_id=number.phone_number_id,
                 waba_id=number.waba_id,
-                access_token=_TOKEN,
+                access_token=TOKEN,
                 display_phone_number=number.display_phone_number,
                 messages_per_second=number.throughput,
             )

@@ -18,12 +18,11 @@ from benchmarks.bench import Bench
 from benchmarks.bodies import NUMBERS, SECRET, Kind
 from benchmarks.ingest import ingest_env
 from benchmarks.processes import BenchmarkError, Process, peak_rss_mib, run_json, wait_until
-from services.common.platform.registry import add_number
-from services.common.platform.tokens import KEY_BYTES, TokenBox
+from benchmarks.sending import TOKEN, register
+from services.common.platform.tokens import KEY_BYTES
 from services.sandbox.roles import PROJECTOR, SENDER, role_dsns
 
 _DRAIN_SECONDS: Final = 120.0
-_TOKEN: Final = "benchmark-access-token"  # noqa: S105 - of this run only
 CUSTOMERS: Final = 400
 """People who wrote before anything is sent to them."""
 
@@ -112,7 +111,7 @@ def running(bench: Bench, *, sending: bool = False, statuses_to_ingest: bool = T
         }
         if sending:
             key = base64.b64encode(os.urandom(KEY_BYTES)).decode()
-            asyncio.run(_register(dsn, key))
+            asyncio.run(register(dsn, key, NUMBERS))
             if statuses_to_ingest:
                 port = int(processes["ingest"].wait_for_event("ingest.listening")["port"])
             else:
@@ -131,7 +130,7 @@ def running(bench: Bench, *, sending: bool = False, statuses_to_ingest: bool = T
 
 def _simulator_env(bench: Bench, port: int) -> dict[str, str]:
     world = bench.folder / "world.json"
-    world.write_text(json.dumps({"numbers": [{**number.model_dump(), "token": _TOKEN} for number in NUMBERS]}))
+    world.write_text(json.dumps({"numbers": [{**number.model_dump(), "token": TOKEN} for number in NUMBERS]}))
     return {
         "PARLEY_SIMULATOR_CONFIG": str(world),
         "PARLEY_SIMULATOR_BEHAVIOUR__WINDOW": "off",  # the benchmarks' customers wrote to ingest, not to the simulated Meta
@@ -143,20 +142,6 @@ def _simulator_env(bench: Bench, port: int) -> dict[str, str]:
 def _simulator_url(process: Process) -> str:
     line = process.wait_for_text(re.compile(r"^simulator listening on (\S+)$", re.MULTILINE), 30.0)
     return line.group(1)
-
-
-async def _register(dsn: str, key: str) -> None:
-    async with await psycopg.AsyncConnection.connect(dsn) as connection:
-        for number in NUMBERS:
-            await add_number(
-                connection,
-                TokenBox.from_base64(key),
-                phone_number_id=number.phone_number_id,
-                waba_id=number.waba_id,
-                access_token=_TOKEN,
-                display_phone_number=number.display_phone_number,
-                messages_per_second=number.throughput,
-            )
 
 
 def _outbox(dsn: str) -> int:

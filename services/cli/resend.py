@@ -14,10 +14,9 @@ from services.cli import ledger, show
 from services.cli.database import in_database
 from services.cli.overview import State
 from services.cli.problem import USAGE, CommandError
-from services.cli.story import Story, lines, rows, standing, with_short_wamids
-from services.cli.trace import NOT_FOUND
+from services.cli.story import lines, rows, standing, with_short_wamids
+from services.cli.trace import told
 from services.common.domain.resending import BY_OPERATOR
-from services.common.platform.registry import Connection
 
 _POLL_SECONDS: Final = 0.2
 
@@ -53,14 +52,7 @@ def resend(
 
 def _show(command_id: str) -> None:
     """What is known of it, and what sending it again means."""
-
-    async def read(connection: Connection) -> tuple[int, Story | None]:
-        now = await ledger.as_of_one_moment(connection)
-        return now, await ledger.story(connection, command_id)
-
-    now, found = in_database(read)
-    if found is None:
-        raise CommandError("The sender knows no command of this id.", hint=NOT_FOUND)
+    now, found = told(command_id)
     story = with_short_wamids(found)
     show.table(rows(lines(story)))
     show.line(standing(story, now=now))

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, cast
 
-from services.common.domain import ids, recipients, send_policy, templates
+from services.common.domain import ids, send_policy, templates
 from services.common.domain.account_state import Key, Standing
 from services.common.domain.consent import ConsentCategory
 from services.common.domain.covers import area_of
@@ -93,7 +93,7 @@ def judge(
     wanted: frozenset[Key] = frozenset()
     for candidate in candidates:
         attempt = candidate.attempt
-        recipient = recipients.parse(to=attempt.to, bsuid=attempt.bsuid, group_id=attempt.options.group_id)
+        recipient = attempt.recipient
         command = _command(candidate, recipient)
         facts = dataclasses.replace(_facts(candidate, known, caught_up_at, is_sound=command.content is None), standing=standing)
         decision = send_policy.decide(command, facts, now=now)
@@ -165,9 +165,7 @@ def _held(candidate: Candidate, held: Held, *, now: int, is_wanted: bool) -> Par
 
 def pair_of(attempt: Attempt) -> str | None:
     """Whose pair limit a message counts for; None for what is no message."""
-    if attempt.message_type == READ:
-        return None
-    return recipients.pair_of(to=attempt.to, bsuid=attempt.bsuid, group_id=attempt.options.group_id)
+    return None if attempt.message_type == READ else attempt.pair
 
 
 def _later(

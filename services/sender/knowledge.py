@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from services.common.domain.recipients import pair_of
 from services.common.domain.send_policy import READ, TEMPLATE, Facts
 from services.common.domain.templates import Listed, Told
 from services.common.domain.topics import CONSENT_RECORDS, CONTACT_EVENTS, INBOUND_MESSAGES
@@ -72,7 +71,7 @@ class Candidate:
     @property
     def person(self) -> str:
         """Who counts for the messaging limit."""
-        return pair_of(to=self.attempt.to, bsuid=self.attempt.bsuid, group_id=self.attempt.options.group_id)
+        return self.attempt.pair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

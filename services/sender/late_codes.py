@@ -58,7 +58,5 @@ def of_error(row: Sequence[Any]) -> LateCode | None:
         said = orjson.loads(raw)
     except orjson.JSONDecodeError:
         return None
-    code = said.get("code") if isinstance(said, dict) else None
-    if not isinstance(code, int) or isinstance(code, bool):
-        return None
-    return LateCode(code=code, at=at, phone_number_id=phone_number_id, waba_id=waba_id)
+    code = graph_codes.code_of(said)
+    return None if code is None else LateCode(code=code, at=at, phone_number_id=phone_number_id, waba_id=waba_id)

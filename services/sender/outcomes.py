@@ -9,6 +9,7 @@ from services.common.domain import ids, recipients
 from services.common.domain.graph_codes import CODES, Verdict
 from services.common.domain.lanes import LANES
 from services.common.domain.reasons import Reason
+from services.common.domain.recipients import Recipient
 from services.common.domain.records import SendOutcome
 from services.sender import request
 from services.sender.commands import TakenIn
@@ -41,6 +42,16 @@ class Attempt:
     """Meta may have an earlier attempt of the command."""
     deferred: frozenset[str] = frozenset()
     """Causes of waiting that the log was told of this command."""
+
+    @property
+    def recipient(self) -> Recipient | None:
+        """Whom it goes to; None when what the command names is nobody."""
+        return recipients.parse(to=self.to, bsuid=self.bsuid, group_id=self.options.group_id)
+
+    @property
+    def pair(self) -> str:
+        """Its recipient as order and limits know it."""
+        return recipients.pair_of(to=self.to, bsuid=self.bsuid, group_id=self.options.group_id)
 
 
 def of_result(attempt: Attempt, result: Result, *, at: int, waba_id: str | None, source: str = "response") -> SendOutcome | None:
@@ -200,7 +211,7 @@ def _outcome(
     group_id = attempt.options.group_id
     if group_id is not None:
         wa_id = bsuid = None  # Meta answers with the group's id where a person's would be
-    known_as = recipients.parse(to=attempt.to, bsuid=attempt.bsuid, group_id=group_id)
+    known_as = attempt.recipient
     digits = wa_id or (known_as.digits if known_as is not None else None)
     return SendOutcome(
         event_id=event_id or ids.outcome_event_id(attempt.command_id, attempt.attempt_no, kind),

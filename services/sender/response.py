@@ -82,12 +82,13 @@ def repeated(result: Result, *, attempt_no: int) -> Result:
 
 def classify(status: int, payload: bytes, *, attempt_no: int, is_message: bool = True) -> Result:
     """What a complete HTTP answer proves. What is no message is accepted without an id."""
-    document = _document(payload)
-    if status == 200 and not is_message and isinstance(document, dict) and document.get("success") is True:
+    document = document_of(payload)
+    if status == 200 and not is_message and document.get("success") is True:
         return Result(proof=Proof.ACCEPTED)
     if status == 200:
         return _accepted(document)
-    code, trace_id = _error_code(document), _trace_id(document)
+    error = document.get("error")
+    code, trace_id = graph_codes.code_of(error), _trace_id(error)
     if code is None:
         detail = f"HTTP {status} without an error of Graph"
         return Result(proof=Proof.UNKNOWN, reason=Reason.UNREADABLE_ANSWER, detail=detail, trace_id=trace_id)
@@ -130,7 +131,7 @@ def _proof(row: Row, status: int) -> Proof:
     assert_never(row.verdict)
 
 
-def _accepted(document: Any) -> Result:
+def _accepted(document: dict[str, Any]) -> Result:
     """200 is an acceptance even when its id cannot be read; then only the status webhook can tell it."""
     message, contact = _first(document, "messages"), _first(document, "contacts")
     wamid = _text(message, "id")
@@ -139,31 +140,23 @@ def _accepted(document: Any) -> Result:
     return Result(proof=Proof.ACCEPTED, wamid=wamid, wa_id=_text(contact, "wa_id"), bsuid=_text(contact, "user_id"))
 
 
-def _document(payload: bytes) -> Any:
+def document_of(payload: bytes) -> dict[str, Any]:
+    """The object that an answer of Graph is; an empty one where it is none."""
     try:
-        return orjson.loads(payload)
+        document = orjson.loads(payload)
     except orjson.JSONDecodeError:
-        return None
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
-def _error_code(document: Any) -> int | None:
-    code = _error(document).get("code")
-    return code if isinstance(code, int) and not isinstance(code, bool) and -(2**31) <= code < 2**31 else None
-
-
-def _trace_id(document: Any) -> str | None:
+def _trace_id(error: object) -> str | None:
     """What Meta's support asks for. Only what looks like one: nothing else of an answer is kept."""
-    trace_id = _error(document).get("fbtrace_id")
+    trace_id = error.get("fbtrace_id") if isinstance(error, dict) else None
     return trace_id if isinstance(trace_id, str) and _TRACE_ID.fullmatch(trace_id) else None
 
 
-def _error(document: Any) -> dict[str, Any]:
-    error = document.get("error") if isinstance(document, dict) else None
-    return error if isinstance(error, dict) else {}
-
-
-def _first(document: Any, name: str) -> Any:
-    items = document.get(name) if isinstance(document, dict) else None
+def _first(document: dict[str, Any], name: str) -> Any:
+    items = document.get(name)
     return items[0] if isinstance(items, list) and items else None
 
 

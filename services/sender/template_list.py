@@ -15,6 +15,7 @@ import orjson
 
 from services.common.domain import graph_codes
 from services.common.domain.graph_codes import Scope, Verdict
+from services.sender.response import document_of
 
 PAGE: Final = 200
 FIELDS: Final = "id,name,language,status,category,parameter_format,components,quality_score"
@@ -108,22 +109,14 @@ class TemplateList:
         except (aiohttp.ClientError, OSError, ValueError) as problem:
             # The type alone is told: texts may quote addresses.
             raise ListUnread(f"Graph does not answer ({type(problem).__name__}).") from None
-        document = _document(payload)
+        document = document_of(payload)
         error = document.get("error")
         if status != 200 or isinstance(error, dict):
-            code = error.get("code") if isinstance(error, dict) else None
-            if not isinstance(code, int) or isinstance(code, bool):
+            code = graph_codes.code_of(error)
+            if code is None:
                 raise ListUnread(f"HTTP {status} without an error of Graph.")
             raise ListUnread(graph_codes.row_of(code).told if code in graph_codes.CODES else f"Error {code}.", code)
         return document
-
-
-def _document(payload: bytes) -> dict[str, Any]:
-    try:
-        document = orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _next(page: Mapping[str, Any]) -> str | None:

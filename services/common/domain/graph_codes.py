@@ -78,6 +78,12 @@ def row_of(code: int) -> Row:
     return CODES.get(code, _UNLISTED)
 
 
+def code_of(error: object) -> int | None:
+    """The code of an error as Graph words it, in an answer or a webhook; None where none is there that Postgres can hold."""
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, int) and not isinstance(code, bool) and -(2**31) <= code < 2**31 else None
+
+
 def _wait(told: str, scope: Scope, seconds: float, *, growth: float = 1.0, reason: Reason = Reason.THROTTLED) -> Row:
     return Row(verdict=Verdict.RETRY, scope=scope, reason=reason, told=told, wait_seconds=seconds, growth=growth)
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import IO, Any, Final
 
 import aiohttp
-import orjson
 
 from services.common.domain import graph_codes
 from services.common.domain.graph_codes import Verdict
 from services.common.platform.faults import fault
 from services.sender.media.formats import File
+from services.sender.response import document_of
 
 UPLOAD_SECONDS: Final = 120.0
 _SECONDS_OF_A_THROTTLE: Final = 60.0
@@ -42,15 +42,14 @@ class NotUploaded:
 
 def read_answer(status: int, payload: bytes) -> Uploaded | NotUploaded:
     """What an answer proves. Unlike a message, an upload may be made again whenever it is not known to be refused for good."""
-    document = _document(payload)
+    document = document_of(payload)
     if status == 200:
         media_id = document.get("id")
         if isinstance(media_id, str) and _MEDIA_ID.fullmatch(media_id):
             return Uploaded(media_id=media_id)
         return NotUploaded(text="Meta answered 200 without an id", is_final=False)
-    error = document.get("error")
-    code = error.get("code") if isinstance(error, dict) else None
-    if not isinstance(code, int) or isinstance(code, bool):
+    code = graph_codes.code_of(document.get("error"))
+    if code is None:
         return NotUploaded(text=f"Meta answered {status} without an error of Graph", is_final=False)
     row = graph_codes.row_of(code)
     if code in _THROTTLES:
@@ -100,11 +99,3 @@ def session_options(connect_seconds: float) -> dict[str, Any]:
         "headers": {"User-Agent": "parley"},
         "trust_env": False,
     }
-
-
-def _document(payload: bytes) -> dict[str, Any]:
-    try:
-        document = orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        return {}
-    return document if isinstance(document, dict) else {}
