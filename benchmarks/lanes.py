@@ -32,10 +32,11 @@ def otp(bench: Bench) -> Section:
     backlog, codes = bench.pick(full=100_000, quick=5_000), bench.pick(full=600, quick=60)
     with stage(bench, limit=_LIMIT, people=_PEOPLE) as made, made.sender() as sender:
         sender.wait_ready()
-        alone = _waits(made, [code(number, n) for n in range(codes)], rate=_CODES_PER_SECOND)
+        # To people whom the backlog reaches last, or a code would wait for the pair limit.
+        alone = _waits(made, [code(number, _PEOPLE - 1 - n) for n in range(codes)], rate=_CODES_PER_SECOND)
         made.append([message(number, n % _PEOPLE, lane="bulk") for n in range(backlog)])
         wait_until(lambda: sum(made.states().values()) >= codes + backlog, 600.0, "the backlog in Postgres")
-        behind = _waits(made, [code(number, n + codes) for n in range(codes)], rate=_CODES_PER_SECOND)
+        behind = _waits(made, [code(number, _PEOPLE - 1 - codes - n) for n in range(codes)], rate=_CODES_PER_SECOND)
         waiting = made.states().get("waiting", 0)
     usual = percentile(alone, 50)
     queueing = [max(0.0, wait - usual) for wait in behind]

@@ -45,7 +45,7 @@ _LANGUAGE: Final = "en_US"
 _ATTEMPTS: Final = 10
 """A call that was not made in time is made again under another id; so often at most is looked for."""
 _APPENDED_AT_ONCE: Final = 5_000
-_PAUSE_SECONDS: Final = 0.005
+_PAUSE_SECONDS: Final = 0.01
 _CODEC: Final = Codec()
 
 

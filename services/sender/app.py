@@ -97,7 +97,7 @@ class SenderApp:
         partitions = await wait_for_topics(settings.kafka_bootstrap_servers, _TOPICS, stopping)
         if partitions and await producer.start(stopping):
             dsn = settings.postgres_dsn.get_secret_value()
-            pool = postgres.pool(dsn, service="sender", size=settings.postgres_pool, plan_once=True)
+            pool = postgres.pool(dsn, service="sender", size=settings.postgres_pool, probing=True)
             await pool.open()
             try:
                 async with (

@@ -40,8 +40,10 @@ from services.sender.template_poller import TemplatePoller
 
 log = logging.get(__name__)
 
-LEAD_SECONDS: Final = 0.02
+LEAD_SECONDS: Final = 0.01
 """How long before its token comes an attempt is started: what the transaction takes, and about what a one-time code waits for."""
+_BATCH_SECONDS: Final = 0.02
+"""A fast number starts in one transaction what it writes in this time."""
 _BATCH_ROWS: Final = 50
 _IDLE_SECONDS: Final = 10.0
 _HELD_SECONDS: Final = 1.0
@@ -140,7 +142,7 @@ class Dispatcher:
                 return ready - LEAD_SECONDS
         limit = _BATCH_ROWS
         if held == 0.0:
-            limit = min(limit, room, self._headway.room, number.pacer.batch(LEAD_SECONDS))
+            limit = min(limit, room, self._headway.room, number.pacer.batch(_BATCH_SECONDS))
         picked = await self._start(number, limit=limit, sending=held == 0.0)
         if picked is None:
             return _IDLE_SECONDS
@@ -250,6 +252,8 @@ class Dispatcher:
             number.inflight += 1
             turn = Turn(number.pacer, self._headway, judging.pair_of(call.attempt))
             self._calls.add(self._watched(self._call(number, call, begun, turn)))
+        if calls:
+            await asyncio.sleep(0)  # they stand in line before anybody asks how long it is
         # What a stop holds from now on keeps nothing else of its recipient waiting: that may be picked at once.
         return limit if any(one.is_stopped for one in batch.park) else picked
 

@@ -24,6 +24,7 @@ from services.common.platform.avro import Codec
 from services.common.platform.envelope import dead_letter_headers
 from services.common.platform.faults import fault
 from services.common.platform.kafka import LogRecord, NewRecord, Producer
+from services.common.platform.lifecycle import Rounds
 from services.sender import commands, outcomes
 from services.sender.commands import TakenIn
 from services.sender.store import Store, now_ms
@@ -31,7 +32,9 @@ from services.sender.store import Store, now_ms
 log = logging.get(__name__)
 
 GROUP: Final = "parley.sender"
-_BATCH: Final = 500
+_BATCH: Final = 250
+_ROUND_SECONDS: Final = 0.015
+"""How far apart commands are taken in at least: fetching and a transaction cost as much as ten of them."""
 _POLL_MS: Final = 250
 _COMMIT_SECONDS: Final = 0.25
 _COMMIT_LIMIT_SECONDS: Final = 3.0
@@ -74,7 +77,9 @@ class Intake:
     async def run(self, consumer: AIOKafkaConsumer, notify: Notify) -> None:
         """Read until asked to stop; `notify` hears of every number that got commands."""
         self._consumer, self._notify = consumer, notify
+        rounds = Rounds(_ROUND_SECONDS)
         while not self._stopping.is_set():
+            await rounds.begin()
             fetched: dict[TopicPartition, list[Any]] = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
             records = [LogRecord.of(record) for batch in fetched.values() for record in batch]
             if records and await self._take(records):

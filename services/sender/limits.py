@@ -116,7 +116,7 @@ class Limits:
             "messages_per_second": [limit.messages_per_second],
             "upgraded_at": [limit.upgraded_at],
         }
-        async with self._pool.connection() as connection:
+        async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(SQL["lock"])
             rows = await (await connection.execute(SQL["limits"])).fetchall()
             now_known = {one[0]: Limit(messages_per_second=one[1], upgraded_at=one[2]) for one in rows}

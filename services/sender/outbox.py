@@ -17,11 +17,13 @@ from services.common.platform import logging, postgres
 from services.common.platform.envelope import cloud_event
 from services.common.platform.faults import fault
 from services.common.platform.kafka import NewRecord, Producer
-from services.common.platform.lifecycle import sleep_unless
+from services.common.platform.lifecycle import Rounds, sleep_unless
 from services.sender.store import Store, Told
 
 log = logging.get(__name__)
 
+_ROUND_SECONDS: Final = 0.04
+"""How far apart batches are told at least."""
 _TYPES: Final = {SEND_OUTCOMES: FULL_NAMES[SendOutcome], ACCOUNT_EVENTS: FULL_NAMES[SendingStateChanged]}
 """What we tell in each topic."""
 
@@ -51,8 +53,10 @@ class Outbox:
 
     async def run(self) -> None:
         """Emit whenever `some` is set, until it is time to abandon."""
+        rounds = Rounds(_ROUND_SECONDS)
         while not self._abandon.is_set():
             await self._some.wait()
+            await rounds.begin()
             self._some.clear()
             while not self._abandon.is_set() and await self._emit():
                 pass

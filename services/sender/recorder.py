@@ -8,6 +8,7 @@ from typing import Final
 
 from services.common.platform import logging, metrics, postgres
 from services.common.platform.faults import fault
+from services.common.platform.lifecycle import Rounds
 from services.sender import outcomes
 from services.sender.distrust import Distrust
 from services.sender.findings import Evidence, Finding
@@ -16,6 +17,8 @@ from services.sender.store import Settled, Store
 log = logging.get(__name__)
 
 _BATCH: Final = 500
+_ROUND_SECONDS: Final = 0.02
+"""How far apart findings are written at least: a transaction costs as much as ten of them."""
 
 
 class Recorder:
@@ -37,8 +40,10 @@ class Recorder:
 
     async def run(self) -> None:
         """Write for as long as the process lives."""
+        rounds = Rounds(_ROUND_SECONDS)
         while True:
             await self._some.wait()
+            await rounds.begin()
             findings, waiters = self._pending[:_BATCH], self._waiters[:_BATCH]
             del self._pending[:_BATCH], self._waiters[:_BATCH]
             if not self._pending:

@@ -41,7 +41,7 @@ class StopLedger:
         self, told: Callable[[State], Mapping[Key, Evidence]], *, now: int, shard: int, waba_of: Mapping[str, str]
     ) -> State:
         """Take over what is told of the state as it is then; the state after it. What changes by it is put into the outbox."""
-        async with self._pool.connection() as connection:
+        async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(SQL["lock"])
             before = await _read(connection)
             changed = account_state.fold(before, told(before), now=now)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+import psycopg
+
 from services.common.domain.account_state import Key
 from services.common.domain.consent import ConsentCategory, ConsentState
 from services.common.domain.ids import record_key
@@ -36,7 +38,7 @@ from services.sender.template_store import find_definitions, hold_room, take_roo
 
 SQL: Final = postgres.queries("services.sender")
 _BATCH: Final = 500
-_LOOKED_AT: Final = 60
+_LOOKED_AT: Final = 30
 """Due commands of a lane that one pick looks at, and some more for each that is wanted: most wait for nobody."""
 _EXPIRED: Final = 20
 """Commands that expired, beside those that are to be sent: a backlog that expires at once must not stop the number."""
@@ -99,7 +101,7 @@ class Pick:
         """The parameters of `pick` that say so."""
         return {
             "limit": self.limit,
-            "looked_at": 4 * self.limit + _LOOKED_AT,
+            "looked_at": 2 * self.limit + _LOOKED_AT,
             "expired": _EXPIRED,
             "sending": self.sending,
             "burst": self.pairs.burst,
@@ -203,9 +205,9 @@ class Store:
             "not_before": [taken.not_before for taken in commands],
             "options": [options.dumped(taken.options) for taken in commands],
         }
-        async with self._pool.connection() as connection:
-            await connection.execute(SQL["lock_ids"], {"command_id": command_ids})
-            rows = await (await connection.execute(SQL["take_in"], values, binary=True)).fetchall()
+        async with self._pool.connection() as connection, connection.transaction():
+            await _execute(connection, "lock_ids", command_id=command_ids)
+            rows = await (await _execute(connection, "take_in", **values)).fetchall()
         return {row[0] for row in rows}
 
     async def known(self, command_ids: Iterable[str]) -> dict[str, Known]:
@@ -264,9 +266,9 @@ class Store:
     ) -> Batch:
         """Pick, judge and record in one transaction; OwnerLost when the epoch has moved, and then nothing is recorded."""
         target = {"phone_number_id": phone_number_id, "shard": shard, "epoch": epoch}
-        async with self._pool.connection() as connection:
+        async with self._pool.connection() as connection, connection.transaction():
             values = {**target, **pick.values(), "undeliverable": UNDELIVERABLE_IN_A_ROW}
-            rows = await (await connection.execute(SQL["pick"], values, binary=True)).fetchall()
+            rows = await (await _execute(connection, "pick", **values)).fetchall()
             if not rows:
                 raise OwnerLost(f"shard {shard}")
             candidates = [_candidate(row, shard) for row in rows if row[0] is not None]
@@ -276,7 +278,7 @@ class Store:
             fault("sender.before_started")
             if batch.start:
                 before = {one.attempt.command_id: one.attempt for one in candidates}
-                await connection.execute(SQL["start"], {**target, **_started(batch.start, before)})
+                await _execute(connection, "start", **target, **_started(batch.start, before))
             await take_room(connection, phone_number_id, known.room)
             if batch.give_up:
                 given_up = {
@@ -285,8 +287,8 @@ class Store:
                     "reason": [outcome.reason for _, outcome in batch.give_up],
                     **self._boxed([outcome for _, outcome in batch.give_up]),
                 }
-                await connection.execute(SQL["give_up"], {"shard": shard, **given_up})
-                await connection.execute(SQL["release"], _places([attempt for attempt, _ in batch.give_up]))
+                await _execute(connection, "give_up", shard=shard, **given_up)
+                await _execute(connection, "release", **_places([attempt for attempt, _ in batch.give_up]))
             if batch.park:
                 parked = {
                     **_places([one.attempt for one in batch.park]),
@@ -294,11 +296,11 @@ class Store:
                     "reason": [one.reason for one in batch.park],
                     "held_by": [one.held_by for one in batch.park],
                 }
-                await connection.execute(SQL["park"], parked)
+                await _execute(connection, "park", **parked)
             if any(one.is_stopped for one in batch.park):
-                await connection.execute(SQL["release"], _places([one.attempt for one in batch.park if one.is_stopped]))
+                await _execute(connection, "release", **_places([one.attempt for one in batch.park if one.is_stopped]))
             if batch.defer:
-                await connection.execute(SQL["defer"], self._deferred(batch.defer))
+                await _execute(connection, "defer", **self._deferred(batch.defer))
         return batch
 
     async def _known(self, connection: postgres.Connection, phone_number_id: str, wants: Wanted) -> Knowledge:
@@ -312,7 +314,7 @@ class Store:
         definitions, list_polled_at, is_list_unread = await find_definitions(connection, phone_number_id, wants.templates)
         positions = dict(self._positions)
         if wants.topics:
-            rows = await (await connection.execute(SQL["positions"], {"topics": list(wants.topics)}, binary=True)).fetchall()
+            rows = await (await _execute(connection, "positions", topics=list(wants.topics))).fetchall()
             self._positions |= {(row[0], row[1]): row[2] for row in rows}
         room = await hold_room(connection, phone_number_id, wants.people)
         return Knowledge(
@@ -366,11 +368,11 @@ class Store:
             "deferral": [finding.deferral for finding in findings],
             **self._boxed([finding.outcome for finding in findings]),
         }
-        async with self._pool.connection() as connection:
-            rows = await (await connection.execute(SQL["record"], found, binary=True)).fetchall()
+        async with self._pool.connection() as connection, connection.transaction():
+            rows = await (await _execute(connection, "record", **found)).fetchall()
             changed = {row[0] for row in rows}
             done = [finding.attempt for finding in findings if finding.attempt.command_id in changed]
-            await connection.execute(SQL["release"], _places(done))
+            await _execute(connection, "release", **_places(done))
         return changed
 
     async def ended(self, attempts: Sequence[Attempt]) -> set[str]:
@@ -480,11 +482,11 @@ class Store:
 
     async def _rows(self, name: str, **values: Any) -> list[tuple[Any, ...]]:
         async with self._pool.connection() as connection:
-            return await (await connection.execute(SQL[name], values, binary=True)).fetchall()
+            return await (await _execute(connection, name, **values)).fetchall()
 
     async def _run(self, name: str, **values: Any) -> None:
         async with self._pool.connection() as connection:
-            await connection.execute(SQL[name], values)
+            await _execute(connection, name, **values)
 
     def _deferred(self, waiting: Sequence[tuple[Attempt, SendOutcome]]) -> dict[str, list[Any]]:
         reasons = [outcome.reason for _, outcome in waiting]
@@ -501,6 +503,12 @@ class Store:
     def _decoded(self, value: bytes | None) -> SendOutcome | None:
         record = None if value is None else self._codec.decode(bytes(value))
         return record if isinstance(record, SendOutcome) else None
+
+
+async def _execute(connection: postgres.Connection, name: str, **values: Any) -> psycopg.AsyncCursor[tuple[Any, ...]]:
+    """Run a statement; lists are its arrays."""
+    sent = {key: postgres.array(value) if isinstance(value, list) else value for key, value in values.items()}
+    return await connection.execute(SQL[name], sent, binary=True)
 
 
 def now_ms() -> int:

@@ -93,7 +93,7 @@ class TemplateStore:
     async def keep(self, waba_id: str, lease: int, found: Sequence[ListedTemplate], *, next_seconds: float) -> bool:
         """These are the account's templates and no others; False when the lease was lost, and then nothing changes."""
         values = {"waba_id": waba_id, "lease": lease, "seconds": next_seconds}
-        async with self._pool.connection() as connection:
+        async with self._pool.connection() as connection, connection.transaction():
             over = await _rows(connection, "poll_is_over", **values)
             if not over:
                 return False

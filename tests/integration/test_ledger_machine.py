@@ -81,7 +81,7 @@ class Ledger:
 
     def __init__(self, dsn: str) -> None:
         self.runner = asyncio.Runner()
-        self.pool = platform_postgres.pool(dsn, service="machine", plan_once=True)
+        self.pool = platform_postgres.pool(dsn, service="machine", probing=True)
         self.run(self.pool.open())
         self.codec = Codec()
         self.store = Store(self.pool, self.codec)

@@ -12,6 +12,8 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from services.common.domain.lanes import Lane
 from services.common.platform import migrations
@@ -38,12 +40,18 @@ def runner() -> Iterator[asyncio.Runner]:
 @pytest.fixture
 def store(postgres: str, runner: asyncio.Runner) -> Iterator[Store]:
     """The sender's own statements on a fresh database that has room for this period and the next."""
-    pool = platform_postgres.pool(postgres, service="periods", plan_once=True)
+    pool = platform_postgres.pool(postgres, service="periods", probing=True)
     runner.run(pool.open())
     made = Store(pool, Codec())
     runner.run(made.keep_periods())
     yield made
     runner.run(pool.close())
+
+
+@pytest.fixture
+def connection(postgres: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    with psycopg.connect(postgres, autocommit=True) as made:
+        yield made
 
 
 def taken(shard: int = 0, **fields: Any) -> TakenIn:
@@ -180,25 +188,32 @@ def test_the_rows_of_a_running_stack_are_there_after_the_migration(postgres_serv
         drop_database(dsn)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "take_in",
-        "pick",
-        "next_due",
-        "start",
-        "park",
-        "release",
-        "kept_back",
-        "record",
-        "settle",
-        "evidence",
-        "overdue",
-        "find_failures",
-        "recent_starts",
-        "refused_pairs",
-    ],
+HOT: Final = (
+    "take_in",
+    "pick",
+    "next_due",
+    "start",
+    "park",
+    "release",
+    "kept_back",
+    "record",
+    "settle",
+    "evidence",
+    "overdue",
+    "find_failures",
+    "recent_starts",
+    "refused_pairs",
 )
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_a_plan_made_while_the_tables_are_empty_still_finds_rows_by_an_index(postgres: str, store: Store, name: str) -> None:
+    del store
+    found = plan(postgres, SQL[name])
+    assert not re.findall(r"(Seq Scan on send_\w+|Hash Join|Merge Join)", found), found
+
+
+@pytest.mark.parametrize("name", HOT)
 def test_the_statements_of_the_sender_never_read_a_period_as_a_whole(postgres: str, store: Store, name: str) -> None:
     del store
     for days in (0, 10, 20, 30):
@@ -227,12 +242,39 @@ def plan(dsn: str, statement: str) -> str:
     """How Postgres would run a statement whose values it does not know yet."""
     names: dict[str, int] = {}
     numbered = re.sub(r"%\((\w+)\)s", lambda found: f"${names.setdefault(found[1], len(names) + 1)}", statement)
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("SET plan_cache_mode = force_generic_plan")
+    with psycopg.connect(dsn, autocommit=True, options=platform_postgres.PROBING) as connection:
         connection.execute(f"PREPARE one AS {numbered}".encode())
         nulls = ", ".join(["NULL"] * len(names))
         rows = connection.execute(f"EXPLAIN EXECUTE one({nulls})".encode()).fetchall()
     return "\n".join(row[0] for row in rows)
+
+
+TEXTS: Final = st.none() | st.text(st.characters(codec="utf-8", exclude_characters="\0"))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.tuples(
+        st.lists(TEXTS | st.sampled_from(["", "NULL", "null", "{}", '"', "\\", ',";', "\n", " x "])),
+        st.lists(st.none() | st.integers(-(2**63), 2**63 - 1)),
+        st.lists(st.none() | st.floats(allow_nan=False)),
+        st.lists(st.none() | st.booleans()),
+        st.lists(st.none() | st.binary()),
+    )
+)
+def test_an_array_arrives_as_it_was_given(connection: psycopg.Connection[tuple[Any, ...]], arrays: tuple[list[Any], ...]) -> None:
+    row = connection.execute(
+        "SELECT %s::text[], %s::bigint[], %s::float8[], %s::boolean[], %s::bytea[]",
+        [platform_postgres.array(one) for one in arrays],
+        binary=True,
+    ).fetchone()
+    assert row is not None
+    assert row == arrays
+
+
+def test_what_is_no_element_of_an_array_is_refused() -> None:
+    with pytest.raises(TypeError):
+        platform_postgres.array([["nested"]])
 
 
 def test_the_same_command_again_is_known_whatever_its_period(postgres: str, store: Store, runner: asyncio.Runner) -> None:

@@ -8,6 +8,7 @@ import gc
 import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable
 
 import uvloop
@@ -60,6 +61,20 @@ def exit_now(code: int) -> None:
     with contextlib.suppress(OSError):
         sys.stderr.flush()
     os._exit(code)
+
+
+class Rounds:
+    """Rounds of a loop begin at least so many seconds apart: under load each does more, and a lone one waits for nobody."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._next_at = seconds, 0.0
+
+    async def begin(self) -> None:
+        """Return when the next round may begin."""
+        wait = self._next_at - time.monotonic()
+        if wait > 0.0:
+            await asyncio.sleep(wait)
+        self._next_at = time.monotonic() + self._seconds
 
 
 async def wait_any(*events: asyncio.Event | asyncio.Future[None]) -> None:

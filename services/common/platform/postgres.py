@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from importlib.resources import files
 from typing import Any, Final, LiteralString, TypeVar, cast
 
@@ -20,6 +20,7 @@ T = TypeVar("T")
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Pool = AsyncConnectionPool[Connection]
 
+PROBING: Final = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
 _HEAD: Final = re.compile(r"^-- (\w+) --$", re.MULTILINE)
 # Classes of SQLSTATE that pass by themselves: connection, rollback (deadlock, serialization), resources, in use, operator.
 _TRANSIENT: Final = ("08", "40", "53", "55", "57")
@@ -31,27 +32,52 @@ def queries(package: str, file: str = "queries.sql") -> dict[str, LiteralString]
     return {name: cast("LiteralString", body.strip()) for name, body in zip(parts[1::2], parts[2::2], strict=True)}
 
 
-def pool(dsn: str, *, service: str, size: int = 4, search_path: str = "", plan_once: bool = False) -> Pool:
+def pool(dsn: str, *, service: str, size: int = 4, search_path: str = "", probing: bool = False) -> Pool:
     """A closed pool; `open()` it inside the loop. Connections are checked lazily and time out on every kind of wait.
 
-    `search_path` is the schema whose tables statements name without one. `plan_once`: a statement that is run again and again
-    keeps one plan, whatever its values; over many partitions making one takes longer than running it.
+    `search_path` is the schema whose tables statements name without one. `probing`: for a service whose statements all find a few
+    rows by an index, most of them alone in their transaction. Each commits by itself where it is not within
+    `connection.transaction()`. Each keeps one plan, whatever its values, for over many partitions making one takes longer than
+    running it; and no plan reads a table as a whole to join it, which the planner prefers while it takes a queue to be empty, or
+    a limit that it does not know for a tenth of the table: 50 commands out of 68,000 then took 178 ms instead of 6.
     """
     # No JIT: its compiler takes a third of a second for statements that run in one millisecond.
     options = "-c jit=off -c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000"
     if search_path:
         options += f" -c search_path={search_path}"
-    if plan_once:
-        options += " -c plan_cache_mode=force_generic_plan"
+    if probing:
+        options += f" {PROBING}"
     return AsyncConnectionPool(
         dsn,
         min_size=1,
         max_size=size,
         open=False,
         timeout=5.0,
-        kwargs={"application_name": f"parley-{service}", "options": options, "connect_timeout": 5},
+        kwargs={"application_name": f"parley-{service}", "options": options, "connect_timeout": 5, "autocommit": probing},
         name=service,
     )
+
+
+def array(values: Iterable[object]) -> str:
+    """An array as Postgres writes it, for a parameter that the statement casts: texts, numbers, truths, bytes and None.
+
+    psycopg's own way looks at each element twice in Python, a tenth of the time of a busy sender.
+    """
+    return "{" + ",".join(map(_element, values)) + "}"
+
+
+def _element(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    if isinstance(value, bytes):
+        return '"\\\\x' + value.hex() + '"'
+    if isinstance(value, int | float):
+        return repr(value)
+    raise TypeError(f"no element of an array: {type(value).__name__}")
 
 
 def is_transient(problem: BaseException) -> bool:
