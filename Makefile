@@ -30,8 +30,8 @@ check: .venv/.setup ## Format, lint, types, import rules, unit and contract test
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -n 2 tests/unit tests/contract
 
-test: .venv/.setup ## Every tier of tests, on real Kafka and Postgres
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests $(ARGS)
+test: check ## Every tier of tests: what `check` does, then all on real Kafka and Postgres
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/faults tests/integration $(ARGS)
 
 unit: .venv/.setup ## The tests without I/O
 	$(BIN)/python -m pytest tests/unit $(ARGS)

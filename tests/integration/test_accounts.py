@@ -14,6 +14,7 @@ import pytest
 from services.common.domain import topics
 from services.common.domain.ids import attempt_id
 from services.common.domain.records import SendMessage
+from services.common.platform.kafka import partition_of
 from services.sandbox.providers import Kafka
 from services.sandbox.simulator.client import SimulatorClient
 from tests.support import log
@@ -167,6 +168,37 @@ def test_a_payment_problem_stops_the_numbers_of_the_account_and_nothing_else(
     change = stage.changes()[0]
     assert (change.waba_id, change.phone_number_id, change.error_code, change.reason) == (WABA, None, 131042, "payment")
     assert change.trace_id is not None
+
+
+def test_a_stop_that_one_sender_learns_of_holds_what_another_sends_for_the_same_account(stage: Scene) -> None:
+    with stage.sender(PARLEY_INSTANCE="a") as one, stage.sender(PARLEY_INSTANCE="b") as two:
+        for sender in (one, two):
+            sender.wait_ready()
+        wait_for(lambda: len(stage.sql("SELECT DISTINCT instance FROM sender.shards")) == 2, 30, "both to own shards")
+        owner = dict(stage.sql("SELECT shard, instance FROM sender.shards"))
+
+        def sends(number: str) -> str:
+            return owner[partition_of(number.encode(), len(owner))]
+
+        other = next(number for n in range(100, 200) if sends(number := f"106540352242{n}") != sends(NUMBER))
+        stage.register(other, phone="15550100002")
+        stage.open_window(phone_number_id=other)
+        before = [text(phone_number_id=number) for number in (NUMBER, other)]
+        stage.put(*before)
+        assert {stage.wait_outcome(command).kind for command in before} == {"accepted"}
+        stage.ask(lambda client: account(client, refuses=131042))
+        first = text()
+        stage.put(first)
+        for sender in (one, two):
+            wait_for(lambda of=sender: of.metric("parley_sender_numbers_stopped") == 1, 20, "both to know of the stop")
+        waiting = text(phone_number_id=other)
+        stage.put(waiting)
+        expire_one(stage, phone_number_id=other)
+        assert [arrival.code for arrival in stage.arrivals()] == [None, None, 131042]
+        stage.ask(account)
+        stage.probe_now()
+        assert {stage.wait_outcome(command).kind for command in (first, waiting)} == {"accepted"}
+    wait_told(stage, ("stopped", "131042", "everything", "response"), ("sending", "131042", "everything", "probe"))
 
 
 def test_a_payment_problem_that_is_told_after_the_answer_stops_the_account_until_it_is_mended(
