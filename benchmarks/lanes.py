@@ -35,7 +35,7 @@ def otp(bench: Bench) -> Section:
         # To people whom the backlog reaches last, or a code would wait for the pair limit.
         alone = _waits(made, [code(number, _PEOPLE - 1 - n) for n in range(codes)], rate=_CODES_PER_SECOND)
         made.append([message(number, n % _PEOPLE, lane="bulk") for n in range(backlog)])
-        wait_until(lambda: sum(made.states().values()) >= codes + backlog, 600.0, "the backlog in Postgres")
+        wait_until(lambda: sum(made.states().values()) >= codes + backlog, 600.0, "the backlog in Postgres", every_seconds=1.0)
         behind = _waits(made, [code(number, _PEOPLE - 1 - codes - n) for n in range(codes)], rate=_CODES_PER_SECOND)
         waiting = made.states().get("waiting", 0)
     usual = percentile(alone, 50)

@@ -29,13 +29,13 @@ class BenchmarkError(Exception):
     """What was to be measured did not happen."""
 
 
-def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Poll until it is true; BenchmarkError after the time."""
+def wait_until(condition: Callable[[], bool], seconds: float, what: str, *, every_seconds: float = _POLL_SECONDS) -> None:
+    """Poll until it is true; BenchmarkError after the time. What costs the measured ones something is asked less often."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise BenchmarkError(f"{what}: not within {seconds:g} s")
-        time.sleep(_POLL_SECONDS)
+        time.sleep(every_seconds)
 
 
 class Process:

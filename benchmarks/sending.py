@@ -131,7 +131,7 @@ class Stage:
 
     def wait_arrived(self, count: int, seconds: float) -> None:
         """Return when so many requests have reached Meta."""
-        wait_until(lambda: self.arrived() >= count, seconds, f"{count} requests at Meta")
+        wait_until(lambda: self.arrived() >= count, seconds, f"{count} requests at Meta", every_seconds=0.25)
 
     def sql(self, statement: LiteralString, *values: object) -> list[tuple[Any, ...]]:
         """Run a statement as the operator."""

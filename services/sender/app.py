@@ -210,6 +210,7 @@ class SenderApp:
             recorder,
             numbers,
             distrust,
+            heed_late=media.heed_late,
             horizons=settings.horizons,
             every_seconds=settings.sender_settle_seconds,
             told=told,

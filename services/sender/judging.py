@@ -95,7 +95,7 @@ def judge(
         attempt = candidate.attempt
         recipient = attempt.recipient
         command = _command(candidate, recipient)
-        facts = dataclasses.replace(_facts(candidate, known, caught_up_at, is_sound=command.content is None), standing=standing)
+        facts = _facts(candidate, known, caught_up_at, standing, is_sound=command.content is None)
         decision = send_policy.decide(command, facts, now=now)
         if isinstance(decision, Refused):
             give_up.append((attempt, outcomes.refused(attempt, decision.reason, decision.detail, at=now, waba_id=waba_id)))
@@ -149,7 +149,7 @@ def _made(
     if allowed.begins and not room.admits(candidate.person):
         seconds = min(_ROOM_SECONDS[LANES[attempt.lane]], max(_NOT_NOW_SECONDS, room.seconds))
         return Park(attempt=attempt, seconds=seconds, reason=Reason.TIER)
-    return dataclasses.replace(_prepared(chosen, media, recipient), probes=allowed.probes)
+    return _prepared(chosen, media, recipient, allowed.probes)
 
 
 def _held(candidate: Candidate, held: Held, *, now: int, is_wanted: bool) -> Park:
@@ -187,11 +187,11 @@ def _asking_again(attempt: Attempt, decision: AskAgain) -> Park:
     return Park(attempt=attempt, seconds=_ASK_AGAIN_SECONDS, is_for_read_models=True)
 
 
-def _facts(candidate: Candidate, known: Knowledge, caught_up_at: int, *, is_sound: bool) -> Facts:
+def _facts(candidate: Candidate, known: Knowledge, caught_up_at: int, standing: Standing, *, is_sound: bool) -> Facts:
     place = None if candidate.attempt.options.caused_by is None else place_of(candidate.attempt.options.caused_by)
     is_caught_up = caught_up_at >= candidate.received_at if place is None else known.has_passed(place)
     template = _template(candidate, known) if is_sound else TemplateFacts()
-    return dataclasses.replace(candidate.facts, is_caught_up=is_caught_up, template=template)
+    return dataclasses.replace(candidate.facts, is_caught_up=is_caught_up, template=template, standing=standing)
 
 
 def _template(candidate: Candidate, known: Knowledge) -> TemplateFacts:
@@ -289,7 +289,7 @@ def _falling_back(candidate: Candidate) -> Candidate:
     return dataclasses.replace(candidate, attempt=attempt, content=candidate.fallback)
 
 
-def _prepared(candidate: Candidate, media: Ready, recipient: Recipient | None) -> Call:
+def _prepared(candidate: Candidate, media: Ready, recipient: Recipient | None, probes: frozenset[Key]) -> Call:
     """The next attempt of a command, and what it will say."""
     attempt_no = candidate.attempt.attempt_no + 1
     attempt_id = ids.attempt_id(candidate.attempt.command_id, attempt_no)
@@ -304,4 +304,4 @@ def _prepared(candidate: Candidate, media: Ready, recipient: Recipient | None) -
     attempt = dataclasses.replace(candidate.attempt, attempt_no=attempt_no, attempt_id=attempt_id)
     area = None if recipient is None else area_of(digits=recipient.digits, bsuid=recipient.bsuid)
     edge = request.edge(attempt.options)
-    return Call(attempt=attempt, edge=edge, body=body, appended_at=candidate.appended_at, media=media, area=area)
+    return Call(attempt=attempt, edge=edge, body=body, appended_at=candidate.appended_at, media=media, area=area, probes=probes)

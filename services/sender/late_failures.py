@@ -8,19 +8,23 @@ A failure is first noted, which makes it one row for each code of a command, and
 status may be faster than the answer. When projections are rebuilt their rows were written before they took their place, so a
 table that is another one than at the last look is read from its beginning; what was told before stands in `sender.late_failures`
 and is not told again. Nothing is missed while a rebuild runs, for the live tables are written until then. What a period of the
-ledger takes along when it is dropped, after 37 days, is not told any more.
+ledger takes along when it is dropped, after 37 days, is not told any more. A media id that Meta could not use is forgotten
+before its failure is told; dying in between does that again, which changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from services.common.platform import metrics
 from services.sender import outcomes
 from services.sender.numbers import Numbers
+from services.sender.outcomes import Attempt
 from services.sender.store import Store, now_ms
+
+Heed = Callable[[Attempt, int | None], Awaitable[None]]
 
 _OVERLAP: Final = timedelta(minutes=5)
 """No transaction of the projector lasts so long: its statements and its idling end after half a minute each."""
@@ -33,8 +37,9 @@ _KEPT_EVERY: Final = timedelta(minutes=1)
 class LateFailures:
     """Passes over the statuses from the kept instant to the newest, in batches; then from where late rows may appear."""
 
-    def __init__(self, store: Store, numbers: Numbers) -> None:
-        self._store, self._numbers = store, numbers
+    def __init__(self, store: Store, numbers: Numbers, heed: Heed) -> None:
+        """`heed`: hears of each failure before the log is told of it."""
+        self._store, self._numbers, self._heed = store, numbers, heed
         self._shards: tuple[int, ...] = ()
         self._read_to = _BEGINNING
         self._kept = _BEGINNING
@@ -87,6 +92,8 @@ class LateFailures:
             )
             for one in found
         ]
+        for one, _ in given:
+            await self._heed(one.attempt, one.error_code)
         told = await self._store.tell_failures(given)
         for _, outcome in given:
             if outcome.event_id in told:

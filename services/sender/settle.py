@@ -23,7 +23,7 @@ from services.common.platform.lifecycle import sleep_unless
 from services.sender import outcomes
 from services.sender.distrust import Distrust
 from services.sender.findings import Evidence, Finding, finding_of, finding_of_overdue
-from services.sender.late_failures import LateFailures
+from services.sender.late_failures import Heed, LateFailures
 from services.sender.numbers import Numbers
 from services.sender.outcomes import Attempt
 from services.sender.recorder import Recorder
@@ -56,12 +56,13 @@ class Settler:
         numbers: Numbers,
         distrust: Distrust,
         *,
+        heed_late: Heed,
         horizons: Mapping[Lane, float],
         every_seconds: float,
         told: asyncio.Event,
     ) -> None:
         self._store, self._recorder, self._numbers, self._distrust, self._told = store, recorder, numbers, distrust, told
-        self._late_failures = LateFailures(store, numbers)
+        self._late_failures = LateFailures(store, numbers, heed_late)
         self._horizons, self._every_seconds = horizons, every_seconds
 
     async def run(self, owned: Callable[[], Sequence[int]], notify: Notify, stopping: asyncio.Event) -> None:

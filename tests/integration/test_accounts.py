@@ -61,6 +61,10 @@ def account(client: SimulatorClient, **trouble: Any) -> Any:
     return client.change_account(WABA, quiet=True, **trouble)
 
 
+def knows_of_a_stop(sender: ServiceProcess) -> bool:
+    return sender.metric("parley_sender_numbers_stopped") == 1
+
+
 def wait_stopped(stage: Scene, cause: str, *, stopped: bool = True) -> None:
     asked = "SELECT count(*) FROM sender.stops WHERE cause = %s AND is_stopped"
     wait_for(lambda: (stage.sql(asked, cause) == [(1,)]) is stopped, 20, f"{cause} to be {'' if stopped else 'not '}stopped")
@@ -175,7 +179,7 @@ def test_a_stop_that_one_sender_learns_of_holds_what_another_sends_for_the_same_
         for sender in (one, two):
             sender.wait_ready()
         wait_for(lambda: len(stage.sql("SELECT DISTINCT instance FROM sender.shards")) == 2, 30, "both to own shards")
-        owner = dict(stage.sql("SELECT shard, instance FROM sender.shards"))
+        owner: dict[int, str] = dict(stage.sql("SELECT shard, instance FROM sender.shards"))
 
         def sends(number: str) -> str:
             return owner[partition_of(number.encode(), len(owner))]
@@ -190,7 +194,7 @@ def test_a_stop_that_one_sender_learns_of_holds_what_another_sends_for_the_same_
         first = text()
         stage.put(first)
         for sender in (one, two):
-            wait_for(lambda of=sender: of.metric("parley_sender_numbers_stopped") == 1, 20, "both to know of the stop")
+            wait_for(partial(knows_of_a_stop, sender), 20, "both to know of the stop")
         waiting = text(phone_number_id=other)
         stage.put(waiting)
         expire_one(stage, phone_number_id=other)

@@ -15,6 +15,7 @@ from services.common.platform.avro import Codec
 from services.common.platform.tokens import TokenBox
 from services.sender.late_failures import LateFailures
 from services.sender.numbers import Numbers
+from services.sender.outcomes import Attempt
 from services.sender.store import Store
 from tests.support.sending import TOKEN_KEY, UNSHARED
 
@@ -43,6 +44,10 @@ ALTER TABLE projector.rebuilt RENAME TO message_statuses;
 """
 
 
+async def unheeded(_attempt: Attempt, _code: int | None) -> None:
+    """What a failure says about media is of no interest here."""
+
+
 class Ledger:
     """Commands that Meta accepted, in two shards, and senders that come and go."""
 
@@ -64,7 +69,7 @@ class Ledger:
         numbers = Numbers(
             self.pool, TokenBox.from_base64(TOKEN_KEY), jitter_seconds=0.0, pair_policy=PairPolicy(), sharing=UNSHARED
         )
-        return LateFailures(self._store, numbers)
+        return LateFailures(self._store, numbers, unheeded)
 
     def look(self, owner: LateFailures, *shards: int) -> int:
         """Until nothing more is told; how many events the log gets that it did not have."""

@@ -37,6 +37,7 @@ from services.sender.findings import finding_of
 from services.sender.judging import Call
 from services.sender.knowledge import Candidate, Knowledge
 from services.sender.numbers import Numbers
+from services.sender.outcomes import Attempt
 from services.sender.recorder import Recorder
 from services.sender.response import Result, classify, no_answer, not_sent
 from services.sender.settle import Settler
@@ -55,6 +56,10 @@ _ANSWERS: Final = {
     "lie": (400, b'{"error": {"code": 131053}}'),
 }
 _GAMES: Final = count(1)
+
+
+async def unheeded(_attempt: Attempt, _code: int | None) -> None:
+    """No message here shows media."""
 
 
 @dataclass(slots=True)
@@ -101,7 +106,9 @@ class Ledger:
         numbers = Numbers(self.pool, TokenBox.from_base64(TOKEN_KEY), jitter_seconds=0.0, pair_policy=PAIRS, sharing=UNSHARED)
         horizons = dict.fromkeys(Lane, 3600.0)
         told = asyncio.Event()
-        settler = Settler(self.store, recorder, numbers, distrust, horizons=horizons, every_seconds=1.0, told=told)
+        settler = Settler(
+            self.store, recorder, numbers, distrust, heed_late=unheeded, horizons=horizons, every_seconds=1.0, told=told
+        )
         return Owner(recorder=recorder, settler=settler, distrust=distrust)
 
     def close(self) -> None:

@@ -323,6 +323,22 @@ def test_an_id_that_meta_does_not_know_any_more_is_uploaded_again_once(stage: Sc
     assert len(uploads(stage)) == 2
 
 
+def test_media_that_meta_could_not_use_after_all_is_uploaded_again(stage: Scene, files: Path) -> None:
+    (files / "a.pdf").write_bytes(PDF)
+    with sender_of(stage, files, PARLEY_SENDER_SETTLE_SECONDS="0.1") as sender:
+        sender.wait_ready()
+        first = message("document", {"file": "a.pdf"})
+        stage.put(first)
+        stage.wait_outcome(first)
+        [arrival] = stage.arrivals()
+        stage.fail(arrival, 131053)
+        assert stage.wait_outcome(first, "late_failure").error_code == 131053
+        second = message("document", {"file": "a.pdf"}, PEOPLE[1])
+        stage.put(second)
+        assert stage.wait_outcome(second).kind == "accepted"
+    assert len({upload.id for upload in uploads(stage)}) == 2
+
+
 def test_an_upload_that_fails_for_now_is_made_again_and_holds_up_nobody(stage: Scene, files: Path) -> None:
     (files / "a.pdf").write_bytes(PDF)
     stage.ask(lambda client: client.rules(Error(code=131000), times=2, endpoint="media"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -11,10 +10,9 @@ import pytest
 
 from services.common.domain.records import SendMessage
 from services.sandbox.providers import Kafka
-from services.sandbox.simulator.records import Arrival
 from services.sandbox.simulator.rules import DropAfter, DropBefore, Error, Garbage
 from tests.support.command_line import parley
-from tests.support.sending import NUMBER, WABA, Scene, scene, text
+from tests.support.sending import Scene, scene, text
 from tests.support.waiting import wait_for
 
 SOON: Final = {"PARLEY_SENDER_TRANSACTIONAL_HORIZON_SECONDS": "1", "PARLEY_SENDER_SETTLE_SECONDS": "0.05"}
@@ -32,21 +30,6 @@ def stage(cluster: Kafka, postgres: str) -> Iterator[Scene]:
 
 def kinds(stage: Scene, command: SendMessage) -> list[str]:
     return [one.kind for one in stage.outcomes_of(command)]
-
-
-def fail(stage: Scene, arrival: Arrival, code: int) -> None:
-    """Meta's `failed` webhook has come and was projected."""
-    stage.sql(
-        "INSERT INTO projector.message_statuses (wamid, status, occurred_at, contact, type, event_id, recorded_at,"
-        " phone_number_id, waba_id, biz_opaque_callback_data, error_code, raw)"
-        " VALUES (%s, 'failed', now(), '', 'message', %s, now() - interval '2 days', %s, %s, %s, %s, '{}')",
-        arrival.wamid,
-        str(uuid.uuid4()),
-        NUMBER,
-        WABA,
-        arrival.opaque,
-        code,
-    )
 
 
 def test_a_lost_command_is_sent_once_more_where_it_and_its_tenant_want_that(stage: Scene) -> None:
@@ -152,13 +135,13 @@ def test_a_message_that_fails_after_it_was_accepted_is_told_once_for_each_code(s
         stage.put(command)
         accepted = stage.wait_outcome(command, "accepted")
         [arrival] = stage.arrivals()
-        fail(stage, arrival, 131026)
+        stage.fail(arrival, 131026)
         told = stage.wait_outcome(command, "late_failure")
         assert (told.attempt_no, told.wamid, told.error_code, told.reason) == (1, accepted.wamid, 131026, "undeliverable")
         assert (told.source, told.biz_opaque_callback_data) == ("webhook", "mine")
         assert sender.terminate() == 0
-    fail(stage, arrival, 131026)
-    fail(stage, arrival, 131049)
+    stage.fail(arrival, 131026)
+    stage.fail(arrival, 131049)
     with stage.sender(**SOON) as sender:
         sender.wait_ready()
         wait_for(lambda: len(kinds(stage, command)) == 3, 20.0, "the other code")

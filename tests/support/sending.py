@@ -234,6 +234,20 @@ class Scene:
                 [(one.wamid, str(uuid.uuid4()), one.phone_number_id, WABA, one.opaque) for one in arrivals],
             )
 
+    def fail(self, arrival: Arrival, code: int) -> None:
+        """Meta's `failed` webhook has come and was projected."""
+        self.sql(
+            "INSERT INTO projector.message_statuses (wamid, status, occurred_at, contact, type, event_id, recorded_at,"
+            " phone_number_id, waba_id, biz_opaque_callback_data, error_code, raw)"
+            " VALUES (%s, 'failed', now(), '', 'message', %s, now() - interval '2 days', %s, %s, %s, %s, '{}')",
+            arrival.wamid,
+            str(uuid.uuid4()),
+            arrival.phone_number_id,
+            WABA,
+            arrival.opaque,
+            code,
+        )
+
     def status_of_number(self, number: str, status: str, *, seconds_ago: float, error_code: int | None = None) -> None:
         """Meta's word, of so long ago, on a message that another program sent has come and was projected."""
         self.sql(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
 
-from services.sandbox.simulator.records import JsonObject
+from services.sandbox.simulator.records import Arrival, JsonObject, Update
 
 
 class Journal:
@@ -18,10 +19,11 @@ class Journal:
     def __init__(self, path: Path | None) -> None:
         self._file = None if path is None else _open_whole(path)
 
-    def append(self, kind: str, fact: JsonObject) -> None:
+    def append(self, kind: str, fact: JsonObject | Arrival | Update) -> None:
         """Write one fact."""
         if self._file is not None:
-            line = orjson.dumps({**fact, "fact": kind}, option=orjson.OPT_APPEND_NEWLINE)
+            said = fact if isinstance(fact, dict) else dataclasses.asdict(fact)
+            line = orjson.dumps({**said, "fact": kind}, option=orjson.OPT_APPEND_NEWLINE)
             while line:
                 line = line[os.write(self._file, line) :]
 

@@ -110,7 +110,7 @@ class Ledger:
             rule=rule,
             edge=edge,
         )
-        self._journal.append("request", dataclasses.asdict(arrival))
+        self._journal.append("request", arrival)
         self._count_arrival(arrival)
         return arrival
 
@@ -121,7 +121,7 @@ class Ledger:
 
     def planned(self, update: Update) -> None:
         """Record an update that will leave in a webhook."""
-        self._journal.append("update", dataclasses.asdict(update))
+        self._journal.append("update", update)
         self.last_update = max(self.last_update, update.id)
         self._tally.updates[update.status or update.kind] += 1
 

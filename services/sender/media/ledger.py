@@ -143,6 +143,14 @@ class Ledger:
         """Meta does not take these ids: use them no more. False when that was so once today: then it is not for the ids."""
         return await self._run("forget", phone_number_id=phone_number_id, media_id=list(media_ids))
 
+    async def forget_of(self, phone_number_id: str, message_type: str, content: object) -> bool:
+        """Meta could not take the media of this message: the ids that its content has now are used no more."""
+        async with self._pool.connection() as connection:
+            known = await facts_of(connection, phone_number_id, [(message_type, content)])
+        of_sources = [seen.media_id for seen in known.seen.values() if seen.media_id is not None]
+        given = [media_id for media_id, upload in known.uploads.items() if upload.phone_number_id == phone_number_id]
+        return bool(of_sources or given) and await self.forget(phone_number_id, [*of_sources, *given])
+
     async def release(self, command_ids: Sequence[str]) -> bool:
         """These commands have waited long enough."""
         return await self._run("release", command_id=list(command_ids))

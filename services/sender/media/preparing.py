@@ -19,10 +19,12 @@ from typing import Final
 from services.common.domain.graph_codes import Scope
 from services.common.domain.reasons import Reason
 from services.common.platform import logging, metrics
+from services.sender.content.json import parsed
 from services.sender.media import links
 from services.sender.media.facts import Failure, Key, NotPrepared, Want
 from services.sender.media.ledger import Ledger
 from services.sender.media.making import Making, Stopped, Taken
+from services.sender.outcomes import Attempt
 from services.sender.response import Proof, Result
 
 log = logging.get(__name__)
@@ -39,6 +41,9 @@ _PRUNE_SECONDS: Final = 3600.0
 _RELEASED: Final = 5_000
 _NOT_TAKEN: Final = frozenset({100, 131009, 131052, 131053})
 """Codes with which Meta says, among other things, that it does not know a media id."""
+
+_NOT_UPLOADED: Final = 131053
+"""The one of them that also comes in a status: Meta took the message, and then could not get at what it is to show."""
 
 
 @dataclass(slots=True)
@@ -90,6 +95,15 @@ class Preparing:
                 log.warning("media.gone", phone_number_id=phone_number_id, code=result.error_code)
                 return replace(result, proof=Proof.RETRY, reason=Reason.MEDIA, scope=Scope.COMMAND, wait_seconds=0.0)
         return result
+
+    async def heed_late(self, attempt: Attempt, code: int | None) -> None:
+        """What a failure that was told after the answer says about the media of its message."""
+        if code != _NOT_UPLOADED:
+            return
+        forget = partial(self._ledger.forget_of, attempt.phone_number_id, attempt.message_type, parsed(attempt.content))
+        with suppress(Stopped):
+            if await self._making.postgres(forget):
+                log.warning("media.gone", phone_number_id=attempt.phone_number_id, code=code)
 
     async def _work(self) -> None:
         with suppress(Stopped):
