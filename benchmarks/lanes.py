@@ -21,6 +21,7 @@ _QUEUEING_MS: Final = 45.0
 _NUMBERS: Final = 100
 _PER_NUMBER: Final = 1.0
 _ISOLATED: Final = 1.20
+_WARM_UP_SECONDS: Final = 15.0
 _ARRIVAL_SECONDS: Final = 120.0
 _HUNG_SECONDS: Final = 9.0
 """Shorter than the sender waits for an answer."""
@@ -73,6 +74,7 @@ def isolation(bench: Bench) -> Section:
     bad: dict[str, list[float]] = {}
     with stage(bench, numbers=_NUMBERS, limit=_LIMIT, people=200) as made, made.sender() as sender:
         sender.wait_ready()
+        _waits(made, [message(others[n % len(others)], n % 200) for n in range(int(_WARM_UP_SECONDS * rate))], rate=rate)
         for name in ("", "throttled", "", "hanging", ""):
             if name == "throttled":
                 made.ask(lambda client: client.change_number(troubled, hidden_throughput=1))
@@ -105,6 +107,7 @@ def isolation(bench: Bench) -> Section:
         notes=[
             f"from the append until Meta has read it; {rate:g} commands a second over {len(others)} numbers, {seconds} s "
             "for each of five stretches of one run: well, throttled to 1/s, well, hanging, well; in trouble it has 200 commands",
+            f"a stretch of {_WARM_UP_SECONDS:g} s before that does not count",
         ],
         data={"well_p99_ms": usual, "ratios": ratios},
     )

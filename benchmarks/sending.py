@@ -92,6 +92,11 @@ class Stage:
         self._bench, self.dsn, self._meta, self._key, self._certificate = bench, dsn, meta, key, certificate
         self.url = _address(meta, "http")
 
+    @property
+    def meta_pid(self) -> int:
+        """The simulated Meta's process."""
+        return self._meta.pid
+
     def sender(self, instance: str = "1", *, core: int | None = None, **more: str) -> Process:
         """A sender process that has joined its group; on every core unless one is named."""
         env = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Final
 
@@ -24,25 +25,28 @@ def thousand(bench: Bench) -> Section:
     [number] = phone_number_ids(1)
     with stage(bench, limit=_LIMIT, people=_PEOPLE, tls=True) as made, made.sender() as sender:
         sender.wait_ready()
-        pids = {"sender": sender.pid, **bench.servers.pids}
+        pids = {"sender": sender.pid, **bench.servers.pids, "simulated Meta": made.meta_pid}
         total = int(_LIMIT * (_WARM_UP_SECONDS + seconds))
         messages = [message(number, n % _PEOPLE) for n in range(total)]
         clocks: list[Clocks] = []
+        own: list[float] = []
 
         def go_on() -> bool:
             if not clocks and time.monotonic() - began >= _WARM_UP_SECONDS:
                 clocks.append(Clocks.read(pids))
+                own.append(time.process_time())
             return True
 
         began = time.monotonic()
         made.append(messages, rate=_LIMIT, while_=go_on)
         clocks.append(Clocks.read(pids))
+        own.append(time.process_time())
         made.wait_arrived(total, 60.0 + total / 200)
         arrivals = made.arrivals()
     before, after = clocks
     sent = sum(before.at <= arrival.read_monotonic < after.at for arrival in arrivals)
     wall = after.at - before.at
-    used = after.since(before)
+    used = {**after.since(before), "producer": own[1] - own[0]}
     rate, share = sent / wall, used["sender"] / wall
     worst = busiest_window(sorted(arrival.read_monotonic for arrival in arrivals))
     refused = sum(not arrival.is_accepted for arrival in arrivals)
@@ -60,6 +64,7 @@ def thousand(bench: Bench) -> Section:
             ["worst sliding second", f"{len(arrivals):,}", f"≤ {_LIMIT:,}", judged(worst, at_most=_LIMIT, digits=0)],
             ["refused by Meta", f"{len(arrivals):,}", "0", judged(refused, at_most=0, digits=0)],
             ["the sender's CPU, of a core", f"{wall:.0f} s", f"≤ {_BAR:g}", judged(share, at_most=_BAR, digits=2)],
+            ["cores in use, all together", f"{wall:.0f} s", "", f"{sum(used.values()) / wall:.2f} of {os.cpu_count()}"],
             *([f"CPU seconds per 1,000 sends, {name}", f"{sent:,}", "", f"{cpu:.2f}"] for name, cpu in per_thousand.items()),
         ],
         notes=[
@@ -73,5 +78,6 @@ def thousand(bench: Bench) -> Section:
             "refused": refused,
             "share_of_core": share,
             "cpu_seconds_per_1000": per_thousand,
+            "cores_in_use": sum(used.values()) / wall,
         },
     )

@@ -40,10 +40,13 @@ from services.sender.template_poller import TemplatePoller
 
 log = logging.get(__name__)
 
-LEAD_SECONDS: Final = 0.01
-"""How long before its token comes an attempt is started: what the transaction takes, and about what a one-time code waits for."""
-_BATCH_SECONDS: Final = 0.02
-"""A fast number starts in one transaction what it writes in this time."""
+_LEAD_SECONDS: Final = (0.01, 0.05)
+"""How long before its token comes an attempt is started, at least and at most: what a transaction takes. A one-time code waits
+for about as long."""
+_BATCH_SECONDS: Final = 0.024
+"""A fast number starts in one transaction what it writes in this time, or in two leads."""
+_SMOOTHED: Final = 10
+"""Transactions over which their duration is smoothed."""
 _BATCH_ROWS: Final = 50
 _IDLE_SECONDS: Final = 10.0
 _HELD_SECONDS: Final = 1.0
@@ -137,12 +140,12 @@ class Dispatcher:
         if held == 0.0:
             if room <= 0:
                 return _IDLE_SECONDS
-            ready = number.pacer.ready_in()
-            if ready > LEAD_SECONDS:
-                return ready - LEAD_SECONDS
+            ready, lead = number.pacer.ready_in(), _lead(number)
+            if ready > lead:
+                return ready - lead
         limit = _BATCH_ROWS
         if held == 0.0:
-            limit = min(limit, room, self._headway.room, number.pacer.batch(_BATCH_SECONDS))
+            limit = min(limit, room, self._headway.room, number.pacer.batch(max(_BATCH_SECONDS, 2 * _lead(number))))
         picked = await self._start(number, limit=limit, sending=held == 0.0)
         if picked is None:
             return _IDLE_SECONDS
@@ -230,7 +233,9 @@ class Dispatcher:
         if number.standing.probing:
             tried = any(call.probes for call in calls)
             await postgres.retrying(lambda: self._stops.end_claim(number, tried=tried), service="sender", stopping=self._draining)
-        metrics.STARTED_SECONDS.observe(time.monotonic() - begun)
+        took = time.monotonic() - begun
+        number.start_seconds += (took - number.start_seconds) / _SMOOTHED
+        metrics.STARTED_SECONDS.observe(took)
         number.shares = lane_shares.served(number.shares, Counter(LANES[attempt.lane] for attempt in batch.start))
         again = sum(attempt.attempt_no > 1 for attempt in batch.start)
         first = len(batch.start) - again
@@ -318,6 +323,11 @@ class Dispatcher:
         problem = None if task.cancelled() else task.exception()
         if problem is not None and not self._fail.done():
             self._fail.set_exception(problem)
+
+
+def _lead(number: Number) -> float:
+    least, most = _LEAD_SECONDS
+    return min(most, max(least, number.start_seconds))
 
 
 def _of_pair(number: Number, attempt: Attempt, result: Result) -> Result:

@@ -33,7 +33,7 @@ log = logging.get(__name__)
 
 GROUP: Final = "parley.sender"
 _BATCH: Final = 250
-_ROUND_SECONDS: Final = 0.015
+_ROUND_SECONDS: Final = 0.025
 """How far apart commands are taken in at least: fetching and a transaction cost as much as ten of them."""
 _POLL_MS: Final = 250
 _COMMIT_SECONDS: Final = 0.25

@@ -58,6 +58,8 @@ class Number:
     waiting: int = 0
     """Commands known to wait in Postgres, whether their turn has come or not."""
     inflight: int = 0
+    start_seconds: float = 0.0
+    """What the transaction takes that starts its attempts."""
     frozen_until: float = 0.0
     standing: Standing = field(default_factory=Standing)
     """What Meta does not let it send, and which of these stops its next attempt may try."""

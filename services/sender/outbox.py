@@ -22,7 +22,7 @@ from services.sender.store import Store, Told
 
 log = logging.get(__name__)
 
-_ROUND_SECONDS: Final = 0.04
+_ROUND_SECONDS: Final = 0.06
 """How far apart batches are told at least."""
 _TYPES: Final = {SEND_OUTCOMES: FULL_NAMES[SendOutcome], ACCOUNT_EVENTS: FULL_NAMES[SendingStateChanged]}
 """What we tell in each topic."""

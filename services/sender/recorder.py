@@ -17,7 +17,7 @@ from services.sender.store import Settled, Store
 log = logging.get(__name__)
 
 _BATCH: Final = 500
-_ROUND_SECONDS: Final = 0.02
+_ROUND_SECONDS: Final = 0.025
 """How far apart findings are written at least: a transaction costs as much as ten of them."""
 
 
