@@ -40,7 +40,7 @@ from services.sender.template_poller import TemplatePoller
 
 log = logging.get(__name__)
 
-_LEAD_SECONDS: Final = (0.01, 0.05)
+_LEAD_SECONDS: Final = (0.006, 0.05)
 """How long before its token comes an attempt is started, at least and at most: what a transaction takes. A one-time code waits
 for about as long."""
 _BATCH_SECONDS: Final = 0.024
