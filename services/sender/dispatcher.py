@@ -137,15 +137,14 @@ class Dispatcher:
         await postgres.retrying(lambda: self._stops.claim(number), service="sender", stopping=self._draining)
         held = number.hold_seconds()
         room = self._numbers.inflight_cap(number, self._inflight_seconds) - number.inflight
+        limit = _BATCH_ROWS
         if held == 0.0:
             if room <= 0:
                 return _IDLE_SECONDS
             ready, lead = number.pacer.ready_in(), _lead(number)
             if ready > lead:
                 return ready - lead
-        limit = _BATCH_ROWS
-        if held == 0.0:
-            limit = min(limit, room, self._headway.room, number.pacer.batch(max(_BATCH_SECONDS, 2 * _lead(number))))
+            limit = min(limit, room, self._headway.room, number.pacer.batch(max(_BATCH_SECONDS, 2 * lead)))
         picked = await self._start(number, limit=limit, sending=held == 0.0)
         if picked is None:
             return _IDLE_SECONDS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -94,17 +95,17 @@ EVENTS = st.builds(
 
 
 @given(st.lists(EVENTS, max_size=12), st.randoms(use_true_random=False))
-def test_events_in_any_order_and_any_number_of_times_give_the_same_state(events: list[AccountEvent], random: object) -> None:
+def test_events_in_any_order_and_any_number_of_times_give_the_same_state(events: list[AccountEvent], chance: Random) -> None:
     shuffled = [*events, *events]
-    random.shuffle(shuffled)  # type: ignore[attr-defined]  # Hypothesis' own Random
+    chance.shuffle(shuffled)
     assert folded(map(of_event, shuffled)) == folded(map(of_event, events))
     assert folded([account_state.merged(map(of_event, shuffled))]) == folded(map(of_event, events))
 
 
 @given(st.lists(EVENTS, max_size=8), st.randoms(use_true_random=False))
-def test_telling_the_log_between_events_ends_in_the_same_stops(events: list[AccountEvent], random: object) -> None:
+def test_telling_the_log_between_events_ends_in_the_same_stops(events: list[AccountEvent], chance: Random) -> None:
     shuffled = list(events)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]  # Hypothesis' own Random
+    chance.shuffle(shuffled)
     state: dict[Key, Entry] = {}
     for one in shuffled:
         state.update(fold(state, of_event(one), now=NOW))

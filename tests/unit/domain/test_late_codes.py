@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,11 +117,11 @@ def resumed(code: int, at: int) -> dict[Key, Evidence]:
 
 @given(st.lists(LATE, max_size=8), st.lists(RESUMES, max_size=4), st.randoms(use_true_random=False))
 def test_failures_and_resumes_in_any_order_and_any_number_of_times_end_in_the_same_stops(
-    failures: list[LateCode], resumes: list[tuple[int, int]], random: object
+    failures: list[LateCode], resumes: list[tuple[int, int]], chance: Random
 ) -> None:
     each = [*(told(one) for one in failures), *(resumed(*one) for one in resumes)]
     shuffled = [*each, *each]
-    random.shuffle(shuffled)  # type: ignore[attr-defined]  # Hypothesis' own Random
+    chance.shuffle(shuffled)
     state: dict[Key, Entry] = {}
     for one in shuffled:
         state = folded(one, state=state)
