@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from services.common.platform.kafka import FETCH_BYTES, LogRecord, NewRecord
+from services.common.platform.kafka import FETCH_BYTES, LogRecord, NewRecord, wait_for_topics
 
 
 def append(bootstrap_servers: str, records: Iterable[NewRecord]) -> None:
@@ -35,27 +35,30 @@ async def _append(bootstrap_servers: str, records: Sequence[NewRecord]) -> None:
         await producer.stop()
 
 
-async def _partitions(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> list[TopicPartition]:
-    await consumer._client.set_topics(topics)
-    return [TopicPartition(topic, p) for topic in topics for p in sorted(consumer.partitions_for_topic(topic) or ())]
+async def _partitions(bootstrap_servers: str, topics: Sequence[str]) -> list[TopicPartition]:
+    """Waits for a broker that has just come back: until it is let in again it knows of no partitions."""
+    async with asyncio.timeout(20.0):
+        found = await wait_for_topics(bootstrap_servers, topics, asyncio.Event())
+    return [TopicPartition(topic, p) for topic, partitions in found.items() for p in range(partitions)]
 
 
 async def _end(bootstrap_servers: str, topics: Sequence[str]) -> int:
+    partitions = await _partitions(bootstrap_servers, topics)
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers)
     await consumer.start()
     try:
-        return sum((await consumer.end_offsets(await _partitions(consumer, topics))).values())
+        return sum((await consumer.end_offsets(partitions)).values())
     finally:
         await consumer.stop()
 
 
 async def _read(bootstrap_servers: str, topics: Sequence[str]) -> list[LogRecord]:
+    partitions = await _partitions(bootstrap_servers, topics)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers, max_partition_fetch_bytes=FETCH_BYTES, auto_offset_reset="earliest"
     )
     await consumer.start()
     try:
-        partitions = await _partitions(consumer, topics)
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
         records: list[LogRecord] = []
