@@ -1,9 +1,10 @@
 """Does the limiter keep its promise when owners crash, hand over and linger? One number in virtual time.
 
 What is real: `limiter`, called as the sender calls it (start an attempt at most `ahead_seconds` before its
-slot, take at the socket write, give up on an attempt older than D). What is simulated, all from one seed:
-late timers and long pauses, demand, crashes, deposed owners that go on writing what they had started, slow
-reads of the hand-over state, and network delays that vary by the whole of J, which also reorders arrivals. With
+slot, take when the connection is there, give up on an attempt older than D, charge when the bytes are out, others
+being admitted meanwhile). What is simulated, all from one seed: late timers, writes that take time, long pauses,
+demand, crashes, deposed owners that go on writing what they had started, slow reads of the hand-over state, and
+network delays that vary by the whole of J, which also reorders arrivals. With
 `spread_seconds` round trips vary by that instead, every write is answered, and the owner measures J by the answers
 as the sender does (`delay_spread`): on the way there, on the way back, or on both, as the seed has it.
 """
@@ -33,6 +34,8 @@ class Plan:
     absence_seconds: float = 0.5
     """The longest time between a crash and the next owner's epoch bump."""
     late_timer_seconds: float = 0.002
+    write_seconds: float = 0.0005
+    """From the admission to the last byte, on average."""
     pauses_per_second: float = 0.0
     idles_per_second: float = 0.0
     ahead_seconds: float = 0.020
@@ -110,6 +113,8 @@ class _Owner:
     bump: float
     dies_at: float
     attempts: deque[float] = field(default_factory=deque)
+    admitted: list[tuple[float, float]] = field(default_factory=list)
+    """(when the bytes go out, when the attempt was started), a heap."""
     answers: list[tuple[float, float]] = field(default_factory=list)
     """(when the answer comes, when the write was), a heap."""
     delays: DelaySpread = field(init=False)
@@ -121,8 +126,9 @@ class _Owner:
         self.there = self.rng.choice((0.0, 0.5, 1.0))
 
     def run(self) -> None:
-        while self.clock < self.dies_at and (self.clock < self.bump or self.attempts):
+        while self.clock < self.dies_at and (self.clock < self.bump or self.attempts or self.admitted):
             self._read_answers()
+            self._charge_what_went_out()
             wait = limiter.wait_seconds(self.log, now=self.clock)
             if self.clock < self.bump:
                 self._start_attempts(wait)
@@ -131,7 +137,10 @@ class _Owner:
             elif wait > 0.0:
                 self._sleep(wait)
             else:
-                self._write_or_give_up()
+                self._admit_or_give_up()
+        for at, started in self.admitted:
+            if at < self.dies_at and at - started <= limiter.START_TO_WRITE_SECONDS:
+                self._write(at)
 
     def _start_attempts(self, wait: float) -> None:
         ahead = self.plan.ahead_seconds - wait
@@ -140,27 +149,40 @@ class _Owner:
             self.attempts.append(self.clock)
             self.history.started.append(self.clock)
 
-    def _write_or_give_up(self) -> None:
+    def _admit_or_give_up(self) -> None:
         started = self.attempts.popleft()
         if self.clock - started > limiter.START_TO_WRITE_SECONDS:
             return
         self.log, wait = limiter.take(self.log, now=self.clock)
         if wait > 0.0:
             raise RuntimeError("what was said to be free is not")
-        self.history.writes.append(self.clock)
-        self.history.zombie_writes += self.clock > self.bump
-        if self.plan.spread_seconds is None:
-            self.history.arrivals.append(self.clock + 0.04 + self.policy.jitter_seconds * self._share())
-        else:
-            self._expect_answer(self.plan.spread_seconds)
+        heappush(self.admitted, (self.clock + self.rng.expovariate(1.0) * self.plan.write_seconds, started))
         if self._happens(self.plan.idles_per_second):
             self.clock += self.rng.uniform(0.0, 1.5)
 
-    def _expect_answer(self, spread: float) -> None:
-        arrival = self.clock + 0.04 + spread * self.there * self._share()
+    def _charge_what_went_out(self) -> None:
+        """After a pause that is later than it went out."""
+        while self.admitted and self.admitted[0][0] <= self.clock:
+            at, started = heappop(self.admitted)
+            if at - started > limiter.START_TO_WRITE_SECONDS:
+                self.log = limiter.not_written(self.log)
+                continue
+            arrival = self._write(at)
+            self.log = limiter.written(self.log, now=self.clock)
+            if self.plan.spread_seconds is None:
+                self.log = limiter.answered(self.log, sent_at=self.clock, now=self.clock)
+            else:
+                back = 0.04 + self.plan.spread_seconds * (1.0 - self.there) * self._share()
+                heappush(self.answers, (max(self.clock, arrival + back), self.clock))
+
+    def _write(self, at: float) -> float:
+        """The bytes go out; when they arrive."""
+        self.history.writes.append(at)
+        self.history.zombie_writes += at > self.bump
+        spread = self.policy.jitter_seconds if self.plan.spread_seconds is None else self.plan.spread_seconds * self.there
+        arrival = at + 0.04 + spread * self._share()
         self.history.arrivals.append(arrival)
-        self.log = limiter.expect(self.log, sent_at=self.clock)
-        heappush(self.answers, (arrival + 0.04 + spread * (1.0 - self.there) * self._share(), self.clock))
+        return arrival
 
     def _read_answers(self) -> None:
         while self.answers and self.answers[0][0] <= self.clock:
@@ -175,7 +197,9 @@ class _Owner:
         return min(1.0, max(0.0, self.rng.random() * 2.0 - 0.5))
 
     def _sleep(self, seconds: float) -> None:
-        self.clock += seconds + self.rng.expovariate(1.0) * self.plan.late_timer_seconds
+        wakes_at = self.clock + seconds + self.rng.expovariate(1.0) * self.plan.late_timer_seconds
+        # What is under way goes out without waiting for a timer.
+        self.clock = min(wakes_at, self.admitted[0][0]) if self.admitted else wakes_at
         if self._happens(self.plan.pauses_per_second):
             self.clock += self.rng.uniform(0.0, 0.4)
 

@@ -59,7 +59,7 @@ def simulate(limit: int, hidden: Sequence[tuple[float, int]], *, seconds: float,
             now = min(until, answers[0][0]) if answers else until
             continue
         limiter.take(log, now=now)
-        limiter.expect(log, sent_at=now)
+        limiter.written(log, now=now)
         throttle.written(brake, now=now)
         arrival = now + one_way + rng.random() * policy.jitter_seconds
         is_accepted = meta.admits(arrival, [held for since, held in hidden if since <= arrival][-1])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from services.common.domain import delay_spread, inbound, limiter, pair_limit, throttle
 from services.common.domain.inbound import Inbound
@@ -44,6 +46,9 @@ class Past:
     refused: Sequence[RefusedPair] = ()
 
 
+_TICK_SECONDS: Final = 0.001
+"""Timers count in these, and one that is shorter does not wait."""
+
 NOTHING: Past = Past()
 
 
@@ -55,8 +60,9 @@ class Pacer:
         self._delays = delay_spread.start(log.policy.jitter_seconds)
         self._throttle = Throttle(limit=log.policy.limit)
         self._inbound = Inbound()
-        self._turn = asyncio.Lock()
-        self._waiting = 0
+        self._line: deque[tuple[float, asyncio.Future[bool]]] = deque()
+        """Attempts that wait for a token: until when each may be written, and what tells it."""
+        self._next: asyncio.TimerHandle | None = None
 
     @classmethod
     def inherited(cls, policy: Throughput, pair_policy: PairPolicy, past: Past = NOTHING) -> Pacer:
@@ -87,7 +93,7 @@ class Pacer:
     def ready_in(self) -> float:
         """Seconds until one more attempt, started now, would be admitted."""
         now = time.monotonic()
-        return self._wait(now) + self._waiting * self._spacing(now)
+        return self._wait(now) + len(self._line) * self._spacing(now)
 
     def batch(self, seconds: float) -> int:
         """How many attempts the number writes within some seconds; at least one."""
@@ -111,28 +117,26 @@ class Pacer:
         """Wait for this attempt's turn and for a token; False when `started` would be longer ago than allowed by then.
 
         `started` is a monotonic instant not later than the one the STARTED row carries. After True write at once and call
-        `written`, or `not_written` if nothing was: until then nobody else is admitted.
+        `written`, or `not_written` if nothing was.
         """
         asked = time.monotonic()
         deadline = started + START_TO_WRITE_SECONDS
-        self._waiting += 1
-        is_admitted = False
+        turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._line.append((deadline, turn))
+        if self._next is None:
+            self._admit()
         try:
-            await self._turn.acquire()
-            try:
-                while (wait := self._wait(time.monotonic())) > 0.0:
-                    if time.monotonic() + wait > deadline:
-                        break
-                    await asyncio.sleep(wait)
-                is_admitted = wait == 0.0 and time.monotonic() <= deadline
-            finally:
-                if not is_admitted:
-                    self._turn.release()
-        finally:
-            if not is_admitted:
-                self._waiting -= 1
+            is_admitted = await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.result():
+                self.not_written()
+            raise
+        now = time.monotonic()
+        if is_admitted and now > deadline:
+            self.not_written()
+            is_admitted = False
         if is_admitted:
-            metrics.RATE_LIMIT_WAIT_SECONDS.observe(time.monotonic() - asked)
+            metrics.RATE_LIMIT_WAIT_SECONDS.observe(now - asked)
         else:
             metrics.LATE_WRITES.inc()
         return is_admitted
@@ -144,11 +148,11 @@ class Pacer:
         before the write, and the promise holds for charges that are not.
         """
         now = time.monotonic()
-        self._log = limiter.expect(limiter.debit(self._log, now=now, count=1), sent_at=now)
+        self._log = limiter.written(self._log, now=now)
         throttle.written(self._throttle, now=now)
         if recipient is not None:
             pair_limit.written(self._pairs, recipient, now=now)
-        self.not_written()
+        self._go_on()
         return now
 
     def answered(self, charged_at: float, recipient: str | None) -> None:
@@ -185,9 +189,34 @@ class Pacer:
         pair_limit.accepted(self._pairs, recipient)
 
     def not_written(self) -> None:
-        """The turn is over; no byte left us, so no token was spent."""
-        self._waiting -= 1
-        self._turn.release()
+        """No byte left us, so no token was spent."""
+        self._log = limiter.not_written(self._log)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._next is None and self._line:
+            self._admit()
+
+    def _admit(self) -> None:
+        """Give tokens to those in line, as many as there are now, and come back when there is one more."""
+        self._next = None
+        while self._line:
+            deadline, turn = self._line[0]
+            now = time.monotonic()
+            wait = self._wait(now)
+            if turn.done() or now + wait > deadline:
+                self._line.popleft()
+                if not turn.done():
+                    turn.set_result(False)
+            elif wait > 0.0:
+                self._next = asyncio.get_running_loop().call_later(max(_TICK_SECONDS, wait), self._admit)
+                return
+            elif self._log.admitted and self._throttle.held is not None:
+                return  # one at a time: what the rate is that is being found out is known after the write
+            else:
+                self._line.popleft()
+                self._log, _ = limiter.take(self._log, now=now)
+                turn.set_result(True)
 
     def _wait(self, now: float) -> float:
         return max(limiter.wait_seconds(self._log, now=now), throttle.wait_seconds(self._throttle, now=now))

@@ -1,11 +1,11 @@
 """By how much do the delays to Meta vary? The measured J of a number's limiter.
 
 What can be seen is the round trip: the way there, Meta's time to think, the way back. Of all but the slowest and the fastest in
-a hundred it varies by the spread of a window. J is half of that, for two reasons. Where both ways vary alike, half of the spread
-is of the way there. And what is above J / 2 is not left to J at all: such a write holds its slot until its answer has proved the
-arrival (`limiter.answered`). What J has to cover is that the fastest of the last answers is not the fastest possible, and that
-error grows with the spread and is a small part of it. The whole spread would be paid for twice, once by each write and once more
-by the slow ones. So J is a matter of pace: no choice here makes a second of arrivals exceed the limit while answers prove them.
+a hundred it varies by the spread of a window. J is a quarter of that, because delays are not left to J: a write that was slower
+than the fastest by more than J / 2 holds its slot until its answer has proved the arrival (`limiter.answered`). J / 2 is there
+for the fastest of the last 500 to 1,000 answers not being the fastest possible. Where both ways vary evenly and alike, that error
+is above an eighth of the spread once in ten million windows. A larger J would be paid for by each write, a smaller one would want
+more answers to rest on.
 
 One window's value is clamped before it counts, so an outage moves J like any other window and is forgotten as soon. `DelaySpread`
 is changed in place; a sample costs O(1), and each `WINDOW_SAMPLES` of them one sort of that many.
@@ -24,6 +24,8 @@ MOST_SECONDS: Final = 0.050
 WINDOW_SAMPLES: Final = 500
 _LEFT_OUT: Final = WINDOW_SAMPLES // 100
 """Samples at each end: one answer in a hundred may be as slow, or fail as fast, as it likes."""
+_SHARE: Final = 0.25
+"""J of the spread."""
 _NEWEST: Final = 0.25
 """The weight of the newest window."""
 _MOVED_SECONDS: Final = 0.001
@@ -51,7 +53,7 @@ def sample(spread: DelaySpread, round_trip: float) -> bool:
     spread.window.sort()
     varies_by = spread.window[-1 - _LEFT_OUT] - spread.window[_LEFT_OUT]
     spread.window.clear()
-    newest = _clamped(varies_by / 2)
+    newest = _clamped(varies_by * _SHARE)
     spread.jitter_seconds = _clamped(spread.jitter_seconds + _NEWEST * (newest - spread.jitter_seconds))
     return True
 

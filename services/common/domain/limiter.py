@@ -4,24 +4,25 @@ The promise: no sliding second of *arrivals* at Meta holds more than `limit` mes
 restarts, hand-overs and limit changes. Meta does not publish how it measures a second, so the strictest
 reading is kept.
 
-Proof. A write at s is admitted only if the charge L places back is at least W + J old. Every charge is at or
-after the write it stands for and charges never decrease, so of any L + 1 writes the one charged last, at s,
-comes at least W + J after one of the others. Network delays differ by at most J, so those two arrivals are at
-least W apart, and no half-open second holds L + 1 of them. Pacing and catch-up only choose *when* inside this
-bound; they cannot break it.
+Proof. A write is admitted at s only if fewer than L others are admitted and not yet charged or have a charge
+younger than W + J. It goes out at s or later, and is charged when it has gone out. Of any L + 1 writes take the
+one admitted last, at s: one of the others was charged, and so written, at least W + J before s. Network delays
+differ by at most J, so those two arrivals are at least W apart, and no half-open second holds L + 1 of them.
+Pacing and catch-up only choose *when* inside this bound; they cannot break it.
 
 That J bounds the delays is assumed only until something contradicts it. The answer to a write tells when it has
-arrived at the latest, so a write whose answer was slower than the fastest seen keeps its slot for the difference
-longer, and a write without an answer keeps it until the exchange is over (`expect`, `answered`). A stalled network
-or receiver thus costs pace, not the promise. J itself is measured (`delay_spread`); what was written under one J
-keeps its slot for no less than that when J falls (`with_jitter`).
+arrived at the latest: a write whose answer was slower than the fastest seen by more than J / 2 keeps its slot for
+what is above that, and a write without an answer keeps it until the exchange is over (`written`, `answered`). So
+two arrivals are W + J / 2 apart, less what the fastest seen is slower than the fastest possible: a stalled network
+or receiver costs pace, not the promise. J itself is measured (`delay_spread`); what was written under one J keeps
+its slot for no less than that when J falls (`with_jitter`).
 
 Expected utilisation at saturation is W / (W + J + mean timer lateness): 98.5 % for J = 15 ms, 98.3 % with
 timers 2 ms late. An inherited hand-over costs the longer of the owner's absence and D (less the catch-up); a
 quiet start costs the absence plus W + J + D.
 
-A token taken but not written stays charged: nothing can tell a write that never happened from one whose
-answer was lost, and a refund on a wrong guess breaks the promise, while keeping it costs one slot.
+A token is given back only by who knows that not a byte went out. Whatever may have gone out stays charged: a
+refund on a wrong guess breaks the promise, while keeping it costs one slot.
 
 Instants here are float seconds of one monotonic clock, always an argument. `AdmissionLog` is changed in place
 and returned: a copy would move 1,000 floats for each message of a 1,000/s number, and every call here must be
@@ -84,6 +85,8 @@ class AdmissionLog:
     policy: Throughput
     charges: deque[float]
     next_slot: float
+    admitted: int = 0
+    """Writes that were admitted and are not charged yet: they may go out at any instant."""
     unanswered: Counter[float] = field(default_factory=Counter)
     """Instants of writes whose exchange is not over."""
     held: list[tuple[float, float]] = field(default_factory=list)
@@ -129,28 +132,42 @@ def quiet(policy: Throughput, *, now: float, start_to_write_seconds: float = STA
 
 
 def wait_seconds(log: AdmissionLog, *, now: float) -> float:
-    """How long until `take` would admit, without spending: what says when to start the next attempt."""
+    """How long until `take` would admit, without spending: what says when to start the next attempt.
+
+    Writes that are admitted and not charged count as if they went out now.
+    """
     policy = log.policy
-    slow = _slow(log, now=now)
-    if slow >= policy.limit:
+    taken = _slow(log, now=now) + log.admitted
+    if taken >= policy.limit:
         return policy.jitter_seconds
-    free_at = log.charges[slow] + policy.period_seconds
+    free_at = log.charges[taken] + policy.period_seconds
     if log.overdue and free_at > now:
-        free_at = min(free_at, max(log.overdue[0], log.charges[slow - 1] + policy.period_seconds))
-    return max(0.0, max(log.next_slot, free_at) - now)
+        free_at = min(free_at, max(log.overdue[0], log.charges[taken - 1] + policy.period_seconds))
+    paced = log.next_slot
+    if log.admitted:
+        paced = max(paced, now - policy.credit_seconds) + log.admitted * policy.spacing_seconds
+    return max(0.0, max(paced, free_at) - now)
 
 
 def take(log: AdmissionLog, *, now: float) -> tuple[AdmissionLog, float]:
-    """Admit and charge one write at `now`: 0.0; or change nothing and return the seconds to wait."""
+    """Admit one write at `now`: 0.0, and `written` or `not_written` follows; or change nothing and return the seconds to wait."""
     wait = wait_seconds(log, now=now)
     if wait == 0.0:
-        _charge(log, now=now, count=1)
+        log.admitted += 1
     return log, wait
 
 
-def expect(log: AdmissionLog, *, sent_at: float) -> AdmissionLog:
-    """The write admitted at `sent_at` goes out now: it occupies its slot until `answered` says that its exchange is over."""
-    log.unanswered[sent_at] += 1
+def written(log: AdmissionLog, *, now: float) -> AdmissionLog:
+    """The bytes of one admitted write are out: it occupies a slot for the period, and until `answered` says that it is over."""
+    log.admitted -= 1
+    _charge(log, now=now, count=1)
+    log.unanswered[now] += 1
+    return log
+
+
+def not_written(log: AdmissionLog) -> AdmissionLog:
+    """No byte of one admitted write left us, and none will."""
+    log.admitted -= 1
     return log
 
 
@@ -160,8 +177,8 @@ def answered(log: AdmissionLog, *, sent_at: float, now: float) -> AdmissionLog:
     if not log.unanswered[sent_at]:
         del log.unanswered[sent_at]
     round_trip = now - sent_at
-    slower = round_trip - log.fastest
-    if slower > log.policy.jitter_seconds / 2:
+    slower = round_trip - log.fastest - log.policy.jitter_seconds / 2
+    if slower > 0.0:
         counted_until = sent_at + log.policy.period_seconds
         heappush(log.held, (counted_until, counted_until + slower))
     _sample(log, round_trip)

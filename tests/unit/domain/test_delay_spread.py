@@ -43,10 +43,10 @@ def test_j_stays_within_its_bounds_whatever_the_round_trips_and_moves_once_a_win
 
 @pytest.mark.parametrize(
     ("varies_by", "measured"),
-    [(0.0, 0.005), (0.005, 0.005), (0.015, 0.0075), (0.06, 0.03), (0.09, 0.045), (0.2, 0.05)],
+    [(0.0, 0.005), (0.015, 0.005), (0.03, 0.0075), (0.12, 0.03), (0.18, 0.045), (0.4, 0.05)],
 )
 @pytest.mark.parametrize("begin", [0.005, 0.015, 0.05])
-def test_j_comes_to_half_of_what_round_trips_vary_by(begin: float, varies_by: float, measured: float) -> None:
+def test_j_comes_to_a_quarter_of_what_round_trips_vary_by(begin: float, varies_by: float, measured: float) -> None:
     spread = delay_spread.start(begin)
     windows(spread, 30, varies_by=varies_by, rng=Random(1))
     assert spread.jitter_seconds == pytest.approx(measured, rel=0.05)
@@ -98,7 +98,7 @@ def test_no_sliding_second_exceeds_the_limit_whatever_round_trips_vary_by(begin:
     assert sum(bool(history.jitters) for history in histories) >= 20
 
 
-@pytest.mark.parametrize(("spread_seconds", "at_least"), [(0.005, 0.985), (0.015, 0.98), (0.060, 0.93)])
+@pytest.mark.parametrize(("spread_seconds", "at_least"), [(0.005, 0.985), (0.015, 0.98), (0.060, 0.95)])
 def test_a_saturated_number_uses_what_its_delays_allow(spread_seconds: float, at_least: float) -> None:
     for seed in range(6):
         history = simulate(Throughput(limit=80), Plan(horizon_seconds=61.0, spread_seconds=spread_seconds), seed)

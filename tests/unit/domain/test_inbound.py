@@ -11,6 +11,7 @@ from services.common.domain import inbound, limiter
 from services.common.domain.inbound import Inbound
 from services.common.domain.limiter import Throughput
 from services.sender.inbound import counted
+from tests.support.limiting import spend
 
 
 @pytest.mark.parametrize("each_second", [1, 7, 30, 60])
@@ -26,7 +27,7 @@ def test_both_directions_stay_at_the_limit_a_second_after_we_hear_of_it(each_sec
         if count:
             log = limiter.debit(log, now=now, count=inbound.charge(state, count=count, now=now))
             told += count
-        log, wait = limiter.take(log, now=now)
+        log, wait = spend(log, now=now)
         if wait == 0.0:
             sends.append(now)
         now += min(max(wait, 1e-6), heard[told] - now if told < len(heard) and heard[told] > now else 1.0)

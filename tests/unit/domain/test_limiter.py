@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from benchmarks.limiter_simulation import History, Plan, busiest_window, simulate
 from services.common.domain import limiter
 from services.common.domain.limiter import AdmissionLog, Throughput
+from tests.support.limiting import spend
 
 SEEDS = {1: 1500, 5: 1500, 20: 800, 80: 300, 250: 60, 1000: 12}
 """Runs per limit: thousands in all, fewer where a run has more messages in it."""
@@ -135,15 +136,25 @@ def test_a_hand_over_a_minute_leaves_97_percent(leaves: str) -> None:
 
 def test_a_quiet_start_waits_out_everything_a_predecessor_may_still_write() -> None:
     policy = Throughput(limit=80)
-    _, wait = limiter.take(limiter.quiet(policy, now=100.0), now=100.0)
+    _, wait = spend(limiter.quiet(policy, now=100.0), now=100.0)
     assert wait == pytest.approx(1.0 + 0.015 + 0.25)
 
 
 def test_an_idle_number_may_catch_up_by_a_tenth_of_its_limit_and_is_paced_after_that() -> None:
     log = limiter.inherit(Throughput(limit=80), (), now=0.0)
-    at_once = sum(1 for _ in range(80) if limiter.take(log, now=50.0)[1] == 0.0)
+    at_once = sum(1 for _ in range(80) if spend(log, now=50.0)[1] == 0.0)
     assert at_once == 9
     assert limiter.wait_seconds(log, now=50.0) == pytest.approx(Throughput(limit=80).spacing_seconds, rel=1e-6)
+
+
+def test_what_is_admitted_and_not_written_yet_counts_and_is_given_back_by_who_writes_nothing() -> None:
+    log = limiter.inherit(Throughput(limit=2, catch_up=1.0), (), now=0.0)
+    assert [limiter.take(log, now=50.0)[1] for _ in range(3)] == [0.0, 0.0, 0.015], "the third is asked about again and again"
+    log = limiter.not_written(log)
+    assert limiter.take(log, now=50.0)[1] == 0.0
+    for at in (50.2, 50.3):
+        log = limiter.answered(limiter.written(log, now=at), sent_at=at, now=at)
+    assert limiter.wait_seconds(log, now=50.3) == pytest.approx(50.2 + 1.015 - 50.3), "charged when they were written"
 
 
 # --- hand-over
@@ -151,7 +162,7 @@ def test_an_idle_number_may_catch_up_by_a_tenth_of_its_limit_and_is_paced_after_
 
 def test_an_inherited_start_is_charged_at_the_last_instant_its_bytes_can_go_out() -> None:
     log = limiter.inherit(Throughput(limit=1), [0.4], now=10.0)
-    _, wait = limiter.take(log, now=10.0)
+    _, wait = spend(log, now=10.0)
     assert wait == pytest.approx(1.015 + 0.25 - 0.4)
 
 
@@ -167,7 +178,7 @@ def test_a_start_that_a_stepped_clock_puts_in_the_future_counts_as_just_started(
 
 def test_a_few_recent_starts_do_not_hold_up_an_owner_with_slots_left() -> None:
     log = limiter.inherit(Throughput(limit=80), [0.5, 0.2], now=10.0)
-    assert limiter.take(log, now=10.0)[1] == 0.0
+    assert spend(log, now=10.0)[1] == 0.0
 
 
 # --- take, with_limit and debit against the plainest model there is
@@ -187,7 +198,7 @@ steps = st.lists(
     st.builds(
         Step,
         after=st.integers(0, 2048).map(lambda ticks: ticks / 1024) | st.integers(0, 64).map(lambda t: t / 1024),
-        action=st.sampled_from(["take", "take", "take", "debit", "limit"]),
+        action=st.sampled_from(["take", "take", "take", "write", "write", "give back", "debit", "limit"]),
         number=st.integers(1, 8),
     ),
     max_size=60,
@@ -202,7 +213,7 @@ inherited = st.lists(st.tuples(st.integers(0, 1400), st.integers(0, 256)), max_s
 
 @settings(max_examples=600, deadline=None)
 @given(inherited, steps, st.integers(1, 8))
-def test_a_send_never_makes_a_window_exceed_the_lowest_limit_it_has_seen(
+def test_an_admission_never_makes_a_window_exceed_the_lowest_limit_it_has_seen(
     attempts: list[tuple[float, float]], todo: list[Step], limit: int
 ) -> None:
     period, now = EXACT.period_seconds, 2.0
@@ -210,6 +221,7 @@ def test_a_send_never_makes_a_window_exceed_the_lowest_limit_it_has_seen(
     log = limiter.inherit(policy, [age for age, _ in attempts], now=now)
     spent = [now - age + until_write for age, until_write in attempts]
     limits = [(-inf, inf, limit)]
+    admitted = 0
     for step in todo:
         now += step.after
         if step.action == "debit":
@@ -219,12 +231,20 @@ def test_a_send_never_makes_a_window_exceed_the_lowest_limit_it_has_seen(
             log = limiter.with_limit(log, step.number, now=now)
             since, _, before = limits.pop()
             limits += [(since, now, before), (now, inf, step.number)]
-        else:
+        elif step.action == "take":
             log, wait = limiter.take(log, now=now)
             if wait == 0.0:
-                spent.append(now)
+                admitted += 1
                 in_window = sum(1 for at in spent if at > now - period)
-                assert in_window <= min(at_most for _, until, at_most in limits if until > now - period)
+                assert in_window + admitted <= min(at_most for _, until, at_most in limits if until > now - period)
+        elif admitted:
+            admitted -= 1
+            if step.action == "give back":
+                log = limiter.not_written(log)
+            else:
+                log = limiter.answered(limiter.written(log, now=now), sent_at=now, now=now)
+                spent.append(now)
+        assert log.admitted == admitted
         assert len(log.charges) == log.policy.limit
         assert list(log.charges) == sorted(log.charges)
 
@@ -251,7 +271,7 @@ def test_a_send_occupies_its_slot_for_the_largest_j_that_was_measured_since(
             log = limiter.with_jitter(log, jitter)
             sent = [(at, max(largest, jitter)) for at, largest in sent]
             continue
-        log, wait = limiter.take(log, now=now)
+        log, wait = spend(log, now=now)
         if wait == 0.0:
             sent.append((now, log.policy.jitter_seconds))
             assert sum(at + 1.0 + largest > now for at, largest in sent) <= limit
@@ -272,11 +292,11 @@ def test_waiting_as_long_as_told_is_enough_and_never_more_than_a_window_and_d(
     policy = Throughput(limit=limit)
     log = limiter.quiet(policy, now=now) if way == "quiet" else limiter.inherit(policy, ages, now=now)
     for _ in range(3):
-        log, wait = limiter.take(log, now=now)
+        log, wait = spend(log, now=now)
         assert 0.0 <= wait <= policy.period_seconds + limiter.START_TO_WRITE_SECONDS + 1e-6
         now += wait
         if wait:
-            log, wait = limiter.take(log, now=now)
+            log, wait = spend(log, now=now)
             assert wait == 0.0
 
 
@@ -286,10 +306,10 @@ def test_a_sleep_of_exactly_the_wait_is_enough_in_spite_of_rounding() -> None:
         now = rng.uniform(3.0, 10.0 ** rng.randint(1, 7))
         log = limiter.inherit(Throughput(limit=rng.randint(1, 1000)), (), now=now)
         for _ in range(20):
-            log, wait = limiter.take(log, now=now)
+            log, wait = spend(log, now=now)
             if wait:
                 now += wait
-                log, wait = limiter.take(log, now=now)
+                log, wait = spend(log, now=now)
                 assert wait == 0.0
 
 
@@ -300,14 +320,14 @@ def test_a_refused_take_changes_nothing(limit: int, gaps: list[float]) -> None:
     for gap in gaps:
         now += gap
         before = (list(log.charges), log.next_slot)
-        log, wait = limiter.take(log, now=now)
+        log, wait = spend(log, now=now)
         assert (wait > 0.0) == (before == (list(log.charges), log.next_slot))
 
 
 def saturate(log: AdmissionLog, *, now: float, until: float) -> list[float]:
     sends = []
     while now < until:
-        log, wait = limiter.take(log, now=now)
+        log, wait = spend(log, now=now)
         if wait == 0.0:
             sends.append(now)
         now += wait
@@ -360,15 +380,15 @@ def test_a_debit_of_nothing_changes_nothing() -> None:
 
 
 def test_a_larger_measured_jitter_spaces_the_next_send_wider() -> None:
-    log, _ = limiter.take(limiter.inherit(Throughput(limit=1), (), now=0.0), now=0.0)
+    log, _ = spend(limiter.inherit(Throughput(limit=1), (), now=0.0), now=0.0)
     assert limiter.wait_seconds(limiter.with_jitter(log, 0.05), now=0.0) == pytest.approx(1.05)
 
 
 def test_a_smaller_measured_jitter_counts_for_what_is_sent_after_it() -> None:
-    log, _ = limiter.take(limiter.inherit(Throughput(limit=1, jitter_seconds=0.05), (), now=0.0), now=0.0)
+    log, _ = spend(limiter.inherit(Throughput(limit=1, jitter_seconds=0.05), (), now=0.0), now=0.0)
     log = limiter.with_jitter(log, 0.005)
     assert limiter.wait_seconds(log, now=0.0) == pytest.approx(1.05)
-    assert limiter.take(log, now=1.06)[1] == 0.0
+    assert spend(log, now=1.06)[1] == 0.0
     assert limiter.wait_seconds(log, now=1.06) == pytest.approx(1.005)
 
 

@@ -9,20 +9,21 @@ import pytest
 from benchmarks.limiter_simulation import busiest_window
 from services.common.domain import limiter
 from services.common.domain.limiter import AdmissionLog, Throughput
+from tests.support.limiting import spend
 
 
 def fresh(limit: int) -> AdmissionLog:
     return limiter.inherit(Throughput(limit=limit), (), now=0.0)
 
 
-def spend(log: AdmissionLog, *, now: float) -> float:
+def write(log: AdmissionLog, *, now: float) -> None:
     assert limiter.take(log, now=now)[1] == 0.0
-    return now
+    limiter.written(log, now=now)
 
 
 def test_a_write_without_an_answer_keeps_its_slot() -> None:
     log = fresh(limit=2)
-    limiter.expect(log, sent_at=spend(log, now=0.0))
+    write(log, now=0.0)
     spend(log, now=5.0)
     assert limiter.wait_seconds(log, now=5.9) > 0.0, "one slot is spent, the other waits for its answer"
     limiter.answered(log, sent_at=0.0, now=5.9)
@@ -45,9 +46,20 @@ def saturate(log: AdmissionLog, sends: int, *, now: float, round_trip: float) ->
     for _ in range(sends):
         while (wait := limiter.wait_seconds(log, now=now)) > 0.0:
             now += wait
-        limiter.expect(log, sent_at=spend(log, now=now))
+        write(log, now=now)
         limiter.answered(log, sent_at=now, now=now + round_trip)
     return now
+
+
+def test_a_write_slower_by_more_than_half_of_j_keeps_its_slot_for_what_is_above_that() -> None:
+    for slower, longer in ((0.0, 0.0), (0.007, 0.0), (0.008, 0.0005), (0.1, 0.0925)):
+        log = fresh(limit=1)
+        log.fastest = 0.080
+        write(log, now=0.0)
+        limiter.answered(log, sent_at=0.0, now=0.080 + slower)
+        free_at = 1.015 + longer
+        assert limiter.wait_seconds(log, now=free_at - 1e-4) > 0.0, slower
+        assert limiter.wait_seconds(log, now=free_at + 1e-6) == 0.0, slower
 
 
 @pytest.mark.parametrize("limit", [1, 5, 20, 80])
@@ -75,14 +87,15 @@ def stalled_run(limit: int, rng: Random, *, heeds_answers: bool = True) -> list[
         if wait > 0.0:
             now += min(wait, *(at - now for at, _ in answers), 0.02) if answers else min(wait, 0.02)
             continue
-        limiter.take(log, now=now)
+        write(log, now=now)
         arrived = now + rng.uniform(0.0005, 0.002)
         for begin, end in stalls:
             if begin <= arrived < end:
                 arrived = end
         arrivals.append(arrived)
-        if heeds_answers:
-            limiter.expect(log, sent_at=now)
+        if not heeds_answers:
+            limiter.answered(log, sent_at=now, now=now)
+        else:
             answers.append((arrived + rng.uniform(0.0005, 0.01), now))
         now += rng.uniform(1e-6, 1e-3)
     return sorted(arrivals)
@@ -112,8 +125,7 @@ def moved_run(limit: int, rng: Random) -> tuple[list[float], int]:
         if (wait := limiter.wait_seconds(log, now=now)) > 0.0:
             now += min(wait, 0.01)
             continue
-        limiter.take(log, now=now)
-        limiter.expect(log, sent_at=now)
+        write(log, now=now)
         arrived = now + 0.040 + rng.choice((0.0, 0.0, 0.060, rng.uniform(0.0, 0.060)))
         arrivals.append(arrived)
         answers.append((arrived + 0.040, now))
@@ -122,10 +134,10 @@ def moved_run(limit: int, rng: Random) -> tuple[list[float], int]:
 
 
 def test_a_slow_write_keeps_its_slot_when_j_falls_and_for_longer_when_it_rises() -> None:
-    for jitter, free_at in ((0.005, 1.050 + 0.400), (0.050, 1.050 + 0.400), (0.080, 1.080 + 0.400)):
+    for jitter, free_at in ((0.005, 1.050 + 0.375), (0.050, 1.050 + 0.375), (0.080, 1.080 + 0.375)):
         log = limiter.inherit(Throughput(limit=1, jitter_seconds=0.050), (), now=0.0)
         log.fastest = 0.080
-        limiter.expect(log, sent_at=spend(log, now=0.0))
+        write(log, now=0.0)
         limiter.answered(log, sent_at=0.0, now=0.480)
         log = limiter.with_jitter(log, jitter)
         assert limiter.wait_seconds(log, now=free_at - 0.001) > 0.0, jitter
@@ -135,7 +147,7 @@ def test_a_slow_write_keeps_its_slot_when_j_falls_and_for_longer_when_it_rises()
 def test_a_held_slot_is_used_as_soon_as_it_is_free() -> None:
     log = fresh(limit=2)
     log.fastest = 0.080
-    limiter.expect(log, sent_at=spend(log, now=0.0))
+    write(log, now=0.0)
     limiter.answered(log, sent_at=0.0, now=0.180)
     spend(log, now=0.55)
-    assert limiter.wait_seconds(log, now=1.016) == pytest.approx(1.115 - 1.016), "not only when the second is over too"
+    assert limiter.wait_seconds(log, now=1.016) == pytest.approx(1.1075 - 1.016), "not only when the second is over too"
