@@ -43,9 +43,9 @@ log = logging.get(__name__)
 _LEAD_SECONDS: Final = (0.006, 0.05)
 """How long before its token comes an attempt is started, at least and at most: what a transaction takes. A one-time code waits
 for about as long."""
-_BATCH_SECONDS: Final = 0.03
-"""A fast number starts in one transaction what it writes in this time, or in two leads."""
-_SLOW: Final = 1.5
+_BATCH_SECONDS: Final = 0.024
+"""A fast number starts in one transaction what it writes in this time, or while two transactions run."""
+_SLOW: Final = 0.75
 """Attempts are there in time when the transaction is slower than on average by so many times what it differs by."""
 _SMOOTHED: Final = 10
 """Transactions over which their duration is smoothed."""
@@ -146,7 +146,7 @@ class Dispatcher:
             ready, lead = number.pacer.ready_in(), _lead(number)
             if ready > lead:
                 return ready - lead
-            limit = min(limit, room, self._headway.room, number.pacer.batch(max(_BATCH_SECONDS, 2 * lead)))
+            limit = min(limit, room, self._headway.room, number.pacer.batch(max(_BATCH_SECONDS, 2 * number.start_seconds)))
         picked = await self._start(number, limit=limit, sending=held == 0.0)
         if picked is None:
             return _IDLE_SECONDS
