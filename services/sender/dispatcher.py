@@ -45,8 +45,6 @@ _LEAD_SECONDS: Final = (0.006, 0.05)
 for about as long."""
 _BATCH_SECONDS: Final = 0.024
 """A fast number starts in one transaction what it writes in this time, or while two transactions run."""
-_SLOW: Final = 0.75
-"""Attempts are there in time when the transaction is slower than on average by so many times what it differs by."""
 _SMOOTHED: Final = 10
 """Transactions over which their duration is smoothed."""
 _BATCH_ROWS: Final = 50
@@ -235,7 +233,6 @@ class Dispatcher:
             tried = any(call.probes for call in calls)
             await postgres.retrying(lambda: self._stops.end_claim(number, tried=tried), service="sender", stopping=self._draining)
         took = time.monotonic() - begun
-        number.start_differs_seconds += (abs(took - number.start_seconds) - number.start_differs_seconds) / _SMOOTHED
         number.start_seconds += (took - number.start_seconds) / _SMOOTHED
         metrics.STARTED_SECONDS.observe(took)
         number.shares = lane_shares.served(number.shares, Counter(LANES[attempt.lane] for attempt in batch.start))
@@ -329,7 +326,7 @@ class Dispatcher:
 
 def _lead(number: Number) -> float:
     least, most = _LEAD_SECONDS
-    return min(most, max(least, number.start_seconds + _SLOW * number.start_differs_seconds))
+    return min(most, max(least, number.start_seconds))
 
 
 def _of_pair(number: Number, attempt: Attempt, result: Result) -> Result:

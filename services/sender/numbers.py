@@ -59,9 +59,7 @@ class Number:
     """Commands known to wait in Postgres, whether their turn has come or not."""
     inflight: int = 0
     start_seconds: float = 0.0
-    """What the transaction takes that starts its attempts, on average."""
-    start_differs_seconds: float = 0.0
-    """By how much one of them differs from that."""
+    """What the transaction takes that starts its attempts."""
     frozen_until: float = 0.0
     standing: Standing = field(default_factory=Standing)
     """What Meta does not let it send, and which of these stops its next attempt may try."""

@@ -51,7 +51,7 @@ class Throughput:
     limit: int
     window_seconds: float = 1.0
     jitter_seconds: float = 0.015
-    catch_up: float = 0.05
+    catch_up: float = 0.025
 
     def __post_init__(self) -> None:
         if self.limit < 1:
