@@ -40,6 +40,8 @@ from math import inf
 
 START_TO_WRITE_SECONDS = 0.25
 """D: how old a STARTED attempt may be when its bytes go out; an older one is given up as not sent."""
+_LOOK_AGAIN_SECONDS = 0.001
+"""At the earliest, where nobody knows when a slot comes free."""
 _SAMPLES = 500
 """Answers after which the fastest one is taken for what a round trip costs without any delay."""
 
@@ -139,7 +141,7 @@ def wait_seconds(log: AdmissionLog, *, now: float) -> float:
     policy = log.policy
     taken = _slow(log, now=now) + log.admitted
     if taken >= policy.limit:
-        return policy.jitter_seconds
+        return max(policy.jitter_seconds, _LOOK_AGAIN_SECONDS)
     free_at = log.charges[taken] + policy.period_seconds
     if log.overdue and free_at > now:
         free_at = min(free_at, max(log.overdue[0], log.charges[taken - 1] + policy.period_seconds))

@@ -157,6 +157,14 @@ def test_what_is_admitted_and_not_written_yet_counts_and_is_given_back_by_who_wr
     assert limiter.wait_seconds(log, now=50.3) == pytest.approx(50.2 + 1.015 - 50.3), "charged when they were written"
 
 
+def test_a_network_that_is_said_not_to_vary_lets_no_more_be_under_way_than_the_limit() -> None:
+    log = limiter.inherit(Throughput(limit=1, jitter_seconds=0.0), (), now=0.0)
+    assert limiter.take(log, now=50.0)[1] == 0.0
+    assert limiter.take(log, now=50.0)[1] > 0.0
+    limiter.written(log, now=50.0)
+    assert limiter.take(log, now=52.0)[1] > 0.0, "its answer is not there"
+
+
 # --- hand-over
 
 
