@@ -4,9 +4,9 @@ What is real: `limiter`, called as the sender calls it (start an attempt at most
 slot, take when the connection is there, give up on an attempt older than D, charge when the bytes are out, others
 being admitted meanwhile). What is simulated, all from one seed: late timers, writes that take time, long pauses,
 demand, crashes, deposed owners that go on writing what they had started, slow reads of the hand-over state, and
-network delays that vary by the whole of J, which also reorders arrivals. With
-`spread_seconds` round trips vary by that instead, every write is answered, and the owner measures J by the answers
-as the sender does (`delay_spread`): on the way there, on the way back, or on both, as the seed has it.
+network delays that vary by the whole of J, which also reorders arrivals. With `spread_seconds` round trips vary by
+that instead, every write is answered, and the owner measures J by the answers as the sender does (`delay_spread`):
+on the way there, on the way back, or on both, as the seed has it.
 """
 
 from __future__ import annotations

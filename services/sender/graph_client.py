@@ -53,7 +53,7 @@ class _Write:
     has_turn: bool = False
 
     def end_turn(self) -> None:
-        """The bytes are out, or never will be: the next attempt may have its turn."""
+        """The bytes are out, or never will be: the token is charged, or given back."""
         if self.has_turn:
             self.has_turn = False
             if self.written_at is None:
