@@ -19,12 +19,10 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from services.common.domain.failure import Unprocessable
-from services.common.domain.reasons import Reason
 from services.common.domain.topics import PARKED_COMMANDS, SEND_COMMANDS
 from services.common.platform import logging, metrics
 from services.common.platform.avro import Codec
-from services.common.platform.envelope import dead_letter_headers, without_origin
+from services.common.platform.envelope import without_origin
 from services.common.platform.faults import fault
 from services.common.platform.kafka import LogRecord, NewRecord, Producer, bounded
 from services.common.platform.lifecycle import sleep_unless
@@ -38,10 +36,12 @@ _STOP_SECONDS: Final = 2.0
 
 
 def again(record: LogRecord, codec: Codec) -> NewRecord:
-    """Back among the commands, as its producer wrote it; or, if it is still too new, parked again."""
+    """Back among the commands, as its producer wrote it; or, if it is still too new, parked again as it stands.
+
+    Its headers go on saying where its producer appended it, not where it was parked before.
+    """
     if record.value is not None and codec.is_newer(record.value):
-        problem = Unprocessable(Reason.VERSION, detail="its schema has a later id than any known here")
-        return NewRecord(PARKED_COMMANDS, record.key, record.value, dead_letter_headers(record, problem, group=GROUP))
+        return NewRecord(PARKED_COMMANDS, record.key, record.value, record.headers)
     return NewRecord(SEND_COMMANDS, record.key, record.value, without_origin(record.headers))
 
 

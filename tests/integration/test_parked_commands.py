@@ -92,6 +92,7 @@ def test_a_router_that_knows_the_schema_puts_commands_back_and_keeps_the_rest(cl
     wait_for(lambda: len(in_topic(cluster, topics.PARKED_COMMANDS)) == 30, 10.0, "what is too new parked again")
     again = [record.value for record in in_topic(cluster, topics.PARKED_COMMANDS)]
     assert sorted(value for value in again if value in later) == sorted([*later, *later])
+    assert {dead_letter_origin(record)["topic"] for record in in_topic(cluster, topics.PARKED_COMMANDS)} == {topics.SEND_COMMANDS}
     # The next start reads only what this one parked again.
     router.wait_until(lambda: router.metric("parley_reopened_commands_total", outcome="parked") == 5, 10, "count it")
     assert router.terminate() == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
@@ -10,10 +11,11 @@ from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 from aiokafka import AIOKafkaClient, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.conn import AIOKafkaConnection, CloseReason
+from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 
 from services.common.platform import logging
-from services.common.platform.lifecycle import EXIT_DUPLICATE_INSTANCE, exit_now, sleep_unless
+from services.common.platform.lifecycle import EXIT_DUPLICATE_INSTANCE, EXIT_FATAL, exit_now, sleep_unless
 
 log = logging.get(__name__)
 
@@ -27,6 +29,29 @@ TURN: Final = 50
 """Records between two turns of the event loop."""
 
 Headers = Sequence[tuple[str, bytes]]
+
+
+def _lost_when_closed(write: Callable[..., Any]) -> Callable[..., Any]:
+    """A write to a connection that has just been closed is a connection lost, for which aiokafka has its ways.
+
+    uvloop answers it with a RuntimeError, asyncio with silence; aiokafka knows OSError alone (its issue 1038). The other ends
+    whichever of its tasks was writing, most often the one that keeps the metadata: nothing that client does comes to an end any
+    more, and nobody is told.
+    """
+
+    @functools.wraps(write)
+    def told(connection: AIOKafkaConnection, *args: Any, **options: Any) -> Any:
+        try:
+            return write(connection, *args, **options)
+        except RuntimeError as closed:
+            connection.close(reason=CloseReason.CONNECTION_BROKEN)
+            raise KafkaConnectionError(f"connection at {connection.host}:{connection.port} closed") from closed
+
+    return told
+
+
+AIOKafkaConnection.send = _lost_when_closed(AIOKafkaConnection.send)
+AIOKafkaConnection._send_sasl_token = _lost_when_closed(AIOKafkaConnection._send_sasl_token)  # noqa: SLF001 - aiokafka is pinned
 
 
 class LogRecord(NamedTuple):
@@ -119,6 +144,7 @@ class Producer:
                 log.warning("kafka.unreachable", error=type(problem).__name__)
                 await sleep_unless(stopping, 0.5)
             else:
+                watch_metadata(self._producer.client)
                 return True
         return False
 
@@ -236,13 +262,28 @@ async def wait_for_topics(bootstrap_servers: str, topics: Iterable[str], stoppin
     return {}
 
 
+def watch_metadata(client: Any) -> None:
+    """End the process when the task is dead that keeps a client's metadata: every call of that client would wait for ever.
+
+    aiokafka catches what it knows there, and looks at the task no more. `client` is connected.
+    """
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            log.critical("kafka.client_dead", error=type(problem).__name__, exc_info=problem)
+            exit_now(EXIT_FATAL)
+
+    client._sync_task.add_done_callback(ended)  # noqa: SLF001 - aiokafka is pinned; there is no public hook
+
+
 def watch_membership(consumer: Any, *, group: str, instance: str) -> None:
-    """End the process when another one uses the same static instance id.
+    """End the process when another one uses the same static instance id, or when the consumer can learn nothing any more.
 
     Two holders of one id push each other out for as long as they live, and aiokafka knows no fencing error: each sees its
     member id forgotten again and again. A broker restart or a long pause does that once, so three times in a minute is a twin.
     """
-    coordinator = consumer._coordinator  # noqa: SLF001 - aiokafka is pinned; there is no public hook
+    watch_metadata(consumer._client)  # noqa: SLF001 - aiokafka is pinned; there is no public hook
+    coordinator = consumer._coordinator  # noqa: SLF001 - as above
     forgotten: list[float] = []
     reset: Callable[[], None] = coordinator.reset_generation
 

@@ -1,0 +1,62 @@
+"""Does a Kafka client of ours live through what uvloop and aiokafka do not tell each other, and end loudly where it cannot?"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+import uvloop
+from aiokafka.errors import KafkaConnectionError
+from aiokafka.protocol.metadata import MetadataRequest
+
+from services.common.platform.kafka import Producer
+from services.common.platform.lifecycle import EXIT_FATAL
+from services.sandbox.providers import Kafka
+
+DEAD_CLIENT = """
+import asyncio
+from types import SimpleNamespace
+from services.common.platform.kafka import watch_metadata
+
+async def metadata():
+    raise RuntimeError("not a Kafka error")
+
+async def main():
+    watch_metadata(SimpleNamespace(_sync_task=asyncio.create_task(metadata())))
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def written_to_when_closed(bootstrap_servers: str) -> bool:
+    """Whether a producer gets on whose connection uvloop has closed and not told of yet, as a reset leaves it."""
+    producer = Producer(bootstrap_servers=bootstrap_servers, client_id="closed")
+    assert await producer.start(asyncio.Event())
+    try:
+        client = producer._producer.client
+        connection = await client._get_conn(client.get_random_node())
+        reader, writer = connection._reader, connection._writer
+        writer.transport.abort()
+        await asyncio.wait({connection._read_task}, timeout=10.0)
+        connection._reader, connection._writer = reader, writer
+        with pytest.raises(KafkaConnectionError):
+            connection.send(MetadataRequest([]))
+        assert not connection.connected()
+        async with asyncio.timeout(10.0):
+            return bool(await client.force_metadata_update())
+    finally:
+        await producer.stop()
+
+
+def test_a_write_to_a_connection_just_closed_is_a_lost_connection(cluster: Kafka) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(written_to_when_closed(cluster.bootstrap_servers))
+
+
+def test_a_client_that_can_learn_nothing_any_more_ends_its_process() -> None:
+    ended = subprocess.run([sys.executable, "-c", DEAD_CLIENT], capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == EXIT_FATAL
+    assert "kafka.client_dead" in ended.stdout + ended.stderr
