@@ -59,13 +59,13 @@ def thousand(bench: Bench) -> Section:
         title="1,000/s from one number, one process, TLS",
         columns=["figure", "n", "bar", "result"],
         rows=[
-            ["messages a second, all of the time", f"{sent:,} in {wall:.0f} s", "", f"{rate:.0f}"],
             [
-                f"messages a second, best {_STRETCH_SECONDS:g} s of it",
-                f"{sent:,}",
+                "messages a second",
+                f"{sent:,} in {wall:.0f} s",
                 f"≥ {0.98 * _LIMIT:g}",
-                judged(best, at_least=0.98 * _LIMIT, digits=0),
+                judged(rate, at_least=0.98 * _LIMIT, digits=0),
             ],
+            [f"messages a second, best {_STRETCH_SECONDS:g} s of it", f"{sent:,}", "", f"{best:.0f}"],
             ["worst sliding second", f"{len(arrivals):,}", f"≤ {_LIMIT:,}", judged(worst, at_most=_LIMIT, digits=0)],
             ["refused by Meta", f"{len(arrivals):,}", "0", judged(refused, at_most=0, digits=0)],
             ["the sender's CPU, of a core", f"{wall:.0f} s", f"≤ {_BAR:g}", judged(share, at_most=_BAR, digits=2)],
@@ -75,8 +75,6 @@ def thousand(bench: Bench) -> Section:
         notes=[
             f"commands appended at {_LIMIT:,}/s to sends.transactional, to {_PEOPLE:,} people in turn; measured after "
             f"{_WARM_UP_SECONDS:g} s; sender, Kafka, Postgres, simulated Meta and producer share the machine's cores",
-            "every process waits for every other's core, and the machine's own speed changes within the minute: what a stretch of"
-            f" {_STRETCH_SECONDS:g} s reaches is what the process can do, the rate of all of the time is what it did here",
             "sender: user and system time of its process, with intake, gate, TLS and outcomes; status webhooks are not sent",
         ],
         data={
