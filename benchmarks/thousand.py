@@ -46,13 +46,14 @@ def thousand(bench: Bench) -> Section:
         made.wait_arrived(total, 60.0 + total / 200)
         arrivals = made.arrivals()
     before, after = clocks
-    times = sorted(at for at in (arrival.read_monotonic for arrival in arrivals) if before.at <= at < after.at)
-    sent, wall = len(times), after.at - before.at
+    arrived = sorted(arrival.read_monotonic for arrival in arrivals)
+    measured = [at for at in arrived if before.at <= at < after.at]
+    sent, wall = len(measured), after.at - before.at
     stretch = min(_STRETCH_SECONDS, wall)
-    best = busiest_window(times, stretch) / stretch
+    best = busiest_window(measured, stretch) / stretch
     used = {**after.since(before), "producer": own[1] - own[0]}
     rate, share = sent / wall, used["sender"] / wall
-    worst = busiest_window(sorted(arrival.read_monotonic for arrival in arrivals))
+    worst = busiest_window(arrived)
     refused = sum(not arrival.is_accepted for arrival in arrivals)
     per_thousand = {name: 1000 * cpu / sent for name, cpu in used.items()}
     return Section(

@@ -50,8 +50,8 @@ def _lost_when_closed(write: Callable[..., Any]) -> Callable[..., Any]:
     return told
 
 
-AIOKafkaConnection.send = _lost_when_closed(AIOKafkaConnection.send)
-AIOKafkaConnection._send_sasl_token = _lost_when_closed(AIOKafkaConnection._send_sasl_token)  # noqa: SLF001 - aiokafka is pinned
+for _name in ("send", "_send_sasl_token"):  # all that writes to a connection; aiokafka is pinned
+    setattr(AIOKafkaConnection, _name, _lost_when_closed(getattr(AIOKafkaConnection, _name)))
 
 
 class LogRecord(NamedTuple):
