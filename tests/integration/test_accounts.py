@@ -344,8 +344,14 @@ def test_a_spam_limit_lets_replies_pass_templates_which_keep_their_order(stage: 
     held = "SELECT count(*) FROM sender.send_commands WHERE held_by = 'account_stopped'"
     wait_for(lambda: stage.sql(held) == [(4,)], 20, "four templates to be held")
     assert [arrival.code for arrival in stage.arrivals()] == [131048, None]
-    stage.probe_now()  # first: who looks before the stop may be tried is held for as long again
-    stage.sql("UPDATE sender.send_commands SET next_action_at = now() WHERE held_by IS NOT NULL")
+    stage.probe_now()
+
+    def is_tried() -> bool:
+        """Look at them until one is: who looks before its sender has read that it may is held for as long again."""
+        stage.sql("UPDATE sender.send_commands SET next_action_at = now() WHERE held_by IS NOT NULL")
+        return len(stage.arrivals()) > 2
+
+    wait_for(is_tried, 20, "one template to try the stop")
     assert {stage.wait_outcome(one).kind for one in begun} == {"accepted"}
     assert places(stage, begun) == sorted(places(stage, begun))
 
