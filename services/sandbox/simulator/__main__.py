@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 
@@ -11,6 +12,9 @@ from pydantic import ValidationError
 
 from services.sandbox.simulator.app import running
 from services.sandbox.simulator.settings import SimulatorSettings
+
+GARBAGE_THRESHOLDS = (700, 10, 100_000)
+"""What arrived is kept and no garbage: to look at all of it stopped Meta for 90 ms after 65,000 messages, 210 after 125,000."""
 
 
 async def serve(settings: SimulatorSettings) -> None:
@@ -28,6 +32,7 @@ def main() -> int:
     """0 after a stop on request; 2 when the settings or the files they name make no sense."""
     try:
         settings = SimulatorSettings.model_validate({})
+        gc.set_threshold(*GARBAGE_THRESHOLDS)
         uvloop.run(serve(settings))
     except ValidationError as invalid:
         for one in invalid.errors():
