@@ -10,7 +10,7 @@ import asyncio
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -50,6 +50,8 @@ _SMOOTHED: Final = 10
 _BATCH_ROWS: Final = 50
 _IDLE_SECONDS: Final = 10.0
 _HELD_SECONDS: Final = 1.0
+_AT_ONCE: Final = 4
+"""Calls that begin in one turn of the event loop: each takes a fifth of a millisecond, in which nothing is written or read."""
 _TOLD_ROWS: Final = 500
 """Of a number that is held, how many waiting commands are looked at in a round, whether their producers know."""
 
@@ -232,9 +234,7 @@ class Dispatcher:
         if number.standing.probing:
             tried = any(call.probes for call in calls)
             await postgres.retrying(lambda: self._stops.end_claim(number, tried=tried), service="sender", stopping=self._draining)
-        took = time.monotonic() - begun
-        number.start_seconds += (took - number.start_seconds) / _SMOOTHED
-        metrics.STARTED_SECONDS.observe(took)
+        metrics.STARTED_SECONDS.observe(time.monotonic() - begun)
         number.shares = lane_shares.served(number.shares, Counter(LANES[attempt.lane] for attempt in batch.start))
         again = sum(attempt.attempt_no > 1 for attempt in batch.start)
         first = len(batch.start) - again
@@ -252,12 +252,14 @@ class Dispatcher:
         if calls:
             metrics.SEND_DECISIONS.labels("allowed", "").inc(len(calls))
             fault("sender.after_started")
-        for call in calls:
-            number.inflight += 1
-            turn = Turn(number.pacer, self._headway, judging.pair_of(call.attempt))
-            self._calls.add(self._watched(self._call(number, call, begun, turn)))
-        if calls:
-            await asyncio.sleep(0)  # they stand in line before anybody asks how long it is
+        for few in _few(calls):
+            for call in few:
+                number.inflight += 1
+                turn = Turn(number.pacer, self._headway, judging.pair_of(call.attempt))
+                self._calls.add(self._watched(self._call(number, call, begun, turn)))
+            # They stand in line before anybody asks how long it is, and those before them are written meanwhile.
+            await asyncio.sleep(0)
+        number.start_seconds += (time.monotonic() - begun - number.start_seconds) / _SMOOTHED
         # What a stop holds from now on keeps nothing else of its recipient waiting: that may be picked at once.
         return limit if any(one.is_stopped for one in batch.park) else picked
 
@@ -322,6 +324,10 @@ class Dispatcher:
         problem = None if task.cancelled() else task.exception()
         if problem is not None and not self._fail.done():
             self._fail.set_exception(problem)
+
+
+def _few(calls: Sequence[Call]) -> Iterator[Sequence[Call]]:
+    return (calls[first : first + _AT_ONCE] for first in range(0, len(calls), _AT_ONCE))
 
 
 def _lead(number: Number) -> float:

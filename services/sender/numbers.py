@@ -59,7 +59,7 @@ class Number:
     """Commands known to wait in Postgres, whether their turn has come or not."""
     inflight: int = 0
     start_seconds: float = 0.0
-    """What the transaction takes that starts its attempts."""
+    """How long its attempts take from the transaction that starts them until the last stands in line."""
     frozen_until: float = 0.0
     standing: Standing = field(default_factory=Standing)
     """What Meta does not let it send, and which of these stops its next attempt may try."""
