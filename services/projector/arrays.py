@@ -19,6 +19,7 @@ _FALSE: Final = b"\x00\x00\x00\x01\x00"
 _LENGTH: Final = struct.Struct(">i")
 _INT4: Final = struct.Struct(">ii")
 _INT8: Final = struct.Struct(">iq")
+_FLOAT8: Final = struct.Struct(">id")
 _POSTGRES_EPOCH: Final = 946_684_800_000
 """2000-01-01 in milliseconds: from there Postgres counts microseconds."""
 
@@ -55,6 +56,10 @@ def _int8s(values: Sequence[int]) -> list[bytes]:
     return [_NULL if value is None else _INT8.pack(8, value) for value in values]
 
 
+def _float8s(values: Sequence[float]) -> list[bytes]:
+    return [_NULL if value is None else _FLOAT8.pack(8, value) for value in values]
+
+
 def _bools(values: Sequence[bool]) -> list[bytes]:
     return [_NULL if value is None else _TRUE if value else _FALSE for value in values]
 
@@ -66,6 +71,7 @@ _ENCODERS: Final[Mapping[Kind, tuple[int, Callable[[Sequence[Any]], list[bytes]]
     Kind.INT8: (20, _int8s),
     Kind.BYTES: (17, _bytes),
     Kind.BOOL: (16, _bools),
+    Kind.FLOAT8: (701, _float8s),
 }
 
 

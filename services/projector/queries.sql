@@ -234,7 +234,8 @@ INSERT INTO consent_events AS known (
     decision,
     source,
     wording,
-    occurred_at
+    occurred_at,
+    wamid
 )
 SELECT
     reported.consent_id,
@@ -244,7 +245,8 @@ SELECT
     reported.decision,
     reported.source,
     reported.wording,
-    reported.occurred_at
+    reported.occurred_at,
+    reported.wamid
 FROM unnest(
     %(consent_id)s::text[],
     %(phone_number_id)s::text[],
@@ -253,7 +255,8 @@ FROM unnest(
     %(decision)s::text[],
     %(source)s::text[],
     %(wording)s::text[],
-    %(occurred_at)s::timestamptz[]
+    %(occurred_at)s::timestamptz[],
+    %(wamid)s::text[]
 ) AS reported (
     consent_id,
     phone_number_id,
@@ -262,7 +265,8 @@ FROM unnest(
     decision,
     source,
     wording,
-    occurred_at
+    occurred_at,
+    wamid
 )
 ON CONFLICT (consent_id) DO UPDATE SET
     phone_number_id = excluded.phone_number_id,
@@ -271,7 +275,8 @@ ON CONFLICT (consent_id) DO UPDATE SET
     decision = excluded.decision,
     source = excluded.source,
     wording = excluded.wording,
-    occurred_at = excluded.occurred_at
+    occurred_at = excluded.occurred_at,
+    wamid = excluded.wamid
 WHERE (excluded.occurred_at, excluded.phone_number_id, excluded.contact, excluded.category, excluded.decision, excluded.source, excluded.wording IS NULL, coalesce(excluded.wording, ''))
     < (known.occurred_at, known.phone_number_id, known.contact, known.category, known.decision, known.source, known.wording IS NULL, coalesce(known.wording, ''))
 
@@ -479,7 +484,10 @@ INSERT INTO message_statuses AS known (
     pricing_model,
     pricing_type,
     pricing_category,
+    pricing_billable,
     conversation_id,
+    conversation_origin_type,
+    conversation_expires_at,
     raw
 )
 SELECT
@@ -498,7 +506,10 @@ SELECT
     reported.pricing_model,
     reported.pricing_type,
     reported.pricing_category,
+    reported.pricing_billable,
     reported.conversation_id,
+    reported.conversation_origin_type,
+    reported.conversation_expires_at,
     reported.raw
 FROM unnest(
     %(wamid)s::text[],
@@ -516,7 +527,10 @@ FROM unnest(
     %(pricing_model)s::text[],
     %(pricing_type)s::text[],
     %(pricing_category)s::text[],
+    %(pricing_billable)s::bool[],
     %(conversation_id)s::text[],
+    %(conversation_origin_type)s::text[],
+    %(conversation_expires_at)s::timestamptz[],
     %(raw)s::text[]
 ) AS reported (
     wamid,
@@ -534,7 +548,10 @@ FROM unnest(
     pricing_model,
     pricing_type,
     pricing_category,
+    pricing_billable,
     conversation_id,
+    conversation_origin_type,
+    conversation_expires_at,
     raw
 )
 ON CONFLICT (wamid, status, occurred_at, contact, type) DO UPDATE SET
@@ -548,7 +565,10 @@ ON CONFLICT (wamid, status, occurred_at, contact, type) DO UPDATE SET
     pricing_model = excluded.pricing_model,
     pricing_type = excluded.pricing_type,
     pricing_category = excluded.pricing_category,
+    pricing_billable = excluded.pricing_billable,
     conversation_id = excluded.conversation_id,
+    conversation_origin_type = excluded.conversation_origin_type,
+    conversation_expires_at = excluded.conversation_expires_at,
     raw = excluded.raw
 WHERE (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id)
 
@@ -911,3 +931,596 @@ ON CONFLICT (waba_id) DO UPDATE SET
     messaging_limit = excluded.messaging_limit,
     told_at = excluded.told_at
 WHERE (excluded.told_at, excluded.messaging_limit) > (known.told_at, known.messaging_limit)
+
+-- upsert_priced_conversations --
+-- Everything known of what Meta counted as one conversation.
+INSERT INTO priced_conversations AS known (
+    conversation_id,
+    phone_number_id,
+    waba_id,
+    contact,
+    origin_type,
+    first_status_at,
+    expires_at,
+    pricing_model,
+    pricing_type,
+    pricing_type_at,
+    pricing_category,
+    pricing_category_at,
+    is_billable
+)
+SELECT
+    reported.conversation_id,
+    reported.phone_number_id,
+    reported.waba_id,
+    reported.contact,
+    reported.origin_type,
+    reported.first_status_at,
+    reported.expires_at,
+    reported.pricing_model,
+    reported.pricing_type,
+    reported.pricing_type_at,
+    reported.pricing_category,
+    reported.pricing_category_at,
+    reported.is_billable
+FROM unnest(
+    %(conversation_id)s::text[],
+    %(phone_number_id)s::text[],
+    %(waba_id)s::text[],
+    %(contact)s::text[],
+    %(origin_type)s::text[],
+    %(first_status_at)s::timestamptz[],
+    %(expires_at)s::timestamptz[],
+    %(pricing_model)s::text[],
+    %(pricing_type)s::text[],
+    %(pricing_type_at)s::timestamptz[],
+    %(pricing_category)s::text[],
+    %(pricing_category_at)s::timestamptz[],
+    %(is_billable)s::bool[]
+) AS reported (
+    conversation_id,
+    phone_number_id,
+    waba_id,
+    contact,
+    origin_type,
+    first_status_at,
+    expires_at,
+    pricing_model,
+    pricing_type,
+    pricing_type_at,
+    pricing_category,
+    pricing_category_at,
+    is_billable
+)
+ON CONFLICT (conversation_id) DO UPDATE SET
+    phone_number_id = greatest(known.phone_number_id, excluded.phone_number_id),
+    waba_id = greatest(known.waba_id, excluded.waba_id),
+    contact = greatest(known.contact, excluded.contact),
+    origin_type = greatest(known.origin_type, excluded.origin_type),
+    first_status_at = least(known.first_status_at, excluded.first_status_at),
+    expires_at = greatest(known.expires_at, excluded.expires_at),
+    pricing_model = least(known.pricing_model, excluded.pricing_model),
+    pricing_type = CASE WHEN known.pricing_type_at IS NULL OR (excluded.pricing_type_at, excluded.pricing_type) > (known.pricing_type_at, known.pricing_type) THEN excluded.pricing_type ELSE known.pricing_type END,
+    pricing_type_at = CASE WHEN known.pricing_type_at IS NULL OR (excluded.pricing_type_at, excluded.pricing_type) > (known.pricing_type_at, known.pricing_type) THEN excluded.pricing_type_at ELSE known.pricing_type_at END,
+    pricing_category = CASE WHEN known.pricing_category_at IS NULL OR (excluded.pricing_category_at, excluded.pricing_category) > (known.pricing_category_at, known.pricing_category) THEN excluded.pricing_category ELSE known.pricing_category END,
+    pricing_category_at = CASE WHEN known.pricing_category_at IS NULL OR (excluded.pricing_category_at, excluded.pricing_category) > (known.pricing_category_at, known.pricing_category) THEN excluded.pricing_category_at ELSE known.pricing_category_at END,
+    is_billable = greatest(known.is_billable, excluded.is_billable)
+
+-- upsert_template_changes --
+-- One content once: the delivery recorded first.
+INSERT INTO template_changes AS known (
+    content_sha256,
+    event_id,
+    recorded_at,
+    occurred_at,
+    waba_id,
+    template_id,
+    template_name,
+    template_language,
+    field,
+    event,
+    category,
+    previous_category,
+    correct_category,
+    category_update_at,
+    previous_quality_score,
+    new_quality_score,
+    reason,
+    recommendation,
+    disable_date
+)
+SELECT
+    reported.content_sha256,
+    reported.event_id,
+    reported.recorded_at,
+    reported.occurred_at,
+    reported.waba_id,
+    reported.template_id,
+    reported.template_name,
+    reported.template_language,
+    reported.field,
+    reported.event,
+    reported.category,
+    reported.previous_category,
+    reported.correct_category,
+    reported.category_update_at,
+    reported.previous_quality_score,
+    reported.new_quality_score,
+    reported.reason,
+    reported.recommendation,
+    reported.disable_date
+FROM unnest(
+    %(content_sha256)s::bytea[],
+    %(event_id)s::text[],
+    %(recorded_at)s::timestamptz[],
+    %(occurred_at)s::timestamptz[],
+    %(waba_id)s::text[],
+    %(template_id)s::text[],
+    %(template_name)s::text[],
+    %(template_language)s::text[],
+    %(field)s::text[],
+    %(event)s::text[],
+    %(category)s::text[],
+    %(previous_category)s::text[],
+    %(correct_category)s::text[],
+    %(category_update_at)s::timestamptz[],
+    %(previous_quality_score)s::text[],
+    %(new_quality_score)s::text[],
+    %(reason)s::text[],
+    %(recommendation)s::text[],
+    %(disable_date)s::text[]
+) AS reported (
+    content_sha256,
+    event_id,
+    recorded_at,
+    occurred_at,
+    waba_id,
+    template_id,
+    template_name,
+    template_language,
+    field,
+    event,
+    category,
+    previous_category,
+    correct_category,
+    category_update_at,
+    previous_quality_score,
+    new_quality_score,
+    reason,
+    recommendation,
+    disable_date
+)
+ON CONFLICT (content_sha256) DO UPDATE SET
+    event_id = excluded.event_id,
+    recorded_at = excluded.recorded_at,
+    occurred_at = excluded.occurred_at,
+    waba_id = excluded.waba_id,
+    template_id = excluded.template_id,
+    template_name = excluded.template_name,
+    template_language = excluded.template_language,
+    field = excluded.field,
+    event = excluded.event,
+    category = excluded.category,
+    previous_category = excluded.previous_category,
+    correct_category = excluded.correct_category,
+    category_update_at = excluded.category_update_at,
+    previous_quality_score = excluded.previous_quality_score,
+    new_quality_score = excluded.new_quality_score,
+    reason = excluded.reason,
+    recommendation = excluded.recommendation,
+    disable_date = excluded.disable_date
+WHERE (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id)
+
+-- upsert_phone_number_changes --
+-- One content once: the delivery recorded first.
+INSERT INTO phone_number_changes AS known (
+    content_sha256,
+    event_id,
+    recorded_at,
+    occurred_at,
+    waba_id,
+    phone_number_id,
+    display_phone_number,
+    field,
+    event,
+    messaging_limit,
+    previous_limit,
+    messages_per_second,
+    requested_verified_name,
+    decision,
+    rejection_reason,
+    username,
+    status,
+    calling_status
+)
+SELECT
+    reported.content_sha256,
+    reported.event_id,
+    reported.recorded_at,
+    reported.occurred_at,
+    reported.waba_id,
+    reported.phone_number_id,
+    reported.display_phone_number,
+    reported.field,
+    reported.event,
+    reported.messaging_limit,
+    reported.previous_limit,
+    reported.messages_per_second,
+    reported.requested_verified_name,
+    reported.decision,
+    reported.rejection_reason,
+    reported.username,
+    reported.status,
+    reported.calling_status
+FROM unnest(
+    %(content_sha256)s::bytea[],
+    %(event_id)s::text[],
+    %(recorded_at)s::timestamptz[],
+    %(occurred_at)s::timestamptz[],
+    %(waba_id)s::text[],
+    %(phone_number_id)s::text[],
+    %(display_phone_number)s::text[],
+    %(field)s::text[],
+    %(event)s::text[],
+    %(messaging_limit)s::text[],
+    %(previous_limit)s::text[],
+    %(messages_per_second)s::int4[],
+    %(requested_verified_name)s::text[],
+    %(decision)s::text[],
+    %(rejection_reason)s::text[],
+    %(username)s::text[],
+    %(status)s::text[],
+    %(calling_status)s::text[]
+) AS reported (
+    content_sha256,
+    event_id,
+    recorded_at,
+    occurred_at,
+    waba_id,
+    phone_number_id,
+    display_phone_number,
+    field,
+    event,
+    messaging_limit,
+    previous_limit,
+    messages_per_second,
+    requested_verified_name,
+    decision,
+    rejection_reason,
+    username,
+    status,
+    calling_status
+)
+ON CONFLICT (content_sha256) DO UPDATE SET
+    event_id = excluded.event_id,
+    recorded_at = excluded.recorded_at,
+    occurred_at = excluded.occurred_at,
+    waba_id = excluded.waba_id,
+    phone_number_id = excluded.phone_number_id,
+    display_phone_number = excluded.display_phone_number,
+    field = excluded.field,
+    event = excluded.event,
+    messaging_limit = excluded.messaging_limit,
+    previous_limit = excluded.previous_limit,
+    messages_per_second = excluded.messages_per_second,
+    requested_verified_name = excluded.requested_verified_name,
+    decision = excluded.decision,
+    rejection_reason = excluded.rejection_reason,
+    username = excluded.username,
+    status = excluded.status,
+    calling_status = excluded.calling_status
+WHERE (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id)
+
+-- upsert_flow_changes --
+-- One content once: the delivery recorded first.
+INSERT INTO flow_changes AS known (
+    content_sha256,
+    event_id,
+    recorded_at,
+    occurred_at,
+    waba_id,
+    flow_id,
+    event,
+    previous_status,
+    status,
+    alert_state,
+    threshold,
+    error_rate,
+    availability,
+    p50_latency,
+    p90_latency,
+    requests_count,
+    message
+)
+SELECT
+    reported.content_sha256,
+    reported.event_id,
+    reported.recorded_at,
+    reported.occurred_at,
+    reported.waba_id,
+    reported.flow_id,
+    reported.event,
+    reported.previous_status,
+    reported.status,
+    reported.alert_state,
+    reported.threshold,
+    reported.error_rate,
+    reported.availability,
+    reported.p50_latency,
+    reported.p90_latency,
+    reported.requests_count,
+    reported.message
+FROM unnest(
+    %(content_sha256)s::bytea[],
+    %(event_id)s::text[],
+    %(recorded_at)s::timestamptz[],
+    %(occurred_at)s::timestamptz[],
+    %(waba_id)s::text[],
+    %(flow_id)s::text[],
+    %(event)s::text[],
+    %(previous_status)s::text[],
+    %(status)s::text[],
+    %(alert_state)s::text[],
+    %(threshold)s::float8[],
+    %(error_rate)s::float8[],
+    %(availability)s::float8[],
+    %(p50_latency)s::float8[],
+    %(p90_latency)s::float8[],
+    %(requests_count)s::int8[],
+    %(message)s::text[]
+) AS reported (
+    content_sha256,
+    event_id,
+    recorded_at,
+    occurred_at,
+    waba_id,
+    flow_id,
+    event,
+    previous_status,
+    status,
+    alert_state,
+    threshold,
+    error_rate,
+    availability,
+    p50_latency,
+    p90_latency,
+    requests_count,
+    message
+)
+ON CONFLICT (content_sha256) DO UPDATE SET
+    event_id = excluded.event_id,
+    recorded_at = excluded.recorded_at,
+    occurred_at = excluded.occurred_at,
+    waba_id = excluded.waba_id,
+    flow_id = excluded.flow_id,
+    event = excluded.event,
+    previous_status = excluded.previous_status,
+    status = excluded.status,
+    alert_state = excluded.alert_state,
+    threshold = excluded.threshold,
+    error_rate = excluded.error_rate,
+    availability = excluded.availability,
+    p50_latency = excluded.p50_latency,
+    p90_latency = excluded.p90_latency,
+    requests_count = excluded.requests_count,
+    message = excluded.message
+WHERE (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.event_id)
+
+-- upsert_calls --
+-- Everything known of a call: the first instant of each kind.
+INSERT INTO calls AS known (
+    wacid,
+    phone_number_id,
+    waba_id,
+    contact,
+    direction,
+    connected_at,
+    ringing_at,
+    accepted_at,
+    rejected_at,
+    terminated_at,
+    termination,
+    started_at,
+    ended_at,
+    duration_seconds,
+    error_code,
+    biz_opaque_callback_data,
+    cta_payload,
+    deeplink_payload,
+    recording_at
+)
+SELECT
+    reported.wacid,
+    reported.phone_number_id,
+    reported.waba_id,
+    reported.contact,
+    reported.direction,
+    reported.connected_at,
+    reported.ringing_at,
+    reported.accepted_at,
+    reported.rejected_at,
+    reported.terminated_at,
+    reported.termination,
+    reported.started_at,
+    reported.ended_at,
+    reported.duration_seconds,
+    reported.error_code,
+    reported.biz_opaque_callback_data,
+    reported.cta_payload,
+    reported.deeplink_payload,
+    reported.recording_at
+FROM unnest(
+    %(wacid)s::text[],
+    %(phone_number_id)s::text[],
+    %(waba_id)s::text[],
+    %(contact)s::text[],
+    %(direction)s::text[],
+    %(connected_at)s::timestamptz[],
+    %(ringing_at)s::timestamptz[],
+    %(accepted_at)s::timestamptz[],
+    %(rejected_at)s::timestamptz[],
+    %(terminated_at)s::timestamptz[],
+    %(termination)s::text[],
+    %(started_at)s::timestamptz[],
+    %(ended_at)s::timestamptz[],
+    %(duration_seconds)s::int8[],
+    %(error_code)s::int4[],
+    %(biz_opaque_callback_data)s::text[],
+    %(cta_payload)s::text[],
+    %(deeplink_payload)s::text[],
+    %(recording_at)s::timestamptz[]
+) AS reported (
+    wacid,
+    phone_number_id,
+    waba_id,
+    contact,
+    direction,
+    connected_at,
+    ringing_at,
+    accepted_at,
+    rejected_at,
+    terminated_at,
+    termination,
+    started_at,
+    ended_at,
+    duration_seconds,
+    error_code,
+    biz_opaque_callback_data,
+    cta_payload,
+    deeplink_payload,
+    recording_at
+)
+ON CONFLICT (wacid) DO UPDATE SET
+    phone_number_id = greatest(known.phone_number_id, excluded.phone_number_id),
+    waba_id = greatest(known.waba_id, excluded.waba_id),
+    contact = greatest(known.contact, excluded.contact),
+    direction = greatest(known.direction, excluded.direction),
+    connected_at = least(known.connected_at, excluded.connected_at),
+    ringing_at = least(known.ringing_at, excluded.ringing_at),
+    accepted_at = least(known.accepted_at, excluded.accepted_at),
+    rejected_at = least(known.rejected_at, excluded.rejected_at),
+    terminated_at = least(known.terminated_at, excluded.terminated_at),
+    termination = greatest(known.termination, excluded.termination),
+    started_at = least(known.started_at, excluded.started_at),
+    ended_at = greatest(known.ended_at, excluded.ended_at),
+    duration_seconds = greatest(known.duration_seconds, excluded.duration_seconds),
+    error_code = greatest(known.error_code, excluded.error_code),
+    biz_opaque_callback_data = greatest(known.biz_opaque_callback_data, excluded.biz_opaque_callback_data),
+    cta_payload = greatest(known.cta_payload, excluded.cta_payload),
+    deeplink_payload = greatest(known.deeplink_payload, excluded.deeplink_payload),
+    recording_at = least(known.recording_at, excluded.recording_at)
+
+-- upsert_groups --
+-- The first instants, and each setting as last told.
+INSERT INTO groups AS known (
+    phone_number_id,
+    group_id,
+    waba_id,
+    created_at,
+    deleted_at,
+    subject,
+    subject_at,
+    description,
+    description_at,
+    invite_link,
+    invite_link_at,
+    join_approval_mode,
+    join_approval_mode_at,
+    suspension,
+    suspension_at
+)
+SELECT
+    reported.phone_number_id,
+    reported.group_id,
+    reported.waba_id,
+    reported.created_at,
+    reported.deleted_at,
+    reported.subject,
+    reported.subject_at,
+    reported.description,
+    reported.description_at,
+    reported.invite_link,
+    reported.invite_link_at,
+    reported.join_approval_mode,
+    reported.join_approval_mode_at,
+    reported.suspension,
+    reported.suspension_at
+FROM unnest(
+    %(phone_number_id)s::text[],
+    %(group_id)s::text[],
+    %(waba_id)s::text[],
+    %(created_at)s::timestamptz[],
+    %(deleted_at)s::timestamptz[],
+    %(subject)s::text[],
+    %(subject_at)s::timestamptz[],
+    %(description)s::text[],
+    %(description_at)s::timestamptz[],
+    %(invite_link)s::text[],
+    %(invite_link_at)s::timestamptz[],
+    %(join_approval_mode)s::text[],
+    %(join_approval_mode_at)s::timestamptz[],
+    %(suspension)s::text[],
+    %(suspension_at)s::timestamptz[]
+) AS reported (
+    phone_number_id,
+    group_id,
+    waba_id,
+    created_at,
+    deleted_at,
+    subject,
+    subject_at,
+    description,
+    description_at,
+    invite_link,
+    invite_link_at,
+    join_approval_mode,
+    join_approval_mode_at,
+    suspension,
+    suspension_at
+)
+ON CONFLICT (phone_number_id, group_id) DO UPDATE SET
+    waba_id = greatest(known.waba_id, excluded.waba_id),
+    created_at = least(known.created_at, excluded.created_at),
+    deleted_at = least(known.deleted_at, excluded.deleted_at),
+    subject = CASE WHEN known.subject_at IS NULL OR (excluded.subject_at, excluded.subject) > (known.subject_at, known.subject) THEN excluded.subject ELSE known.subject END,
+    subject_at = CASE WHEN known.subject_at IS NULL OR (excluded.subject_at, excluded.subject) > (known.subject_at, known.subject) THEN excluded.subject_at ELSE known.subject_at END,
+    description = CASE WHEN known.description_at IS NULL OR (excluded.description_at, excluded.description) > (known.description_at, known.description) THEN excluded.description ELSE known.description END,
+    description_at = CASE WHEN known.description_at IS NULL OR (excluded.description_at, excluded.description) > (known.description_at, known.description) THEN excluded.description_at ELSE known.description_at END,
+    invite_link = CASE WHEN known.invite_link_at IS NULL OR (excluded.invite_link_at, excluded.invite_link) > (known.invite_link_at, known.invite_link) THEN excluded.invite_link ELSE known.invite_link END,
+    invite_link_at = CASE WHEN known.invite_link_at IS NULL OR (excluded.invite_link_at, excluded.invite_link) > (known.invite_link_at, known.invite_link) THEN excluded.invite_link_at ELSE known.invite_link_at END,
+    join_approval_mode = CASE WHEN known.join_approval_mode_at IS NULL OR (excluded.join_approval_mode_at, excluded.join_approval_mode) > (known.join_approval_mode_at, known.join_approval_mode) THEN excluded.join_approval_mode ELSE known.join_approval_mode END,
+    join_approval_mode_at = CASE WHEN known.join_approval_mode_at IS NULL OR (excluded.join_approval_mode_at, excluded.join_approval_mode) > (known.join_approval_mode_at, known.join_approval_mode) THEN excluded.join_approval_mode_at ELSE known.join_approval_mode_at END,
+    suspension = CASE WHEN known.suspension_at IS NULL OR (excluded.suspension_at, excluded.suspension) > (known.suspension_at, known.suspension) THEN excluded.suspension ELSE known.suspension END,
+    suspension_at = CASE WHEN known.suspension_at IS NULL OR (excluded.suspension_at, excluded.suspension) > (known.suspension_at, known.suspension) THEN excluded.suspension_at ELSE known.suspension_at END
+
+-- upsert_group_members --
+-- The last time in and the last time out.
+INSERT INTO group_members AS known (
+    phone_number_id,
+    group_id,
+    contact,
+    added_at,
+    removed_at
+)
+SELECT
+    reported.phone_number_id,
+    reported.group_id,
+    reported.contact,
+    reported.added_at,
+    reported.removed_at
+FROM unnest(
+    %(phone_number_id)s::text[],
+    %(group_id)s::text[],
+    %(contact)s::text[],
+    %(added_at)s::timestamptz[],
+    %(removed_at)s::timestamptz[]
+) AS reported (
+    phone_number_id,
+    group_id,
+    contact,
+    added_at,
+    removed_at
+)
+ON CONFLICT (phone_number_id, group_id, contact) DO UPDATE SET
+    added_at = greatest(known.added_at, excluded.added_at),
+    removed_at = greatest(known.removed_at, excluded.removed_at)

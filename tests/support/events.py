@@ -13,23 +13,26 @@ from services.common.domain.events import (
     AccountChanged,
     CallChanged,
     ContactChanged,
+    FlowChanged,
+    GroupChanged,
     MessageCopied,
     MessageReceived,
     MessageStatusChanged,
+    Participant,
     PhoneNumberChanged,
     TemplateChanged,
     UnrecognizedChange,
     UserPreferenceChanged,
     WebhookEvent,
 )
-from services.common.domain.records import RecordConsent, SendOutcome
+from services.common.domain.records import RecordConsent, SendingStateChanged, SendOutcome
 from services.projector.fold import Event
 from services.projector.projections.dead_letters import DeadLetterRow
 
 BEGIN: Final = 1_763_800_000_000
 _SPACE: Final = UUID(int=7)
 
-E = TypeVar("E", bound=WebhookEvent | SendOutcome)
+E = TypeVar("E", bound=WebhookEvent | SendOutcome | SendingStateChanged)
 
 
 def _with_id(event: E) -> E:
@@ -92,6 +95,10 @@ status: st.SearchStrategy[Event] = st.builds(
     pricing_model=_pricing,
     pricing_type=_pricing,
     pricing_category=_pricing,
+    pricing_billable=st.sampled_from([None, True, False]),
+    conversation_id=_maybe("session-1", "session-2"),
+    conversation_origin_type=_maybe("referral_conversion", "service"),
+    conversation_expires_at=st.none() | _instants,
 ).map(_with_id)
 
 outcome: st.SearchStrategy[Event] = st.builds(
@@ -190,10 +197,17 @@ call: st.SearchStrategy[Event] = st.builds(
     waba_id=_wabas,
     phone_number_id=_numbers,
     wacid=st.sampled_from(["wacid.A"]),
-    event=st.sampled_from(["connect", "terminate", "status"]),
+    event=st.sampled_from(["connect", "terminate", "status", "call_recording_available"]),
     raw=st.sampled_from(["{}", '{"a":1}']),
+    status=_maybe("RINGING", "ACCEPTED", "REJECTED", "COMPLETED", "FAILED"),
     direction=_maybe("USER_INITIATED"),
     contact=st.none() | _contacts,
+    started_at=st.none() | _instants,
+    ended_at=st.none() | _instants,
+    duration_seconds=st.sampled_from([None, 0, 65]),
+    cta_payload=_maybe("button"),
+    media_id=_maybe("recording"),
+    error_code=st.sampled_from([None, 138000]),
 ).map(_with_id)
 
 template: st.SearchStrategy[Event] = st.builds(
@@ -209,7 +223,10 @@ template: st.SearchStrategy[Event] = st.builds(
     template_name=_maybe("order_update"),
     template_language=_maybe("en", "pt_BR"),
     category=_maybe("UTILITY", "MARKETING", ""),
+    previous_category=_maybe("UTILITY"),
     new_quality_score=_maybe("GREEN", "RED"),
+    category_update_at=st.none() | _instants,
+    reason=_maybe("INVALID_FORMAT"),
 ).map(_with_id)
 
 account: st.SearchStrategy[Event] = st.builds(
@@ -233,8 +250,61 @@ number: st.SearchStrategy[Event] = st.builds(
     raw=st.sampled_from(["{}", '{"a":1}']),
     occurred_at=st.none() | _instants,
     waba_id=st.none() | _wabas,
+    phone_number_id=st.none() | _numbers,
+    old_limit=_maybe("TIER_50"),
     current_limit=_maybe("TIER_250"),
     messaging_limit=_maybe("TIER_10K"),
+).map(_with_id)
+
+sending: st.SearchStrategy[Event] = st.builds(
+    SendingStateChanged,
+    event_id=st.just(""),
+    occurred_at=_instants,
+    waba_id=_wabas,
+    state=st.sampled_from(["stopped", "sending", "limit"]),
+    source=st.just("webhook"),
+    phone_number_id=st.none() | _numbers,
+    reason=_maybe("payment"),
+    messages_per_second=st.sampled_from([None, 80, 1000]),
+).map(_with_id)
+
+_participants = st.builds(
+    Participant,
+    change=st.sampled_from(["added", "removed", "failed"]),
+    wa_id=_maybe("4915100000001", "5511999990000"),
+    bsuid=_maybe("DE.abc"),
+)
+
+group: st.SearchStrategy[Event] = st.builds(
+    GroupChanged,
+    event_id=st.just(""),
+    occurred_at=_instants,
+    recorded_at=_instants,
+    waba_id=_wabas,
+    phone_number_id=_numbers,
+    field=st.just("group_lifecycle_update"),
+    type=st.sampled_from(["group_create", "group_delete", "group_suspend", "group_suspend_cleared", "group_settings_update"]),
+    raw=st.sampled_from(["{}", '{"a":1}']),
+    group_id=_maybe("group", "other"),
+    subject=_maybe("Aurora", "Aurora help"),
+    join_approval_mode=_maybe("auto_approve"),
+    participants=st.lists(_participants, max_size=3).map(tuple),
+    error_code=st.sampled_from([None, None, 131215]),
+).map(_with_id)
+
+flow: st.SearchStrategy[Event] = st.builds(
+    FlowChanged,
+    event_id=st.just(""),
+    recorded_at=_instants,
+    event=st.sampled_from(["FLOW_STATUS_CHANGE", "ENDPOINT_LATENCY"]),
+    raw=st.sampled_from(["{}", '{"a":1}']),
+    flow_id=_maybe("flow-1"),
+    occurred_at=st.none() | _instants,
+    waba_id=st.none() | _wabas,
+    old_status=_maybe("DRAFT"),
+    new_status=_maybe("PUBLISHED"),
+    p90_latency=st.sampled_from([None, 0.0, 1250.5]),
+    requests_count=st.sampled_from([None, 3_000_000_000]),
 ).map(_with_id)
 
 consent: st.SearchStrategy[Event] = st.builds(
@@ -265,7 +335,22 @@ dead_letter: st.SearchStrategy[Event] = st.builds(
 )
 
 any_event: st.SearchStrategy[Event] = st.one_of(
-    received, status, outcome, change, consent, dead_letter, copied, moved, preference, call, template, account, number
+    received,
+    status,
+    outcome,
+    change,
+    consent,
+    dead_letter,
+    copied,
+    moved,
+    preference,
+    call,
+    template,
+    account,
+    number,
+    sending,
+    group,
+    flow,
 )
 
 

@@ -21,6 +21,7 @@ from services.common.domain.events import (
     UserPreferenceChanged,
 )
 from services.common.domain.records import SendingStateChanged
+from services.projector.projections.merges import first_recorded
 from services.projector.projections.table import Kind, Table
 
 OtherEvent = (
@@ -58,12 +59,21 @@ class AccountEventRow(NamedTuple):
     contact: str | None
 
 
+def content_sha256(event: OtherEvent) -> bytes:
+    """The account, the field, the words and Meta's instant: a redelivery has the same."""
+    return sha256(json.dumps([event.waba_id, event.field, event.raw, event.occurred_at]).encode()).digest()
+
+
+def id_sha256(event: SendingStateChanged) -> bytes:
+    """What the sender told has an id of its own."""
+    return sha256(event.event_id.encode()).digest()
+
+
 def of_event(event: OtherEvent) -> tuple[AccountEventRow, ...]:
-    """Content identity is the account, the field, the words and Meta's instant: a redelivery is the same row."""
-    content = json.dumps([event.waba_id, event.field, event.raw, event.occurred_at])
+    """A redelivery is the same row."""
     return (
         AccountEventRow(
-            sha256(content.encode()).digest(),
+            content_sha256(event),
             event.event_id,
             event.recorded_at,
             event.occurred_at,
@@ -80,10 +90,10 @@ def of_event(event: OtherEvent) -> tuple[AccountEventRow, ...]:
 
 
 def of_sending_state(event: SendingStateChanged) -> tuple[AccountEventRow, ...]:
-    """What the sender told has an id of its own, and is its own raw text."""
+    """What the sender told is its own raw text."""
     return (
         AccountEventRow(
-            sha256(event.event_id.encode()).digest(),
+            id_sha256(event),
             event.event_id,
             event.occurred_at,
             event.occurred_at,
@@ -97,11 +107,6 @@ def of_sending_state(event: SendingStateChanged) -> tuple[AccountEventRow, ...]:
             None,
         ),
     )
-
-
-def merge(known: AccountEventRow, reported: AccountEventRow) -> AccountEventRow:
-    """The delivery that was recorded first."""
-    return min(known, reported, key=lambda row: (row.recorded_at, row.event_id))
 
 
 TABLE: Final = Table(
@@ -121,5 +126,5 @@ TABLE: Final = Table(
         "contact": Kind.TEXT,
     },
     key=1,
-    merge=merge,
+    merge=first_recorded,
 )

@@ -38,6 +38,8 @@ class ConsentEventRow(NamedTuple):
     source: str
     wording: str | None
     occurred_at: int
+    wamid: str | None = None
+    """The message that says it, or whose delivery failed for it."""
 
 
 def events_of_record(event: RecordConsent) -> tuple[ConsentEventRow, ...]:
@@ -83,6 +85,7 @@ def events_of_received(event: MessageReceived) -> tuple[ConsentEventRow, ...]:
             KEYWORD,
             word,
             event.occurred_at,
+            event.wamid,
         ),
     )
 
@@ -117,7 +120,7 @@ def events_of_status(event: MessageStatusChanged) -> tuple[ConsentEventRow, ...]
     """Meta did not deliver because the person had stopped marketing from this number."""
     if event.error_code != STOPPED_MARKETING or event.type != "message" or not event.contact or not event.phone_number_id:
         return ()
-    return (_stopped(event.wamid, event.phone_number_id, event.contact, event.occurred_at),)
+    return (_stopped(event.wamid, event.phone_number_id, event.contact, event.occurred_at, wamid=event.wamid),)
 
 
 def events_of_outcome(event: SendOutcome) -> tuple[ConsentEventRow, ...]:
@@ -128,9 +131,10 @@ def events_of_outcome(event: SendOutcome) -> tuple[ConsentEventRow, ...]:
     return (_stopped(event.command_id, event.phone_number_id, contact, event.occurred_at),)
 
 
-def _stopped(name: str, phone_number_id: str, contact: str, at: int) -> ConsentEventRow:
+def _stopped(name: str, phone_number_id: str, contact: str, at: int, *, wamid: str | None = None) -> ConsentEventRow:
     category, decision = ConsentCategory.MARKETING.value, Decision.WITHDRAWN.value
-    return ConsentEventRow(f"{STOPPED_MARKETING}:{name}", phone_number_id, contact, category, decision, "error_131050", None, at)
+    consent_id = f"{STOPPED_MARKETING}:{name}"
+    return ConsentEventRow(consent_id, phone_number_id, contact, category, decision, "error_131050", None, at, wamid)
 
 
 def states(evidence_of: Callable[[Any], tuple[ConsentEventRow, ...]]) -> Callable[[Any], Iterable[ConsentRow]]:
@@ -155,7 +159,7 @@ def merge_events(known: ConsentEventRow, reported: ConsentEventRow) -> ConsentEv
 
 
 def _order(row: ConsentEventRow) -> tuple[int, str, str, str, str, str, bool, str]:
-    """As `upsert_consent_events` orders them."""
+    """As `upsert_consent_events` orders them. The id of a piece of evidence tells its message, so that orders nothing."""
     parts = (row.phone_number_id, row.contact, row.category, row.decision, row.source)
     return (row.occurred_at, *parts, row.wording is None, row.wording or "")
 
@@ -188,6 +192,7 @@ CONSENT_EVENTS: Final = Table(
         "source": Kind.TEXT,
         "wording": Kind.TEXT,
         "occurred_at": Kind.INSTANT,
+        "wamid": Kind.TEXT,
     },
     key=1,
     merge=merge_events,

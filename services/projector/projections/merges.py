@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-T = TypeVar("T", int, str)
+T = TypeVar("T", int, str, bool)
+
+
+class Recorded(Protocol):
+    """A row of one event."""
+
+    @property
+    def recorded_at(self) -> int: ...
+    @property
+    def event_id(self) -> str: ...
+
+
+R = TypeVar("R", bound=Recorded)
+
+
+def first_recorded(known: R, reported: R) -> R:
+    """Of several deliveries of the same the one that was recorded first."""
+    return min(known, reported, key=lambda row: (row.recorded_at, row.event_id))
 
 
 def least(known: T | None, reported: T | None) -> T | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from services.common.domain.events import MessageStatusChanged
+from services.projector.projections.merges import first_recorded
 from services.projector.projections.table import Kind, Table
 
 OPAQUE_CHARACTERS: Final = 512
@@ -32,7 +33,10 @@ class StatusRow(NamedTuple):
     pricing_model: str | None
     pricing_type: str | None
     pricing_category: str | None
+    pricing_billable: bool | None
     conversation_id: str | None
+    conversation_origin_type: str | None
+    conversation_expires_at: int | None
     raw: str
 
 
@@ -56,15 +60,13 @@ def of_status(event: MessageStatusChanged) -> tuple[StatusRow, ...]:
             event.pricing_model,
             event.pricing_type,
             event.pricing_category,
+            event.pricing_billable,
             event.conversation_id,
+            event.conversation_origin_type,
+            event.conversation_expires_at,
             event.raw,
         ),
     )
-
-
-def merge(known: StatusRow, reported: StatusRow) -> StatusRow:
-    """The delivery that was recorded first."""
-    return min(known, reported, key=lambda row: (row.recorded_at, row.event_id))
 
 
 TABLE: Final = Table(
@@ -85,9 +87,12 @@ TABLE: Final = Table(
         "pricing_model": Kind.TEXT,
         "pricing_type": Kind.TEXT,
         "pricing_category": Kind.TEXT,
+        "pricing_billable": Kind.BOOL,
         "conversation_id": Kind.TEXT,
+        "conversation_origin_type": Kind.TEXT,
+        "conversation_expires_at": Kind.INSTANT,
         "raw": Kind.TEXT,
     },
     key=5,
-    merge=merge,
+    merge=first_recorded,
 )

@@ -18,6 +18,7 @@ class Kind(Enum):
     INT4 = auto()
     INT8 = auto()
     BOOL = auto()
+    FLOAT8 = auto()
     BYTES = auto()
 
 

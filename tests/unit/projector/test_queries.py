@@ -15,6 +15,7 @@ _TYPES = {
     Kind.INT8: "int8",
     Kind.BYTES: "bytea",
     Kind.BOOL: "bool",
+    Kind.FLOAT8: "float8",
 }
 
 
