@@ -98,3 +98,15 @@ FROM registry.phone_numbers AS n
 JOIN sender.stops AS s ON (s.scope = 'number' AND s.scope_id = n.phone_number_id) OR (s.scope = 'waba' AND s.scope_id = n.waba_id)
 WHERE s.is_stopped AND s.cause <> 'operator' AND (s.until IS NULL OR s.until > now())
 ORDER BY n.phone_number_id, s.since, s.cause
+
+-- rates --
+-- The rate card.
+SELECT country, category, valid_from, price, currency FROM registry.rates ORDER BY country, category, valid_from
+
+-- keep_rates --
+-- These rates from now on, besides those that are not named.
+INSERT INTO registry.rates (country, category, valid_from, price, currency)
+SELECT g.country, g.category, g.valid_from, g.price, g.currency
+FROM unnest(%(country)s::text[], %(category)s::text[], %(valid_from)s::date[], %(price)s::numeric[], %(currency)s::text[])
+    AS g (country, category, valid_from, price, currency)
+ON CONFLICT (country, category, valid_from) DO UPDATE SET price = excluded.price, currency = excluded.currency

@@ -22,10 +22,14 @@ FROM unnest(%(topics)s::text[], %(partitions)s::int4[], %(next_offsets)s::int8[]
 ON CONFLICT DO NOTHING
 
 -- save_positions --
--- How far this transaction brings the tables.
+-- How far this transaction brings the tables, and of when the last record is.
 UPDATE positions AS held
-SET next_offset = reached.next_offset
-FROM unnest(%(topics)s::text[], %(partitions)s::int4[], %(next_offsets)s::int8[]) AS reached (topic, partition, next_offset)
+SET
+    next_offset = reached.next_offset,
+    last_record_at = coalesce(reached.last_record_at, held.last_record_at),
+    written_at = clock_timestamp()
+FROM unnest(%(topics)s::text[], %(partitions)s::int4[], %(next_offsets)s::int8[], %(last_record_at)s::timestamptz[])
+    AS reached (topic, partition, next_offset, last_record_at)
 WHERE held.projection = %(projection)s AND held.topic = reached.topic AND held.partition = reached.partition
 
 -- schema_is_there --
@@ -46,7 +50,8 @@ INSERT INTO contacts AS known (
     first_seen_at,
     last_seen_at,
     superseded_by,
-    superseded_at
+    superseded_at,
+    country
 )
 SELECT
     reported.contact,
@@ -58,7 +63,8 @@ SELECT
     reported.first_seen_at,
     reported.last_seen_at,
     reported.superseded_by,
-    reported.superseded_at
+    reported.superseded_at,
+    reported.country
 FROM unnest(
     %(contact)s::text[],
     %(bsuid)s::text[],
@@ -69,7 +75,8 @@ FROM unnest(
     %(first_seen_at)s::timestamptz[],
     %(last_seen_at)s::timestamptz[],
     %(superseded_by)s::text[],
-    %(superseded_at)s::timestamptz[]
+    %(superseded_at)s::timestamptz[],
+    %(country)s::text[]
 ) AS reported (
     contact,
     bsuid,
@@ -80,7 +87,8 @@ FROM unnest(
     first_seen_at,
     last_seen_at,
     superseded_by,
-    superseded_at
+    superseded_at,
+    country
 )
 WHERE reported.last_seen_at IS NOT NULL
     OR reported.superseded_at IS NOT NULL
@@ -101,7 +109,8 @@ ON CONFLICT (contact) DO UPDATE SET
     first_seen_at = least(known.first_seen_at, excluded.first_seen_at),
     last_seen_at = greatest(known.last_seen_at, excluded.last_seen_at),
     superseded_by = CASE WHEN known.superseded_at IS NULL OR (excluded.superseded_at, excluded.superseded_by) > (known.superseded_at, known.superseded_by) THEN excluded.superseded_by ELSE known.superseded_by END,
-    superseded_at = CASE WHEN known.superseded_at IS NULL OR (excluded.superseded_at, excluded.superseded_by) > (known.superseded_at, known.superseded_by) THEN excluded.superseded_at ELSE known.superseded_at END
+    superseded_at = CASE WHEN known.superseded_at IS NULL OR (excluded.superseded_at, excluded.superseded_by) > (known.superseded_at, known.superseded_by) THEN excluded.superseded_at ELSE known.superseded_at END,
+    country = excluded.country
 
 -- upsert_contact_aliases --
 -- First sight of each name of a contact; what tells nothing new writes nothing.

@@ -69,7 +69,7 @@ class Store:
             if progress.fresh:
                 all_new = len(progress.fresh) == len(batch.batch)
                 await _write(connection, batch.upserts if all_new else _upserts(progress.fresh))
-                await self._save(connection, progress.reached)
+                await self._save(connection, progress)
                 await before_commit(progress.fresh)
                 await pipeline.sync()
             fault("projector.before_pg_commit")
@@ -100,8 +100,13 @@ class Store:
         rows = await connection.execute(SQL["hold_positions"], {"projection": self._projection, **_places(places)})
         return {(topic, partition): offset for topic, partition, offset in await rows.fetchall()}
 
-    async def _save(self, connection: Connection, reached: Mapping[Partition, int]) -> None:
-        await connection.execute(SQL["save_positions"], {"projection": self._projection, **_places(reached)})
+    async def _save(self, connection: Connection, progress: Progress) -> None:
+        appended = {(read.record.topic, read.record.partition): read.record.appended_at for read in progress.fresh}
+        last_record_at = Array(Kind.INSTANT, [appended.get(place) for place in progress.reached])
+        places = _places(progress.reached)
+        await connection.execute(
+            SQL["save_positions"], {"projection": self._projection, **places, "last_record_at": last_record_at}
+        )
 
 
 def is_about_data(problem: BaseException) -> bool:

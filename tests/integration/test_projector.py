@@ -15,16 +15,12 @@ from psycopg.sql import SQL, Identifier
 
 from services.common.domain import topics
 from services.common.platform.envelope import dead_letter_origin
-from services.common.platform.kafka import LogRecord
-from services.common.platform.postgres import pool
-from services.projector.batch import Read
 from services.projector.fold import TABLES, Event, fold
-from services.projector.store import Store, folded
 from services.sandbox.providers import Kafka, Postgres
 from tests.support.events import regrouped
 from tests.support.log import append, end_offsets, read
 from tests.support.processes import ServiceProcess
-from tests.support.read_models import comparable, corpus, poison, reached, replayed, stored
+from tests.support.read_models import comparable, corpus, poison, project, reached, replayed, stored
 from tests.support.waiting import wait_for
 
 
@@ -165,24 +161,15 @@ def test_a_projector_stops_in_time_while_postgres_is_away(cluster: Kafka, postgr
 @given(regrouped())
 def test_what_postgres_merges_is_what_the_code_merges(postgres: str, case: tuple[list[Event], list[list[Event]]]) -> None:
     events, batches = case
-    asyncio.run(_apply_to_empty_tables(postgres, batches))
+    _empty(postgres)
+    project(postgres, *batches)
     assert stored(postgres) == comparable(fold(events))
 
 
-async def _apply_to_empty_tables(dsn: str, batches: list[list[Event]]) -> None:
-    async def nothing(_: object) -> None:
-        return None
-
-    async with pool(dsn, service="test", size=1, search_path="projector") as connections:
-        async with connections.connection() as connection:
-            names = ["positions", *(table.name for table in TABLES)]
-            await connection.execute(SQL("TRUNCATE {}").format(SQL(", ").join(map(Identifier, names))))
-        store = Store(connections, projection="test")
-        offset = 0
-        for batch in batches:
-            reads = [Read(LogRecord("t", 0, offset + place, 0, None, None, ()), event) for place, event in enumerate(batch)]
-            await store.apply(folded(reads), nothing)
-            offset += len(batch)
+def _empty(dsn: str) -> None:
+    names = ["positions", *(table.name for table in TABLES)]
+    with psycopg.connect(dsn, autocommit=True, options="-c search_path=projector") as connection:
+        connection.execute(SQL("TRUNCATE {}").format(SQL(", ").join(map(Identifier, names))))
 
 
 async def _commit_everything(bootstrap_servers: str) -> None:

@@ -6,7 +6,6 @@ import asyncio
 
 import psycopg
 import pytest
-from psycopg.sql import SQL, Identifier
 
 from services.common.domain import topics
 from services.projector.rebuild import RebuildRefused, RebuildReport, rebuild
@@ -80,27 +79,6 @@ def test_a_rebuild_from_a_log_that_lacks_records_is_refused_and_changes_nothing(
         )
     assert _schemas(postgres) == {"projector"}
     assert reached(postgres) == 5
-
-
-def test_analysts_read_the_views_and_nothing_else(postgres: str) -> None:
-    with psycopg.connect(postgres, autocommit=True, options="-c role=parley_analytics") as connection:
-        views = connection.execute("SELECT viewname FROM pg_views WHERE schemaname = 'analytics'").fetchall()
-        assert {name for (name,) in views} == {"fct_message", "fct_window", "ops_projection"}
-        for (name,) in views:
-            connection.execute(SQL("TABLE {}").format(Identifier("analytics", name)))
-        tables = connection.execute(
-            "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('projector', 'sender', 'registry')"
-        ).fetchall()
-        assert len(tables) > 10
-        for schema, table in tables:
-            with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                connection.execute(SQL("TABLE {}").format(Identifier(schema, table)))
-        settings = connection.execute("SELECT rolconfig FROM pg_roles WHERE rolname = 'parley_analytics'").fetchone()
-        assert settings == (["default_transaction_read_only=on", "statement_timeout=30s"],)
-        columns = connection.execute(
-            "SELECT attname FROM pg_attribute WHERE attrelid = 'analytics.fct_message'::regclass AND attnum > 0"
-        ).fetchall()
-        assert {"contact", "text", "payload", "raw", "wamid"}.isdisjoint(name for (name,) in columns)
 
 
 def _projector(cluster: Kafka, dsn: str) -> ServiceProcess:

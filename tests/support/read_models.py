@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from collections.abc import Mapping, Sequence
@@ -31,9 +32,12 @@ from services.common.domain.records import TOPIC_OF, Record, RecordConsent, Send
 from services.common.platform.avro import Codec
 from services.common.platform.envelope import AVRO, JSON, dead_letter_headers
 from services.common.platform.kafka import LogRecord, NewRecord
+from services.common.platform.postgres import pool
+from services.projector.batch import Read
 from services.projector.decode import Decoder, set_aside
 from services.projector.fold import TABLES, Event, fold
 from services.projector.projections.table import Kind, Table
+from services.projector.store import Store, folded
 from tests.support.log import read
 
 BEGIN: Final = 1_763_800_000_000
@@ -274,6 +278,24 @@ def replayed(bootstrap_servers: str) -> Tables:
 def comparable(rows: Mapping[str, Sequence[tuple[Any, ...]]]) -> Tables:
     """With every table present, rows sorted, and JSON parsed."""
     return {table.name: sorted((_parsed(table, row) for row in rows.get(table.name, ())), key=repr) for table in TABLES}
+
+
+def project(dsn: str, *batches: Sequence[Event]) -> None:
+    """Events in the tables, a transaction a batch, by the projector's own statements."""
+    asyncio.run(_project(dsn, batches))
+
+
+async def _project(dsn: str, batches: Sequence[Sequence[Event]]) -> None:
+    async def nothing(_: object) -> None:
+        return None
+
+    async with pool(dsn, service="test", size=1, search_path="projector") as connections:
+        store = Store(connections, projection="test")
+        offset = 0
+        for batch in batches:
+            reads = [Read(LogRecord("t", 0, offset + place, 0, None, None, ()), event) for place, event in enumerate(batch)]
+            await store.apply(folded(reads), nothing)
+            offset += len(batch)
 
 
 def stored(dsn: str, schema: str = "projector") -> Tables:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from services.common.domain.countries import country_of
 from services.common.domain.events import (
     CallChanged,
     ContactChanged,
@@ -209,7 +210,7 @@ def _flat(row: ContactRow) -> Row:
     profile_name_at, profile_name = row.profile_name or (None, None)
     superseded_at, superseded_by = row.superseded_by or (None, None)
     named = (row.contact, row.bsuid, wa_id, wa_id_at, profile_name, profile_name_at)
-    return (*named, row.first_seen_at, row.last_seen_at, superseded_by, superseded_at)
+    return (*named, row.first_seen_at, row.last_seen_at, superseded_by, superseded_at, country_of(row.contact))
 
 
 CONTACTS: Final = Table(
@@ -225,6 +226,7 @@ CONTACTS: Final = Table(
         "last_seen_at": Kind.INSTANT,
         "superseded_by": Kind.TEXT,
         "superseded_at": Kind.INSTANT,
+        "country": Kind.TEXT,
     },
     key=1,
     merge=merge_contacts,

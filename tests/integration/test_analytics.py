@@ -1,0 +1,221 @@
+"""What do analysts see, and what can they not? As their role, of events that the projector's statements put there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+from psycopg.sql import SQL, Identifier
+
+from services.common.domain.events import MessageCopied, MessageReceived, MessageStatusChanged
+from services.common.domain.records import SendOutcome
+from services.projector.fold import Event
+from tests.support.command_line import parley
+from tests.support.read_models import project
+
+_DAY = 86_400_000
+_JULY = 1_783_000_800_000  # 2026-07-02 14:00 UTC
+_BRAZILIAN, _GERMAN = "5511999990000", "4915112345678"
+
+Select = Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture
+def select(postgres: str) -> Select:
+    """A query, as an analyst."""
+
+    def rows(query: str, *parameters: object) -> list[dict[str, Any]]:
+        with psycopg.connect(postgres, autocommit=True, options="-c role=parley_analytics", row_factory=dict_row) as connection:
+            return connection.execute(query.encode(), parameters).fetchall()
+
+    return rows
+
+
+def sent(wamid: str, contact: str = _BRAZILIAN, at: int = _JULY) -> SendOutcome:
+    return SendOutcome(
+        event_id=f"accepted {wamid}",
+        occurred_at=at,
+        command_id=f"c {wamid}",
+        attempt_no=1,
+        phone_number_id="100",
+        kind="accepted",
+        lane="bulk",
+        type="template",
+        waba_id="1",
+        wamid=wamid,
+        wa_id=contact,
+        contact=contact,
+        template_name="offer",
+    )
+
+
+def status(wamid: str, word: str, contact: str = _BRAZILIAN, at: int = _JULY, **fields: Any) -> MessageStatusChanged:
+    values: dict[str, Any] = {
+        "event_id": f"{word} {wamid}",
+        "occurred_at": at,
+        "recorded_at": at,
+        "waba_id": "1",
+        "phone_number_id": "100",
+        "raw": "{}",
+        "pricing_model": "PMP",
+        "pricing_type": "regular",
+        "pricing_category": "marketing",
+    }
+    return MessageStatusChanged(**{**values, **fields}, wamid=wamid, status=word, contact=contact)
+
+
+def received(wamid: str, contact: str, **fields: Any) -> MessageReceived:
+    values: dict[str, Any] = {"waba_id": "1", "phone_number_id": "100", "type": "text", "raw": "{}", "text": "hello"}
+    return MessageReceived(
+        **{**values, **fields}, event_id=wamid, occurred_at=_JULY, recorded_at=_JULY, wamid=wamid, contact=contact, wa_id=contact
+    )
+
+
+def test_analysts_read_the_views_and_nothing_else(postgres: str) -> None:
+    with psycopg.connect(postgres, autocommit=True, options="-c role=parley_analytics") as connection:
+        views = connection.execute("SELECT viewname FROM pg_views WHERE schemaname = 'analytics'").fetchall()
+        assert len(views) > 4
+        for (name,) in views:
+            connection.execute(SQL("TABLE {}").format(Identifier("analytics", name)))
+        tables = connection.execute(
+            "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('projector', 'sender', 'registry')"
+        ).fetchall()
+        assert len(tables) > 10
+        for schema, table in tables:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(SQL("TABLE {}").format(Identifier(schema, table)))
+        settings = connection.execute("SELECT rolconfig FROM pg_roles WHERE rolname = 'parley_analytics'").fetchone()
+        assert settings == (["default_transaction_read_only=on", "statement_timeout=30s"],)
+
+
+def test_no_view_shows_who_somebody_is_or_what_was_said(postgres: str, select: Select) -> None:
+    secret = "the words of a person"
+    events: list[Event] = [
+        received("wamid.1", _BRAZILIAN, text=secret, profile_name="Maria", payload=secret, raw=secret),
+        sent("wamid.2"),
+        status("wamid.2", "read"),
+        sent("wamid.3", contact="DE.1234567890"),
+    ]
+    project(postgres, events)
+    for view in select("SELECT viewname FROM pg_views WHERE schemaname = 'analytics'"):
+        shown = repr(select(f"TABLE analytics.{view['viewname']}"))
+        for word in (_BRAZILIAN, _BRAZILIAN[2:], "DE.1234567890", "Maria", secret, "wamid."):
+            assert word not in shown, view
+
+
+def test_a_person_is_one_key_that_another_database_would_not_make(postgres: str, select: Select) -> None:
+    project(postgres, [sent("wamid.1"), sent("wamid.2"), sent("wamid.3", contact=_GERMAN), received("wamid.4", _GERMAN)])
+    rows = select("SELECT contact_key, count(*) AS n FROM analytics.fct_message GROUP BY contact_key")
+    assert [row["n"] for row in rows] == [2, 2]
+    [plain] = select("SELECT encode(sha256(convert_to(%s, 'UTF8')), 'hex') AS digest", _GERMAN)
+    assert plain["digest"] not in {row["contact_key"] for row in rows}
+    with psycopg.connect(postgres) as connection:
+        row = connection.execute("SELECT octet_length(secret) FROM registry.contact_secret").fetchone()
+        assert row == (32,)
+
+
+def test_where_a_message_comes_from_is_told(postgres: str, select: Select) -> None:
+    copy = MessageCopied(
+        event_id="k",
+        occurred_at=_JULY,
+        recorded_at=_JULY,
+        waba_id="1",
+        phone_number_id="100",
+        field="smb_message_echoes",
+        direction="outbound",
+        wamid="wamid.copy",
+        type="text",
+        raw="{}",
+        contact=_GERMAN,
+    )
+    answer = received("wamid.4", _GERMAN, context_wamid="wamid.1")
+    project(postgres, [sent("wamid.1"), copy, status("wamid.9", "delivered"), answer])
+    rows = select("SELECT origin, country, message_key, reply_to_message_key FROM analytics.fct_message ORDER BY origin")
+    assert [(row["origin"], row["country"]) for row in rows] == [
+        ("command", "BR"),
+        ("contact", "DE"),
+        ("copy", "DE"),
+        ("other_system", "BR"),
+    ]
+    assert rows[1]["reply_to_message_key"] == rows[0]["message_key"]
+
+
+def load(postgres: str, folder: Path, *lines: str) -> Any:
+    card = folder / "rates.csv"
+    card.write_text("\n".join(("country,category,valid_from,price,currency", *lines)))
+    return parley(folder, "rates", "load", str(card), PARLEY_POSTGRES_DSN=postgres)
+
+
+def test_rates_are_loaded_whole_or_not_at_all_and_the_same_file_changes_nothing(postgres: str, tmp_path: Path) -> None:
+    lines = ("BR,marketing,2026-07-01,0.0625,USD", "BR,utility,2026-07-01,0.0080,USD")
+    assert load(postgres, tmp_path, *lines).stdout == "Added: 2, changed: 0, as before: 0.\n"
+    assert load(postgres, tmp_path, *lines).stdout == "Added: 0, changed: 0, as before: 2.\n"
+    done = load(postgres, tmp_path, "BR,marketing,2026-07-01,0.07,USD", "BR,utility,someday,0.0080,USD")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "line 3: valid_from" in done.stderr
+    assert load(postgres, tmp_path, "BR,marketing,2026-07-01,0.07,USD").stdout == "Added: 0, changed: 1, as before: 0.\n"
+    listed = parley(tmp_path, "rates", "list", "--json", "--country", "br", PARLEY_POSTGRES_DSN=postgres)
+    assert listed.stdout.splitlines() == [
+        '{"country":"BR","category":"marketing","valid_from":"2026-07-01","price":"0.07","currency":"USD"}',
+        '{"country":"BR","category":"utility","valid_from":"2026-07-01","price":"0.0080","currency":"USD"}',
+    ]
+    assert parley(tmp_path, "rates", "load", "nowhere.csv", PARLEY_POSTGRES_DSN=postgres).returncode == 2
+
+
+def test_each_message_costs_what_the_card_says_for_its_country_category_and_day(
+    postgres: str, select: Select, tmp_path: Path
+) -> None:
+    dated = ("BR,marketing,2026-06-01,0.05,USD", "BR,marketing,2026-07-02,0.0625,USD", "BR,utility,2026-06-01,0.01,USD")
+    load(postgres, tmp_path, *dated)
+    project(
+        postgres,
+        [
+            *(event for wamid in ("regular", "twice") for event in (sent(wamid), status(wamid, "delivered"))),
+            status("twice", "read", at=_JULY + 5),
+            *(sent("before", at=_JULY - _DAY), status("before", "delivered", at=_JULY - _DAY)),
+            *(sent("too early"), status("too early", "delivered", at=_JULY - 60 * _DAY)),
+            *(sent("no rate", _GERMAN), status("no rate", "delivered", _GERMAN)),
+            *(sent("free"), status("free", "delivered", pricing_type="free_customer_service")),
+            *(sent("only sent"), status("only sent", "sent")),
+            *(sent("unpriced"), status("unpriced", "delivered", pricing_type=None, pricing_category=None, pricing_model=None)),
+            *(sent("old"), status("old", "delivered", pricing_model="CBP")),
+            *(sent("utility"), status("utility", "delivered", pricing_category="UTILITY")),
+        ],
+    )
+    found = select(
+        "SELECT c.cost_state, c.cost, c.currency, c.is_rate_unknown, m.command_id FROM analytics.fct_cost AS c"
+        " INNER JOIN analytics.fct_message AS m USING (message_key) ORDER BY m.command_id"
+    )
+    assert {row.pop("command_id").removeprefix("c "): tuple(row.values()) for row in found} == {
+        "regular": ("regular", Decimal("0.0625"), "USD", False),
+        "twice": ("regular", Decimal("0.0625"), "USD", False),
+        "before": ("regular", Decimal("0.05"), "USD", False),
+        "too early": ("regular", None, None, True),
+        "no rate": ("regular", None, None, True),
+        "free": ("free", Decimal(0), None, False),
+        "only sent": ("undelivered", None, None, False),
+        "unpriced": ("unpriced", None, None, False),
+        "old": ("by_conversation", None, None, False),
+        "utility": ("regular", Decimal("0.01"), "USD", False),
+    }
+    [day] = select(
+        "SELECT messages, cost, currency, messages_of_unknown_rate FROM analytics.agg_cost_day"
+        " WHERE day = '2026-07-02' AND pricing_category = 'marketing' AND cost_state = 'regular' AND country = 'BR'"
+    )
+    assert day == {"messages": 2, "cost": Decimal("0.1250"), "currency": "USD", "messages_of_unknown_rate": 0}
+    [unknown] = select("SELECT sum(messages_of_unknown_rate) AS n FROM analytics.agg_cost_day")
+    assert unknown == {"n": 2}
+
+
+def test_how_fresh_the_tables_are_is_told_for_each_partition(postgres: str, select: Select) -> None:
+    project(postgres, [sent("wamid.1")], [sent("wamid.2")])
+    [row] = select("SELECT * FROM analytics.ops_projection")
+    assert (row["topic"], row["partition"], row["next_offset"]) == ("t", 0, 2)
+    assert row["last_record_at"].timestamp() == 0.0
+    assert row["lag_seconds"] > 1e9
+    assert 0 <= row["idle_seconds"] < 60
