@@ -14,6 +14,7 @@ from services.cli.resend import resend
 from services.cli.send import send
 from services.cli.sends import sends
 from services.cli.simulate import simulate
+from services.cli.sql import sql
 from services.cli.stack_commands import demo, down, migrate, up
 from services.cli.surroundings import adopt_local_stack
 from services.cli.trace import trace
@@ -26,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Operate Parley. Works against the stack of PARLEY_* variables, else that of .parley/stack.env in this directory.",
 )
-for command in (demo, up, down, migrate, send, sends, trace, resend, listen, simulate, rebuild):
+for command in (demo, up, down, migrate, send, sends, trace, resend, listen, simulate, sql, rebuild):
     app.command()(command)
 app.add_typer(numbers.app, name="number")
 app.add_typer(tenants.app, name="tenant")

@@ -1,0 +1,145 @@
+-- delivery_funnel --
+-- Of what was sent for commands, how much was delivered, read and answered, by template and country?
+-- days = 7: sent in the last so many days
+-- number = : only this phone_number_id
+WITH sends AS (
+    SELECT
+        message_key, template_name, country, accepted_at,
+        failed_at IS NOT NULL AS is_failed,
+        coalesce(delivered_at, read_at, played_at) IS NOT NULL AS is_delivered,
+        coalesce(read_at, played_at) IS NOT NULL AS is_read
+    FROM analytics.fct_message
+    WHERE origin = 'command' AND accepted_at >= now() - make_interval(days => %(days)s::int)
+        AND (%(number)s = '' OR phone_number_id = %(number)s)
+),
+
+answers AS (
+    SELECT DISTINCT reply_to_message_key AS message_key
+    FROM analytics.fct_message
+    WHERE direction = 'inbound' AND reply_to_message_key IS NOT NULL
+        AND occurred_at >= now() - make_interval(days => %(days)s::int)
+)
+
+SELECT
+    s.template_name, s.country, count(*) AS accepted,
+    count(*) FILTER (WHERE s.is_delivered) AS delivered,
+    count(*) FILTER (WHERE s.is_read) AS read,
+    count(a.message_key) AS answered,
+    count(*) FILTER (WHERE s.is_failed AND NOT s.is_delivered) AS failed,
+    round(100.0 * count(*) FILTER (WHERE s.is_delivered) / count(*), 1) AS delivered_percent,
+    round(100.0 * count(*) FILTER (WHERE s.is_read) / nullif(count(*) FILTER (WHERE s.is_delivered), 0), 1) AS read_percent
+FROM sends AS s
+LEFT JOIN answers AS a USING (message_key)
+GROUP BY s.template_name, s.country
+ORDER BY accepted DESC, s.template_name, s.country
+
+-- delivery_by_hour --
+-- How many messages were accepted, delivered, read and failed in each hour (UTC)?
+-- days = 2: accepted in the last so many days
+-- number = : only this phone_number_id
+SELECT
+    date_trunc('hour', accepted_at, 'UTC') AS hour, phone_number_id, count(*) AS accepted,
+    count(*) FILTER (WHERE coalesce(delivered_at, read_at, played_at) IS NOT NULL) AS delivered,
+    count(*) FILTER (WHERE coalesce(read_at, played_at) IS NOT NULL) AS read,
+    count(*) FILTER (WHERE delivery = 'failed') AS failed
+FROM analytics.fct_message
+WHERE origin = 'command' AND accepted_at >= now() - make_interval(days => %(days)s::int)
+    AND (%(number)s = '' OR phone_number_id = %(number)s)
+GROUP BY 1, 2
+ORDER BY 1, 2
+
+-- time_to_read --
+-- How many seconds pass from acceptance to delivery and from there to reading, for half of the messages and for nine of ten?
+-- days = 7: accepted in the last so many days
+SELECT
+    template_name, count(*) AS accepted,
+    round((percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(EPOCH FROM delivered_at - accepted_at)))::numeric, 1) AS delivered_p50,
+    round((percentile_cont(0.9) WITHIN GROUP (ORDER BY extract(EPOCH FROM delivered_at - accepted_at)))::numeric, 1) AS delivered_p90,
+    round((percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(EPOCH FROM read_at - delivered_at)))::numeric, 1) AS read_p50,
+    round((percentile_cont(0.9) WITHIN GROUP (ORDER BY extract(EPOCH FROM read_at - delivered_at)))::numeric, 1) AS read_p90
+FROM analytics.fct_message
+WHERE origin = 'command' AND accepted_at >= now() - make_interval(days => %(days)s::int)
+GROUP BY template_name
+ORDER BY accepted DESC, template_name
+
+-- failures --
+-- With which of Meta's codes did accepted messages fail, how often, and in which countries?
+-- days = 7: failed in the last so many days
+SELECT error_code, template_name, country, count(*) AS failed
+FROM analytics.fct_message
+WHERE delivery = 'failed' AND failed_at >= now() - make_interval(days => %(days)s::int)
+GROUP BY error_code, template_name, country
+ORDER BY failed DESC, error_code, template_name, country
+
+-- costs --
+-- What was spent, by country and category, and of how many messages is the rate unknown?
+-- days = 30: delivered in the last so many days (UTC)
+SELECT
+    country, pricing_category, currency, sum(messages) AS messages, sum(cost) AS cost,
+    sum(messages_of_unknown_rate) AS messages_of_unknown_rate
+FROM analytics.agg_cost_day
+WHERE cost_state IN ('regular', 'free') AND day >= (now() AT TIME ZONE 'UTC')::date - %(days)s::int
+GROUP BY country, pricing_category, currency
+ORDER BY cost DESC NULLS LAST, country, pricing_category
+
+-- first_response --
+-- How long do people wait for the first answer after they wrote, in seconds of the calendar, by number and hour (UTC)?
+-- days = 7: written in the last so many days
+WITH turns AS (
+    SELECT
+        phone_number_id, contact_key, direction, occurred_at,
+        lag(direction) OVER one_conversation IS DISTINCT FROM direction AS is_first
+    FROM analytics.fct_message
+    WHERE contact_key IS NOT NULL AND group_id IS NULL AND occurred_at >= now() - make_interval(days => %(days)s::int)
+    WINDOW one_conversation AS (PARTITION BY phone_number_id, contact_key ORDER BY occurred_at, direction)
+),
+
+waits AS (
+    SELECT
+        phone_number_id, direction, occurred_at,
+        lead(occurred_at) OVER (PARTITION BY phone_number_id, contact_key ORDER BY occurred_at, direction) - occurred_at AS wait
+    FROM turns
+    WHERE is_first
+)
+
+SELECT
+    phone_number_id, extract(HOUR FROM occurred_at AT TIME ZONE 'UTC')::int AS hour, count(*) AS conversations,
+    count(wait) AS answered,
+    round((percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(EPOCH FROM wait)))::numeric, 1) AS wait_p50,
+    round((percentile_cont(0.9) WITHIN GROUP (ORDER BY extract(EPOCH FROM wait)))::numeric, 1) AS wait_p90
+FROM waits
+WHERE direction = 'inbound'
+GROUP BY 1, 2
+ORDER BY 1, 2
+
+-- unanswered --
+-- Who wrote last and has no answer yet, and for how long may it still be a free one?
+-- hours = 24: written in the last so many hours: after 24 only a template may answer
+SELECT
+    phone_number_id, contact_key, country, occurred_at AS written_at,
+    round(extract(EPOCH FROM now() - occurred_at) / 60)::int AS minutes_waiting,
+    greatest(0, round(extract(EPOCH FROM occurred_at + interval '24 hours' - now()) / 60))::int AS minutes_left
+FROM (
+    SELECT DISTINCT ON (phone_number_id, contact_key) phone_number_id, contact_key, country, direction, occurred_at
+    FROM analytics.fct_message
+    WHERE contact_key IS NOT NULL AND group_id IS NULL
+        AND occurred_at >= now() - make_interval(hours => %(hours)s::int)
+    ORDER BY phone_number_id, contact_key, occurred_at DESC, direction DESC
+) AS last_word
+WHERE direction = 'inbound'
+ORDER BY written_at
+
+-- windows --
+-- How many conversations of each number have an open window now?
+SELECT phone_number_id, conversations, open_windows, closed_windows, never_opened
+FROM analytics.fct_window
+ORDER BY phone_number_id
+
+-- freshness --
+-- How old was what came last into the tables, and how long ago did it come, by topic?
+SELECT
+    topic, count(*) AS partitions, max(last_record_at) AS last_record_at,
+    round(max(lag_seconds), 3) AS worst_lag_seconds, round(min(idle_seconds), 1) AS idle_seconds
+FROM analytics.ops_projection
+GROUP BY topic
+ORDER BY topic

@@ -1,0 +1,158 @@
+"""Do the named questions get true answers, in each form, and sentences where they cannot be answered?"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from services.cli.sql import CATALOGUE
+from services.common.domain.events import MessageReceived, MessageStatusChanged
+from services.common.domain.records import SendOutcome
+from services.projector.fold import Event
+from tests.support.command_line import parley
+from tests.support.read_models import project
+
+_NOW = int(time.time() * 1000) // 1000 * 1000
+_MINUTE = 60_000
+_PERSON, _OTHER = "5511999990000", "4915112345678"
+
+Ask = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def ask(postgres: str, tmp_path: Path) -> Ask:
+    """The command, as an analyst of this database."""
+    dsn = make_conninfo(postgres, options="-c role=parley_analytics")
+    return lambda *arguments: parley(tmp_path, "sql", *arguments, PARLEY_ANALYTICS_DSN=dsn)
+
+
+def answers(ask: Ask, *arguments: str) -> list[dict[str, Any]]:
+    done = ask(*arguments, "--format", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def sent(wamid: str, contact: str, at: int, template: str = "offer") -> SendOutcome:
+    return SendOutcome(
+        event_id=f"accepted {wamid}",
+        occurred_at=at,
+        command_id=f"c {wamid}",
+        attempt_no=1,
+        phone_number_id="100",
+        kind="accepted",
+        lane="bulk",
+        type="template",
+        waba_id="1",
+        wamid=wamid,
+        contact=contact,
+        wa_id=contact,
+        template_name=template,
+    )
+
+
+def status(wamid: str, word: str, contact: str, at: int, **fields: Any) -> MessageStatusChanged:
+    named = {"waba_id": "1", "phone_number_id": "100", "raw": "{}", "event_id": f"{word} {wamid}"}
+    priced = {"pricing_model": "PMP", "pricing_type": "regular", "pricing_category": "marketing"}
+    return MessageStatusChanged(
+        **{**named, **priced, **fields}, wamid=wamid, status=word, contact=contact, occurred_at=at, recorded_at=at
+    )
+
+
+def received(wamid: str, contact: str, at: int, **fields: Any) -> MessageReceived:
+    named = {"waba_id": "1", "phone_number_id": "100", "raw": "{}", "type": "text", "text": "hello"}
+    return MessageReceived(
+        **{**named, **fields}, event_id=wamid, occurred_at=at, recorded_at=at, wamid=wamid, contact=contact, wa_id=contact
+    )
+
+
+@pytest.fixture
+def an_afternoon(postgres: str) -> None:
+    """Two people get an offer. One reads it, asks and is answered after five minutes; the other one's fails, and asks in vain."""
+    begin = _NOW - 120 * _MINUTE
+    events: list[Event] = [
+        sent("1", _PERSON, begin),
+        status("1", "sent", _PERSON, begin + 1_000),
+        status("1", "delivered", _PERSON, begin + 2_000),
+        status("1", "read", _PERSON, begin + 12_000),
+        received("2", _PERSON, begin + 20 * _MINUTE, context_wamid="1"),
+        received("3", _PERSON, begin + 21 * _MINUTE),
+        sent("4", _PERSON, begin + 25 * _MINUTE, template="answer"),
+        sent("5", _OTHER, begin),
+        status("5", "failed", _OTHER, begin + 3_000, error_code=131049),
+        received("6", _OTHER, begin + 60 * _MINUTE),
+    ]
+    project(postgres, events)
+
+
+@pytest.mark.parametrize("name", [query.name for query in CATALOGUE])
+def test_every_question_is_answered_with_and_without_messages(ask: Ask, postgres: str, name: str) -> None:
+    assert answers(ask, name) == []
+    project(postgres, [sent("1", _PERSON, _NOW), received("2", _OTHER, _NOW)])
+    for form in ("table", "csv", "json"):
+        done = ask(name, "--format", form)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert _PERSON not in done.stdout
+
+
+@pytest.mark.usefixtures("an_afternoon")
+def test_the_funnel_counts_each_message_once_at_each_stage(ask: Ask) -> None:
+    rows = {(row.pop("template_name"), row.pop("country")): row for row in answers(ask, "delivery_funnel")}
+    stages = {
+        key: tuple(row[name] for name in ("accepted", "delivered", "read", "answered", "failed")) for key, row in rows.items()
+    }
+    assert stages == {("offer", "BR"): (1, 1, 1, 1, 0), ("offer", "DE"): (1, 0, 0, 0, 1), ("answer", "BR"): (1, 0, 0, 0, 0)}
+    assert rows["offer", "BR"]["read_percent"] == "100.0"
+    assert answers(ask, "delivery_funnel", "-p", "number=999") == []
+
+
+@pytest.mark.usefixtures("an_afternoon")
+def test_who_waits_for_an_answer_and_how_long_others_waited(ask: Ask) -> None:
+    [waiting] = answers(ask, "unanswered")
+    assert waiting["country"] == "DE"
+    assert 59 <= waiting["minutes_waiting"] <= 62
+    assert 22 * 60 <= waiting["minutes_left"] <= 23 * 60 + 1
+    waits = [(row["conversations"], row["answered"], row["wait_p50"]) for row in answers(ask, "first_response")]
+    assert (1, 1, "300.0") in waits, "from the first of the two messages that were not answered yet"
+    assert sum(conversations - answered for conversations, answered, _ in waits) == 1
+
+
+@pytest.mark.usefixtures("an_afternoon")
+def test_times_failures_and_costs(ask: Ask) -> None:
+    times = {row["template_name"]: row for row in answers(ask, "time_to_read")}
+    assert (times["offer"]["delivered_p50"], times["offer"]["read_p50"]) == ("2.0", "10.0")
+    assert answers(ask, "failures") == [{"error_code": 131049, "template_name": "offer", "country": "DE", "failed": 1}]
+    [cost] = answers(ask, "costs")
+    assert (cost["country"], cost["cost"], cost["messages_of_unknown_rate"]) == ("BR", None, "1")
+
+
+@pytest.mark.usefixtures("an_afternoon")
+def test_csv_is_csv_and_a_table_is_for_people(ask: Ask) -> None:
+    rows = list(csv.DictReader(io.StringIO(ask("failures", "--format", "csv").stdout)))
+    assert rows == [{"error_code": "131049", "template_name": "offer", "country": "DE", "failed": "1"}]
+    head, row = ask("failures").stdout.splitlines()
+    assert head.split() == ["ERROR_CODE", "TEMPLATE_NAME", "COUNTRY", "FAILED"]
+    assert row.split() == ["131049", "offer", "DE", "1"]
+
+
+def test_what_cannot_be_asked_is_refused_with_what_can(ask: Ask, tmp_path: Path) -> None:
+    listed = ask()
+    assert all(f"{query.name}: {query.question}" in listed.stdout for query in CATALOGUE)
+    for arguments, says in (
+        (("nothing",), "There is no query nothing."),
+        (("costs", "-p", "weeks=1"), "costs has days, not weeks."),
+        (("costs", "-p", "days"), "NAME=VALUE is needed"),
+        (("costs", "-p", "days=many"), "A parameter is no value of its type."),
+    ):
+        done = ask(*arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert says in done.stderr
+    assert parley(tmp_path, "sql", "costs").returncode == 78
