@@ -40,7 +40,7 @@ def sent(wamid: str, contact: str = _BRAZILIAN, at: int = _JULY) -> SendOutcome:
     return SendOutcome(
         event_id=f"accepted {wamid}",
         occurred_at=at,
-        command_id=f"c {wamid}",
+        command_id=f"c {wamid.removeprefix('wamid.')}",
         attempt_no=1,
         phone_number_id="100",
         kind="accepted",

@@ -120,9 +120,10 @@ def test_who_waits_for_an_answer_and_how_long_others_waited(ask: Ask) -> None:
     assert waiting["country"] == "DE"
     assert 59 <= waiting["minutes_waiting"] <= 62
     assert 22 * 60 <= waiting["minutes_left"] <= 23 * 60 + 1
-    waits = [(row["conversations"], row["answered"], row["wait_p50"]) for row in answers(ask, "first_response")]
-    assert (1, 1, "300.0") in waits, "from the first of the two messages that were not answered yet"
-    assert sum(conversations - answered for conversations, answered, _ in waits) == 1
+    hours = answers(ask, "first_response")
+    assert [sum(row[name] for row in hours) for name in ("conversations", "answered")] == [2, 1]
+    [waited] = [row["wait_p50"] for row in hours if row["wait_p50"] is not None]
+    assert waited == "300.0", "from the first of the two messages that were not answered yet"
 
 
 @pytest.mark.usefixtures("an_afternoon")
