@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import pytest
-
 from services.common.platform.faults import POINTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,8 +35,7 @@ def test_every_declared_point_is_passed_by_its_service_and_no_other_is() -> None
     assert found == {(point.partition(".")[0], point) for point in POINTS}
 
 
-@pytest.mark.parametrize("point", sorted(POINTS))
-def test_every_declared_point_is_shot_at_by_a_test(point: str) -> None:
+def test_every_declared_point_is_shot_at_by_a_test() -> None:
     sources = [path.read_text("utf-8") for tier in ("faults", "integration") for path in (ROOT / "tests" / tier).rglob("*.py")]
     shots = {text.partition(":")[0] for source in sources for text in texts(ast.parse(source))}
-    assert point in shots
+    assert sorted(set(POINTS) - shots) == []
