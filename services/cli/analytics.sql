@@ -49,14 +49,14 @@ GROUP BY 1, 2
 ORDER BY 1, 2
 
 -- time_to_read --
--- How many seconds pass from acceptance to delivery and from there to reading, for half of the messages and for nine of ten?
+-- How many seconds (whole ones, as Meta tells them) pass from acceptance to delivery and from there to reading?
 -- days = 7: accepted in the last so many days
 SELECT
     template_name, count(*) AS accepted,
-    round((percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(EPOCH FROM delivered_at - accepted_at)))::numeric, 1) AS delivered_p50,
-    round((percentile_cont(0.9) WITHIN GROUP (ORDER BY extract(EPOCH FROM delivered_at - accepted_at)))::numeric, 1) AS delivered_p90,
-    round((percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(EPOCH FROM read_at - delivered_at)))::numeric, 1) AS read_p50,
-    round((percentile_cont(0.9) WITHIN GROUP (ORDER BY extract(EPOCH FROM read_at - delivered_at)))::numeric, 1) AS read_p90
+    round((percentile_cont(0.5) WITHIN GROUP (ORDER BY greatest(0, extract(EPOCH FROM delivered_at - accepted_at))))::numeric, 1) AS delivered_p50,
+    round((percentile_cont(0.9) WITHIN GROUP (ORDER BY greatest(0, extract(EPOCH FROM delivered_at - accepted_at))))::numeric, 1) AS delivered_p90,
+    round((percentile_cont(0.5) WITHIN GROUP (ORDER BY greatest(0, extract(EPOCH FROM read_at - delivered_at))))::numeric, 1) AS read_p50,
+    round((percentile_cont(0.9) WITHIN GROUP (ORDER BY greatest(0, extract(EPOCH FROM read_at - delivered_at))))::numeric, 1) AS read_p90
 FROM analytics.fct_message
 WHERE origin = 'command' AND accepted_at >= now() - make_interval(days => %(days)s::int)
 GROUP BY template_name
