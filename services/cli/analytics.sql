@@ -51,14 +51,22 @@ ORDER BY 1, 2
 -- time_to_read --
 -- How many seconds (whole ones, as Meta tells them) pass from acceptance to delivery and from there to reading?
 -- days = 7: accepted in the last so many days
+WITH stages AS (
+    SELECT
+        template_name,
+        CASE WHEN delivered_at IS NOT NULL THEN greatest(0, extract(EPOCH FROM delivered_at - accepted_at)) END AS to_delivery,
+        CASE WHEN delivered_at IS NOT NULL AND read_at IS NOT NULL THEN greatest(0, extract(EPOCH FROM read_at - delivered_at)) END AS to_read
+    FROM analytics.fct_message
+    WHERE origin = 'command' AND accepted_at >= now() - make_interval(days => %(days)s::int)
+)
+
 SELECT
     template_name, count(*) AS accepted,
-    round((percentile_cont(0.5) WITHIN GROUP (ORDER BY greatest(0, extract(EPOCH FROM delivered_at - accepted_at))))::numeric, 1) AS delivered_p50,
-    round((percentile_cont(0.9) WITHIN GROUP (ORDER BY greatest(0, extract(EPOCH FROM delivered_at - accepted_at))))::numeric, 1) AS delivered_p90,
-    round((percentile_cont(0.5) WITHIN GROUP (ORDER BY greatest(0, extract(EPOCH FROM read_at - delivered_at))))::numeric, 1) AS read_p50,
-    round((percentile_cont(0.9) WITHIN GROUP (ORDER BY greatest(0, extract(EPOCH FROM read_at - delivered_at))))::numeric, 1) AS read_p90
-FROM analytics.fct_message
-WHERE origin = 'command' AND accepted_at >= now() - make_interval(days => %(days)s::int)
+    round((percentile_cont(0.5) WITHIN GROUP (ORDER BY to_delivery))::numeric, 1) AS delivered_p50,
+    round((percentile_cont(0.9) WITHIN GROUP (ORDER BY to_delivery))::numeric, 1) AS delivered_p90,
+    round((percentile_cont(0.5) WITHIN GROUP (ORDER BY to_read))::numeric, 1) AS read_p50,
+    round((percentile_cont(0.9) WITHIN GROUP (ORDER BY to_read))::numeric, 1) AS read_p90
+FROM stages
 GROUP BY template_name
 ORDER BY accepted DESC, template_name
 

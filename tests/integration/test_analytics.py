@@ -76,21 +76,49 @@ def received(wamid: str, contact: str, **fields: Any) -> MessageReceived:
     )
 
 
+_BEYOND_THEIR_VIEWS = """
+    SELECT n.nspname, c.relname, c.relkind::text FROM pg_class AS c INNER JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%%' AND n.nspname <> 'analytics'
+        AND c.relkind IN ('r', 'p', 'v', 'm', 'S')
+"""
+_THEIR_RIGHTS = """
+    SELECT c.relname FROM pg_class AS c
+    WHERE c.relnamespace = 'analytics'::regnamespace AND c.relkind IN ('v', 'm')
+        AND has_table_privilege('parley_analytics', c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+    UNION ALL
+    SELECT nspname FROM pg_namespace WHERE has_schema_privilege('parley_analytics', oid, 'CREATE')
+    UNION ALL
+    SELECT p.proname FROM pg_proc AS p INNER JOIN pg_namespace AS n ON n.oid = p.pronamespace
+    WHERE n.nspname IN ('projector', 'sender', 'registry', 'analytics')
+        AND has_schema_privilege('parley_analytics', n.oid, 'USAGE')
+        AND has_function_privilege('parley_analytics', p.oid, 'EXECUTE')
+"""
+
+
 def test_analysts_read_the_views_and_nothing_else(postgres: str) -> None:
     with psycopg.connect(postgres, autocommit=True, options="-c role=parley_analytics") as connection:
         views = connection.execute("SELECT viewname FROM pg_views WHERE schemaname = 'analytics'").fetchall()
         assert len(views) > 4
         for (name,) in views:
             connection.execute(SQL("TABLE {}").format(Identifier("analytics", name)))
-        tables = connection.execute(
-            "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('projector', 'sender', 'registry')"
-        ).fetchall()
-        assert len(tables) > 10
-        for schema, table in tables:
+        others = connection.execute(_BEYOND_THEIR_VIEWS).fetchall()
+        assert len(others) > 30
+        for schema, name, _ in others:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                connection.execute(SQL("TABLE {}").format(Identifier(schema, table)))
+                connection.execute(SQL("SELECT FROM {}").format(Identifier(schema, name)))
+        assert connection.execute(_THEIR_RIGHTS).fetchall() == [], "they change and call nothing"
         settings = connection.execute("SELECT rolconfig FROM pg_roles WHERE rolname = 'parley_analytics'").fetchone()
         assert settings == (["default_transaction_read_only=on", "statement_timeout=30s"],)
+
+
+def test_every_view_and_every_column_says_what_it_means(select: Select) -> None:
+    silent = select(
+        "SELECT a.attrelid::regclass::text AS view, a.attname AS name FROM pg_attribute AS a"
+        " INNER JOIN pg_class AS c ON c.oid = a.attrelid"
+        " WHERE c.relnamespace = 'analytics'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped"
+        " AND (col_description(a.attrelid, a.attnum) IS NULL OR obj_description(a.attrelid, 'pg_class') IS NULL)"
+    )
+    assert silent == []
 
 
 def test_no_view_shows_who_somebody_is_or_what_was_said(postgres: str, select: Select) -> None:

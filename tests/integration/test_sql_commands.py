@@ -132,6 +132,7 @@ def test_who_waits_for_an_answer_and_how_long_others_waited(ask: Ask) -> None:
 def test_times_failures_and_costs(ask: Ask) -> None:
     times = {row["template_name"]: row for row in answers(ask, "time_to_read")}
     assert (times["offer"]["delivered_p50"], times["offer"]["read_p50"]) == ("2.0", "10.0")
+    assert times["answer"]["delivered_p50"] is None, "what is not delivered took no time"
     assert answers(ask, "failures") == [{"error_code": 131049, "template_name": "offer", "country": "DE", "failed": 1}]
     [cost] = answers(ask, "costs")
     assert (cost["country"], cost["cost"], cost["messages_of_unknown_rate"]) == ("BR", None, "1")
