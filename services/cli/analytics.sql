@@ -137,6 +137,56 @@ FROM (
 WHERE direction = 'inbound'
 ORDER BY written_at
 
+-- send_reasons --
+-- Why were commands deferred, refused, rejected or left unknown, how often, and how many commands is that about?
+-- days = 7: told in the last so many days
+SELECT kind, reason, error_code, lane, count(*) AS outcomes, count(DISTINCT command_id) AS commands
+FROM analytics.fct_send_attempt
+WHERE kind <> 'accepted' AND occurred_at >= now() - make_interval(days => %(days)s::int)
+GROUP BY kind, reason, error_code, lane
+ORDER BY outcomes DESC, kind, reason, error_code, lane
+
+-- retries --
+-- How many attempts did accepted messages take, by lane?
+-- days = 7: accepted in the last so many days
+SELECT lane, attempt_no AS attempts, count(*) AS accepted
+FROM analytics.fct_send_attempt
+WHERE kind = 'accepted' AND occurred_at >= now() - make_interval(days => %(days)s::int)
+GROUP BY lane, attempt_no
+ORDER BY lane, attempt_no
+
+-- opt_outs --
+-- How many people withdrew within a day of a marketing template, and of how many that got it?
+-- days = 30: templates accepted in the last so many days
+-- hours = 24: how long after the delivery a withdrawal counts
+WITH offers AS (
+    SELECT message_key, template_name, phone_number_id, contact_key, coalesce(delivered_at, read_at) AS delivered_at
+    FROM analytics.fct_message
+    WHERE origin = 'command' AND template_name IS NOT NULL AND starts_with(lower(pricing_category), 'marketing')
+        AND accepted_at >= now() - make_interval(days => %(days)s::int) AND coalesce(delivered_at, read_at) IS NOT NULL
+)
+
+SELECT
+    o.template_name, count(DISTINCT o.contact_key) AS reached, count(DISTINCT e.contact_key) AS withdrew,
+    round(100.0 * count(DISTINCT e.contact_key) / count(DISTINCT o.contact_key), 2) AS withdrew_percent
+FROM offers AS o
+LEFT JOIN analytics.fct_consent_event AS e
+    ON e.contact_key = o.contact_key AND e.phone_number_id = o.phone_number_id AND e.decision = 'withdrawn'
+    AND e.occurred_at BETWEEN o.delivered_at AND o.delivered_at + make_interval(hours => %(hours)s::int)
+GROUP BY o.template_name
+ORDER BY withdrew DESC, reached DESC, o.template_name
+
+-- utilisation --
+-- How much of its limit did each number use in its busiest second, hour by hour (UTC)?
+-- days = 1: in the last so many days
+SELECT
+    h.hour, h.phone_number_id, h.accepted, h.received, h.busiest_second, n.messages_per_second,
+    round(100.0 * h.busiest_second / n.messages_per_second, 1) AS busiest_percent
+FROM analytics.agg_number_hour AS h
+LEFT JOIN analytics.dim_phone_number AS n ON n.phone_number_id = h.phone_number_id
+WHERE h.hour >= now() - make_interval(days => %(days)s::int)
+ORDER BY h.hour, h.phone_number_id
+
 -- windows --
 -- How many conversations of each number have an open window now?
 SELECT phone_number_id, conversations, open_windows, closed_windows, never_opened

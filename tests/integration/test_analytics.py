@@ -38,7 +38,7 @@ def select(postgres: str) -> Select:
 
 def sent(wamid: str, contact: str = _BRAZILIAN, at: int = _JULY) -> SendOutcome:
     return SendOutcome(
-        event_id=f"accepted {wamid}",
+        event_id=f"accepted {wamid.removeprefix('wamid.')}",
         occurred_at=at,
         command_id=f"c {wamid.removeprefix('wamid.')}",
         attempt_no=1,

@@ -9,6 +9,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,22 @@ def test_times_failures_and_costs(ask: Ask) -> None:
     assert answers(ask, "failures") == [{"error_code": 131049, "template_name": "offer", "country": "DE", "failed": 1}]
     [cost] = answers(ask, "costs")
     assert (cost["country"], cost["cost"], cost["messages_of_unknown_rate"]) == ("BR", None, "1")
+
+
+@pytest.mark.usefixtures("an_afternoon")
+def test_who_withdrew_after_an_offer_why_commands_did_not_go_and_how_full_numbers_were(ask: Ask, postgres: str) -> None:
+    begin = _NOW - 120 * _MINUTE
+    stop = received("7", _PERSON, begin + 30 * _MINUTE, text="STOP")
+    refused = replace(sent("", _PERSON, begin), event_id="r", kind="refused", wamid=None, reason="window_closed", attempt_no=0)
+    late_stop = received("8", _OTHER, begin + 90 * _MINUTE, text="STOP")
+    project(postgres, [stop, refused, late_stop])
+    assert answers(ask, "opt_outs") == [{"template_name": "offer", "reached": 1, "withdrew": 1, "withdrew_percent": "100.00"}]
+    told = {"kind": "refused", "reason": "window_closed", "error_code": None, "lane": "bulk", "outcomes": 1, "commands": 1}
+    assert answers(ask, "send_reasons") == [told]
+    assert answers(ask, "retries") == [{"lane": "bulk", "attempts": 1, "accepted": 3}]
+    hours = answers(ask, "utilisation")
+    assert [sum(int(row[name]) for row in hours) for name in ("accepted", "received")] == [3, 5]
+    assert max(row["busiest_second"] for row in hours) == 2, "two offers in one second"
 
 
 @pytest.mark.usefixtures("an_afternoon")

@@ -291,7 +291,7 @@ async def _project(dsn: str, batches: Sequence[Sequence[Event]]) -> None:
 
     async with pool(dsn, service="test", size=1, search_path="projector") as connections:
         store = Store(connections, projection="test")
-        offset = 0
+        offset = (await store.next_offsets()).get(("t", 0), 0)
         for batch in batches:
             reads = [Read(LogRecord("t", 0, offset + place, 0, None, None, ()), event) for place, event in enumerate(batch)]
             await store.apply(folded(reads), nothing)
