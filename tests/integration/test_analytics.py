@@ -12,15 +12,13 @@ import pytest
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 
-from services.common.domain.events import MessageCopied, MessageReceived, MessageStatusChanged
-from services.common.domain.records import SendOutcome
+from services.common.domain.events import MessageCopied
 from services.projector.fold import Event
 from tests.support.command_line import parley
 from tests.support.read_models import project
+from tests.support.told import BRAZILIAN, GERMAN, JULY, received, sent, status
 
 _DAY = 86_400_000
-_JULY = 1_783_000_800_000  # 2026-07-02 14:00 UTC
-_BRAZILIAN, _GERMAN = "5511999990000", "4915112345678"
 
 Select = Callable[..., list[dict[str, Any]]]
 
@@ -34,46 +32,6 @@ def select(postgres: str) -> Select:
             return connection.execute(query.encode(), parameters).fetchall()
 
     return rows
-
-
-def sent(wamid: str, contact: str = _BRAZILIAN, at: int = _JULY) -> SendOutcome:
-    return SendOutcome(
-        event_id=f"accepted {wamid.removeprefix('wamid.')}",
-        occurred_at=at,
-        command_id=f"c {wamid.removeprefix('wamid.')}",
-        attempt_no=1,
-        phone_number_id="100",
-        kind="accepted",
-        lane="bulk",
-        type="template",
-        waba_id="1",
-        wamid=wamid,
-        wa_id=contact,
-        contact=contact,
-        template_name="offer",
-    )
-
-
-def status(wamid: str, word: str, contact: str = _BRAZILIAN, at: int = _JULY, **fields: Any) -> MessageStatusChanged:
-    values: dict[str, Any] = {
-        "event_id": f"{word} {wamid}",
-        "occurred_at": at,
-        "recorded_at": at,
-        "waba_id": "1",
-        "phone_number_id": "100",
-        "raw": "{}",
-        "pricing_model": "PMP",
-        "pricing_type": "regular",
-        "pricing_category": "marketing",
-    }
-    return MessageStatusChanged(**{**values, **fields}, wamid=wamid, status=word, contact=contact)
-
-
-def received(wamid: str, contact: str, **fields: Any) -> MessageReceived:
-    values: dict[str, Any] = {"waba_id": "1", "phone_number_id": "100", "type": "text", "raw": "{}", "text": "hello"}
-    return MessageReceived(
-        **{**values, **fields}, event_id=wamid, occurred_at=_JULY, recorded_at=_JULY, wamid=wamid, contact=contact, wa_id=contact
-    )
 
 
 _BEYOND_THEIR_VIEWS = """
@@ -124,23 +82,23 @@ def test_every_view_and_every_column_says_what_it_means(select: Select) -> None:
 def test_no_view_shows_who_somebody_is_or_what_was_said(postgres: str, select: Select) -> None:
     secret = "the words of a person"
     events: list[Event] = [
-        received("wamid.1", _BRAZILIAN, text=secret, profile_name="Maria", payload=secret, raw=secret),
-        sent("wamid.2"),
-        status("wamid.2", "read"),
-        sent("wamid.3", contact="DE.1234567890"),
+        received("1", BRAZILIAN, text=secret, profile_name="Maria", payload=secret, raw=secret),
+        sent("2"),
+        status("2", "read"),
+        sent("3", contact="DE.1234567890"),
     ]
     project(postgres, events)
     for view in select("SELECT viewname FROM pg_views WHERE schemaname = 'analytics'"):
         shown = repr(select(f"TABLE analytics.{view['viewname']}"))
-        for word in (_BRAZILIAN, _BRAZILIAN[2:], "DE.1234567890", "Maria", secret, "wamid."):
+        for word in (BRAZILIAN, BRAZILIAN[2:], "DE.1234567890", "Maria", secret, "wamid."):
             assert word not in shown, view
 
 
 def test_a_person_is_one_key_that_another_database_would_not_make(postgres: str, select: Select) -> None:
-    project(postgres, [sent("wamid.1"), sent("wamid.2"), sent("wamid.3", contact=_GERMAN), received("wamid.4", _GERMAN)])
+    project(postgres, [sent("1"), sent("2"), sent("3", contact=GERMAN), received("4", GERMAN)])
     rows = select("SELECT contact_key, count(*) AS n FROM analytics.fct_message GROUP BY contact_key")
     assert [row["n"] for row in rows] == [2, 2]
-    [plain] = select("SELECT encode(sha256(convert_to(%s, 'UTF8')), 'hex') AS digest", _GERMAN)
+    [plain] = select("SELECT encode(sha256(convert_to(%s, 'UTF8')), 'hex') AS digest", GERMAN)
     assert plain["digest"] not in {row["contact_key"] for row in rows}
     with psycopg.connect(postgres) as connection:
         row = connection.execute("SELECT octet_length(secret) FROM registry.contact_secret").fetchone()
@@ -150,8 +108,8 @@ def test_a_person_is_one_key_that_another_database_would_not_make(postgres: str,
 def test_where_a_message_comes_from_is_told(postgres: str, select: Select) -> None:
     copy = MessageCopied(
         event_id="k",
-        occurred_at=_JULY,
-        recorded_at=_JULY,
+        occurred_at=JULY,
+        recorded_at=JULY,
         waba_id="1",
         phone_number_id="100",
         field="smb_message_echoes",
@@ -159,10 +117,10 @@ def test_where_a_message_comes_from_is_told(postgres: str, select: Select) -> No
         wamid="wamid.copy",
         type="text",
         raw="{}",
-        contact=_GERMAN,
+        contact=GERMAN,
     )
-    answer = received("wamid.4", _GERMAN, context_wamid="wamid.1")
-    project(postgres, [sent("wamid.1"), copy, status("wamid.9", "delivered"), answer])
+    answer = received("4", GERMAN, context_wamid="wamid.1")
+    project(postgres, [sent("1"), copy, status("9", "delivered"), answer])
     rows = select("SELECT origin, country, message_key, reply_to_message_key FROM analytics.fct_message ORDER BY origin")
     assert [(row["origin"], row["country"]) for row in rows] == [
         ("command", "BR"),
@@ -204,10 +162,10 @@ def test_each_message_costs_what_the_card_says_for_its_country_category_and_day(
         postgres,
         [
             *(event for wamid in ("regular", "twice") for event in (sent(wamid), status(wamid, "delivered"))),
-            status("twice", "read", at=_JULY + 5),
-            *(sent("before", at=_JULY - _DAY), status("before", "delivered", at=_JULY - _DAY)),
-            *(sent("too early"), status("too early", "delivered", at=_JULY - 60 * _DAY)),
-            *(sent("no rate", _GERMAN), status("no rate", "delivered", _GERMAN)),
+            status("twice", "read", at=JULY + 5),
+            *(sent("before", at=JULY - _DAY), status("before", "delivered", at=JULY - _DAY)),
+            *(sent("too early"), status("too early", "delivered", at=JULY - 60 * _DAY)),
+            *(sent("no rate", GERMAN), status("no rate", "delivered", GERMAN)),
             *(sent("free"), status("free", "delivered", pricing_type="free_customer_service")),
             *(sent("only sent"), status("only sent", "sent")),
             *(sent("unpriced"), status("unpriced", "delivered", pricing_type=None, pricing_category=None, pricing_model=None)),
@@ -241,7 +199,7 @@ def test_each_message_costs_what_the_card_says_for_its_country_category_and_day(
 
 
 def test_how_fresh_the_tables_are_is_told_for_each_partition(postgres: str, select: Select) -> None:
-    project(postgres, [sent("wamid.1")], [sent("wamid.2")])
+    project(postgres, [sent("1")], [sent("2")])
     [row] = select("SELECT * FROM analytics.ops_projection")
     assert (row["topic"], row["partition"], row["next_offset"]) == ("t", 0, 2)
     assert row["last_record_at"].timestamp() == 0.0

@@ -18,15 +18,14 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from services.cli.sql import CATALOGUE
-from services.common.domain.events import MessageReceived, MessageStatusChanged
-from services.common.domain.records import SendOutcome
 from services.projector.fold import Event
 from tests.support.command_line import parley
 from tests.support.read_models import project
+from tests.support.told import BRAZILIAN, GERMAN, received, sent, status
 
 _NOW = int(time.time() * 1000) // 1000 * 1000
 _MINUTE = 60_000
-_PERSON, _OTHER = "5511999990000", "4915112345678"
+_PERSON, _OTHER = BRAZILIAN, GERMAN
 
 Ask = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -44,39 +43,6 @@ def answers(ask: Ask, *arguments: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def sent(wamid: str, contact: str, at: int, template: str = "offer") -> SendOutcome:
-    return SendOutcome(
-        event_id=f"accepted {wamid}",
-        occurred_at=at,
-        command_id=f"c {wamid}",
-        attempt_no=1,
-        phone_number_id="100",
-        kind="accepted",
-        lane="bulk",
-        type="template",
-        waba_id="1",
-        wamid=wamid,
-        contact=contact,
-        wa_id=contact,
-        template_name=template,
-    )
-
-
-def status(wamid: str, word: str, contact: str, at: int, **fields: Any) -> MessageStatusChanged:
-    named = {"waba_id": "1", "phone_number_id": "100", "raw": "{}", "event_id": f"{word} {wamid}"}
-    priced = {"pricing_model": "PMP", "pricing_type": "regular", "pricing_category": "marketing"}
-    return MessageStatusChanged(
-        **{**named, **priced, **fields}, wamid=wamid, status=word, contact=contact, occurred_at=at, recorded_at=at
-    )
-
-
-def received(wamid: str, contact: str, at: int, **fields: Any) -> MessageReceived:
-    named = {"waba_id": "1", "phone_number_id": "100", "raw": "{}", "type": "text", "text": "hello"}
-    return MessageReceived(
-        **{**named, **fields}, event_id=wamid, occurred_at=at, recorded_at=at, wamid=wamid, contact=contact, wa_id=contact
-    )
-
-
 @pytest.fixture
 def an_afternoon(postgres: str) -> None:
     """Two people get an offer. One reads it, asks and is answered after five minutes; the other one's fails, and asks in vain."""
@@ -86,9 +52,9 @@ def an_afternoon(postgres: str) -> None:
         status("1", "sent", _PERSON, begin + 1_000),
         status("1", "delivered", _PERSON, begin + 2_000),
         status("1", "read", _PERSON, begin + 12_000),
-        received("2", _PERSON, begin + 20 * _MINUTE, context_wamid="1"),
+        received("2", _PERSON, begin + 20 * _MINUTE, context_wamid="wamid.1"),
         received("3", _PERSON, begin + 21 * _MINUTE),
-        sent("4", _PERSON, begin + 25 * _MINUTE, template="answer"),
+        sent("4", _PERSON, begin + 25 * _MINUTE, template_name="answer"),
         sent("5", _OTHER, begin),
         status("5", "failed", _OTHER, begin + 3_000, error_code=131049),
         received("6", _OTHER, begin + 60 * _MINUTE),
