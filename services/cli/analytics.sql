@@ -4,8 +4,8 @@
 -- number = : only this phone_number_id
 WITH sends AS (
     SELECT
-        message_key, template_name, country, accepted_at,
-        failed_at IS NOT NULL AS is_failed,
+        message_key, template_name, country,
+        delivery = 'failed' AS is_failed,
         coalesce(delivered_at, read_at, played_at) IS NOT NULL AS is_delivered,
         coalesce(read_at, played_at) IS NOT NULL AS is_read
     FROM analytics.fct_message
@@ -25,7 +25,7 @@ SELECT
     count(*) FILTER (WHERE s.is_delivered) AS delivered,
     count(*) FILTER (WHERE s.is_read) AS read,
     count(a.message_key) AS answered,
-    count(*) FILTER (WHERE s.is_failed AND NOT s.is_delivered) AS failed,
+    count(*) FILTER (WHERE s.is_failed) AS failed,
     round(100.0 * count(*) FILTER (WHERE s.is_delivered) / count(*), 1) AS delivered_percent,
     round(100.0 * count(*) FILTER (WHERE s.is_read) / nullif(count(*) FILTER (WHERE s.is_delivered), 0), 1) AS read_percent
 FROM sends AS s

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import psycopg
@@ -15,6 +16,15 @@ from services.common.platform.registry import Connection
 T = TypeVar("T")
 
 
+@contextmanager
+def answering() -> Iterator[None]:
+    """A Postgres that does not answer is said so."""
+    try:
+        yield
+    except psycopg.OperationalError:
+        raise CommandError("Postgres does not answer.", hint="Is the stack running? `make up` starts it.") from None
+
+
 def in_database(work: Callable[[Connection], Awaitable[T]]) -> T:
     """Do it in one transaction."""
     dsn = operator_dsn()
@@ -24,8 +34,7 @@ def in_database(work: Callable[[Connection], Awaitable[T]]) -> T:
             return await work(connection)
 
     try:
-        return asyncio.run(connected())
-    except psycopg.OperationalError:
-        raise CommandError("Postgres does not answer.", hint="Is the stack running? `make up` starts it.") from None
+        with answering():
+            return asyncio.run(connected())
     except psycopg.errors.UndefinedTable:
         raise CommandError("The database has no tables yet.", hint="`parley migrate` makes them.") from None

@@ -28,10 +28,11 @@ class Read(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """The records that are new, and where each partition stands after them."""
+    """The records that are new, where each partition stands after them, and when the last of each was appended (milliseconds)."""
 
     fresh: list[Read]
     reached: dict[Partition, int]
+    appended_at: dict[Partition, int]
 
 
 def first_offsets(batch: Iterable[Read]) -> dict[Partition, int]:
@@ -49,14 +50,16 @@ def advance(batch: Iterable[Read], held: Mapping[Partition, int]) -> Progress:
     Every topic of ours is contiguous. Consent records may come from transactional producers, whose markers take offsets.
     """
     reached = dict(held)
+    appended_at: dict[Partition, int] = {}
     fresh: list[Read] = []
     for read in batch:
-        topic, partition, offset = read.record[:3]
+        topic, partition, offset, at = read.record[:4]
         expected = reached[topic, partition]
         if offset < expected:
             continue
         if offset > expected and topic != CONSENT_RECORDS:
             raise HoleError(f"{topic}/{partition}: expected offset {expected}, got {offset}")
         reached[topic, partition] = offset + 1
+        appended_at[topic, partition] = at
         fresh.append(read)
-    return Progress(fresh=fresh, reached=reached)
+    return Progress(fresh=fresh, reached=reached, appended_at=appended_at)

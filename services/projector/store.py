@@ -101,8 +101,7 @@ class Store:
         return {(topic, partition): offset for topic, partition, offset in await rows.fetchall()}
 
     async def _save(self, connection: Connection, progress: Progress) -> None:
-        appended = {(read.record.topic, read.record.partition): read.record.appended_at for read in progress.fresh}
-        last_record_at = Array(Kind.INSTANT, [appended.get(place) for place in progress.reached])
+        last_record_at = Array(Kind.INSTANT, [progress.appended_at.get(place) for place in progress.reached])
         places = _places(progress.reached)
         await connection.execute(
             SQL["save_positions"], {"projection": self._projection, **places, "last_record_at": last_record_at}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from services.common.domain.events import GroupChanged
-from services.projector.projections.merges import greatest, latest, least
+from services.projector.projections.merges import greatest, latest, least, words_and_instants
 from services.projector.projections.table import Kind, Row, Table
 
 _ADDED: Final = "added"
@@ -112,8 +112,7 @@ def merge_members(known: MemberRow, reported: MemberRow) -> MemberRow:
 
 
 def _flat(row: GroupRow) -> Row:
-    words = [part for one in row[5:] for part in ((None, None) if one is None else (one[1], one[0]))]
-    return (*row[:5], *words)
+    return (*row[:5], *words_and_instants(row[5:]))
 
 
 GROUPS: Final = Table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
 T = TypeVar("T", int, str, bool)
@@ -43,3 +44,8 @@ def latest(known: tuple[int, str] | None, reported: tuple[int, str] | None) -> t
     if known is None or reported is None:
         return reported if known is None else known
     return max(known, reported)
+
+
+def words_and_instants(told: Iterable[tuple[int, str] | None]) -> list[str | int | None]:
+    """As columns: each word, then when it was told."""
+    return [part for one in told for part in ((None, None) if one is None else (one[1], one[0]))]

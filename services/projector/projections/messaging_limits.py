@@ -15,11 +15,15 @@ class LimitRow(NamedTuple):
     told: tuple[int, str]
 
 
+def limit_of(event: AccountChanged | PhoneNumberChanged) -> str | None:
+    """The tier stands in one of two fields, by the version of the webhook."""
+    limit = event.messaging_limit
+    return event.current_limit if limit is None and isinstance(event, PhoneNumberChanged) else limit
+
+
 def of_changed(event: AccountChanged | PhoneNumberChanged) -> tuple[LimitRow, ...]:
     """Events of accounts and of numbers tell the same limit; most tell none."""
-    limit = event.messaging_limit
-    if limit is None and isinstance(event, PhoneNumberChanged):
-        limit = event.current_limit
+    limit = limit_of(event)
     if not limit or event.waba_id is None:
         return ()
     return (LimitRow(event.waba_id, (event.recorded_at if event.occurred_at is None else event.occurred_at, limit)),)

@@ -11,6 +11,7 @@ from services.common.domain.events import AccountChanged, PhoneNumberChanged
 from services.common.domain.records import SendingStateChanged
 from services.projector.projections.account_events import content_sha256, id_sha256
 from services.projector.projections.merges import first_recorded
+from services.projector.projections.messaging_limits import limit_of
 from services.projector.projections.table import Kind, Table
 
 
@@ -38,19 +39,9 @@ class PhoneNumberChangeRow(NamedTuple):
 
 
 def of_changed(event: PhoneNumberChanged) -> tuple[PhoneNumberChangeRow, ...]:
-    """A redelivery is the same row. The tier stands in one of two fields, by the version of the webhook."""
+    """A redelivery is the same row."""
     return (
-        PhoneNumberChangeRow(
-            content_sha256(event),
-            event.event_id,
-            event.recorded_at,
-            event.occurred_at,
-            event.waba_id,
-            event.phone_number_id,
-            event.display_phone_number,
-            event.field,
-            event.event,
-            messaging_limit=event.messaging_limit or event.current_limit,
+        _of_webhook(event)._replace(
             previous_limit=event.old_limit,
             requested_verified_name=event.requested_verified_name,
             decision=event.decision,
@@ -64,21 +55,21 @@ def of_changed(event: PhoneNumberChanged) -> tuple[PhoneNumberChangeRow, ...]:
 
 def of_account(event: AccountChanged) -> tuple[PhoneNumberChangeRow, ...]:
     """A tier that Meta tells of an account is one of its numbers; the rest of the account stands in account_events."""
-    if not event.messaging_limit:
-        return ()
-    return (
-        PhoneNumberChangeRow(
-            content_sha256(event),
-            event.event_id,
-            event.recorded_at,
-            event.occurred_at,
-            event.waba_id,
-            event.phone_number_id,
-            event.display_phone_number,
-            event.field,
-            event.event,
-            messaging_limit=event.messaging_limit,
-        ),
+    return (_of_webhook(event),) if event.messaging_limit else ()
+
+
+def _of_webhook(event: AccountChanged | PhoneNumberChanged) -> PhoneNumberChangeRow:
+    return PhoneNumberChangeRow(
+        content_sha256(event),
+        event.event_id,
+        event.recorded_at,
+        event.occurred_at,
+        event.waba_id,
+        event.phone_number_id,
+        event.display_phone_number,
+        event.field,
+        event.event,
+        messaging_limit=limit_of(event),
     )
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from services.common.domain.events import MessageStatusChanged
-from services.projector.projections.merges import greatest, latest, least
+from services.projector.projections.merges import greatest, latest, least, words_and_instants
 from services.projector.projections.table import Kind, Row, Table
 
-BY_CONVERSATION: Final = "CBP"
-FREE_ENTRY_POINT: Final = "referral_conversion"
+_BY_CONVERSATION: Final = "CBP"
+_FREE_ENTRY_POINT: Final = "referral_conversion"
 
 
 class ConversationRow(NamedTuple):
@@ -37,7 +37,7 @@ class ConversationRow(NamedTuple):
 
 def of_status(event: MessageStatusChanged) -> tuple[ConversationRow, ...]:
     """A status names the conversation that its message belongs to."""
-    is_kept = event.pricing_model == BY_CONVERSATION or event.conversation_origin_type == FREE_ENTRY_POINT
+    is_kept = event.pricing_model == _BY_CONVERSATION or event.conversation_origin_type == _FREE_ENTRY_POINT
     if event.type != "message" or event.conversation_id is None or not is_kept:
         return ()
     at = event.occurred_at
@@ -76,8 +76,7 @@ def merge(known: ConversationRow, reported: ConversationRow) -> ConversationRow:
 
 
 def _flat(row: ConversationRow) -> Row:
-    words = [part for one in row[8:10] for part in ((None, None) if one is None else (one[1], one[0]))]
-    return (*row[:8], *words, row.is_billable)
+    return (*row[:8], *words_and_instants(row[8:10]), row.is_billable)
 
 
 TABLE: Final = Table(

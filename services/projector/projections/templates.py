@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from services.common.domain.events import TemplateChanged
-from services.projector.projections.merges import greatest, latest
+from services.projector.projections.merges import greatest, latest, words_and_instants
 from services.projector.projections.table import Kind, Row, Table
 
 _STATUS_FIELD: Final = "message_template_status_update"
@@ -62,8 +62,7 @@ def merge(known: TemplateRow, reported: TemplateRow) -> TemplateRow:
 
 def _flat(row: TemplateRow) -> Row:
     told = (row.template_id, row.status, row.category, row.quality_score)
-    words = [part for one in told for part in ((None, None) if one is None else (one[1], one[0]))]
-    return (*row[:3], *words, row.components_at)
+    return (*row[:3], *words_and_instants(told), row.components_at)
 
 
 TABLE: Final = Table(
