@@ -48,7 +48,7 @@ from tests.support.command_corpus import (
 )
 from tests.support.processes import ServiceProcess
 from tests.support.sending import WABA, Scene, now_ms, scene
-from tests.support.waiting import wait_for
+from tests.support.waiting import wait_for_none
 
 CASES: Final = cases()
 MOST_ATTEMPTS: Final = 20
@@ -121,7 +121,7 @@ def played(kafka: Kafka, postgres_server: Postgres, migrated_template: str) -> I
         open_windows(stage, everything, now)
         asyncio.run(append(kafka.bootstrap_servers, [record for one in everything for record in one.records]))
         evidence(stage, [(one, *said) for one in everything for said in one.case.later])
-        wait_for(lambda: is_settled(stage, everything), 180.0, "everything to be settled")
+        wait_for_none(lambda: unsettled(stage, everything), 180.0, "everything to be settled")
         assert router.alive
         assert sender.alive
         counted = {
@@ -207,19 +207,27 @@ def count_of(everything: Sequence[Published], expects: Any) -> int:
     return sum(len(one.records) for one in everything if isinstance(one.case.expects, expects))
 
 
-def is_settled(stage: Scene, everything: Sequence[Published]) -> bool:
-    """Every command has its last state, and every other record stands where it belongs."""
+def unsettled(stage: Scene, everything: Sequence[Published]) -> dict[str, object]:
+    """What is not in its last state, or stands where it does not belong, by what it is."""
     servers = stage.kafka.bootstrap_servers
-    commands = sum(isinstance(one.case.expects, Told) or one.case.expects == WAITING for one in everything)
-    waiting = sum(one.case.expects == WAITING for one in everything)
-    [(known, open_)] = stage.sql(
-        "SELECT count(*), count(*) FILTER (WHERE state IN ('waiting', 'retry', 'started')) FROM sender.send_commands"
-    )
-    if (known, open_) != (commands, waiting) or stage.sql("SELECT count(*) FROM sender.outbox") != [(0,)]:
-        return False
+    waits = {one.command_id for one in everything if one.case.expects == WAITING}
+    awaited = waits | {one.command_id for one in everything if isinstance(one.case.expects, Told)}
+    states = stage.states()
+    open_ = {command_id: state for command_id, state in states.items() if state in ("waiting", "retry", "started")}
+    [(outbox,)] = stage.sql("SELECT count(*) FROM sender.outbox")
     dead = log.end_offsets(servers, topics.ROUTER_DEAD_LETTERS, topics.SENDER_DEAD_LETTERS)
     parked = log.end_offsets(servers, topics.PARKED_COMMANDS)
-    return dead == count_of(everything, Dead) and parked == sum(one.case.expects == PARKED for one in everything)
+    names = {one.command_id: f"{one.case.row} {one.case.name}" for one in everything}
+    differs = {
+        "not known": sorted(names[command_id] for command_id in awaited - states.keys()),
+        "not awaited": sorted(states.keys() - awaited),
+        "open": {names.get(command_id, command_id): state for command_id, state in open_.items() if command_id not in waits},
+        "ended": sorted(names[command_id] for command_id in waits & states.keys() - open_.keys()),
+        "outbox": outbox,
+        "dead letters": dead - count_of(everything, Dead),
+        "parked": parked - sum(one.case.expects == PARKED for one in everything),
+    }
+    return {what: left for what, left in differs.items() if left}
 
 
 @pytest.mark.parametrize("case", CASES, ids=ids(CASES))
