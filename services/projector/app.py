@@ -28,6 +28,7 @@ from services.projector.worker import Worker
 log = logging.get(__name__)
 
 SCHEMA = "projector"
+_MONTHS_SECONDS = 3600.0
 
 
 class ProjectorApp:
@@ -75,7 +76,9 @@ class ProjectorApp:
                 positions=worker,
             )
             self._waiting_for = None
+            months = asyncio.create_task(_keep_months(store, settings.projector_keep_months, stopping))
             await self._stream.run(stopping)
+            months.cancel()
         finally:
             await connections.close(timeout=1.0)
 
@@ -86,6 +89,19 @@ class ProjectorApp:
         if self._waiting_for is not None or self._stream is None:
             return self._waiting_for or "starting"
         return self._stream.why_not_ready()
+
+
+async def _keep_months(store: Store, kept: int, stopping: asyncio.Event) -> None:
+    """Months are made long before they begin. What goes wrong is tried again: until then there is the rest."""
+    while True:
+        try:
+            added, dropped = await store.keep_months(kept)
+            if added or dropped:
+                log.info("projector.months", added=added, dropped=dropped)
+        except (psycopg.Error, PoolTimeout) as problem:
+            log.warning("projector.months_failed", error=type(problem).__name__, sqlstate=getattr(problem, "sqlstate", None))
+        if await sleep_unless(stopping, _MONTHS_SECONDS):
+            return
 
 
 async def _wait_for_tables(store: Store, stopping: asyncio.Event) -> bool:

@@ -11,3 +11,6 @@ class ProjectorSettings(StreamSettings):
     """`PARLEY_*` of the projector."""
 
     postgres_dsn: Secret = Field(description="Postgres of the read models, as role parley_projector or the operator")
+    projector_keep_months: int = Field(
+        0, ge=0, le=1_200, description="Statuses and outcomes older than so many whole months are dropped; 0: none ever"
+    )

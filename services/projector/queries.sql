@@ -38,6 +38,10 @@ SELECT to_regclass('dead_letters') IS NOT NULL
     AND has_table_privilege(to_regclass('dead_letters'), 'INSERT')
     AND has_table_privilege(to_regclass('positions'), 'UPDATE')
 
+-- keep_months --
+-- Make room for what grows by months, and drop what is older than this many.
+SELECT added, dropped FROM projector.keep_months(%(kept)s)
+
 -- upsert_contacts --
 -- Latest words, first and last sight. Statuses and sends that tell nothing new write nothing: rows only ever grow.
 INSERT INTO contacts AS known (
@@ -583,7 +587,7 @@ WHERE (excluded.recorded_at, excluded.event_id) < (known.recorded_at, known.even
 
 -- upsert_send_outcomes --
 -- One outcome by its id.
-INSERT INTO send_outcomes AS known (
+INSERT INTO send_outcomes (
     event_id,
     occurred_at,
     command_id,
@@ -689,32 +693,7 @@ FROM unnest(
     possible_duplicate,
     biz_opaque_callback_data
 )
-ON CONFLICT (event_id) DO UPDATE SET
-    occurred_at = excluded.occurred_at,
-    command_id = excluded.command_id,
-    attempt_no = excluded.attempt_no,
-    attempt_id = excluded.attempt_id,
-    kind = excluded.kind,
-    lane = excluded.lane,
-    type = excluded.type,
-    phone_number_id = excluded.phone_number_id,
-    waba_id = excluded.waba_id,
-    contact = excluded.contact,
-    addressed_to = excluded.addressed_to,
-    wa_id = excluded.wa_id,
-    bsuid = excluded.bsuid,
-    wamid = excluded.wamid,
-    template_name = excluded.template_name,
-    reason = excluded.reason,
-    detail = excluded.detail,
-    error_code = excluded.error_code,
-    source = excluded.source,
-    trace_id = excluded.trace_id,
-    not_before_at = excluded.not_before_at,
-    group_id = excluded.group_id,
-    possible_duplicate = excluded.possible_duplicate,
-    biz_opaque_callback_data = excluded.biz_opaque_callback_data
-WHERE excluded.occurred_at < known.occurred_at
+ON CONFLICT DO NOTHING
 
 -- upsert_account_events --
 -- One content once: the delivery recorded first.

@@ -120,6 +120,7 @@ async def _finish_locked(operator: Connection, replay: Replay, *, compare_only: 
         await operator.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
         await shadow.lock_out_writers(operator)
         await replay.until(await shadow.live_positions(operator, projection=GROUP))
+        await shadow.drop_months(operator)
         if replay.dead_letters_expired:
             await shadow.keep_dead_letters(operator, group=GROUP)
         if compare_only:

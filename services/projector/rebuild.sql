@@ -1,9 +1,25 @@
 -- tables --
--- The tables of a schema.
+-- The tables of a schema, those that are in parts as a whole.
 SELECT c.relname
 FROM pg_class AS c
-WHERE c.relnamespace = %(schema)s::regnamespace AND c.relkind = 'r'
+WHERE c.relnamespace = %(schema)s::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
 ORDER BY c.relname
+
+-- partitioned_by --
+-- How a table is in parts; null for one that is not.
+SELECT pg_get_partkeydef(%(table)s::regclass)
+
+-- parts --
+-- The parts of a table.
+SELECT c.relname, pg_get_expr(c.relpartbound, c.oid)
+FROM pg_inherits AS i
+JOIN pg_class AS c ON c.oid = i.inhrelid
+WHERE i.inhparent = %(table)s::regclass
+ORDER BY c.relname
+
+-- dropped_months --
+-- Before which event time a table has nothing any more.
+SELECT relation, before FROM registry.dropped_months
 
 -- options --
 -- What CREATE TABLE … LIKE does not copy: storage parameters, comment, owner.
@@ -42,7 +58,7 @@ JOIN pg_class AS t ON t.oid = d.refobjid
 WHERE d.classid = 'pg_rewrite'::regclass
     AND d.refclassid = 'pg_class'::regclass
     AND t.relnamespace = %(schema)s::regnamespace
-    AND t.relkind = 'r'
+    AND t.relkind IN ('r', 'p')
     AND v.relkind = 'v'
 ORDER BY v.oid
 

@@ -76,6 +76,13 @@ async def keep_dead_letters(connection: Connection, *, group: str) -> None:
     await connection.execute(_SQL["keep_dead_letters"], {"group": group})
 
 
+async def drop_months(connection: Connection) -> None:
+    """What was dropped of the live tables because it is old is left out of the shadow tables too."""
+    for table, before in await _rows(connection, "dropped_months"):
+        statement = SQL("DELETE FROM {} WHERE occurred_at < {}").format(Identifier(SHADOW, table), before)
+        await connection.execute(statement)
+
+
 async def live_positions(connection: Connection, *, projection: str) -> dict[tuple[str, int], int]:
     """How far the live tables are."""
     rows = await _rows(connection, "live_positions", projection=projection)
@@ -100,8 +107,9 @@ async def swap(connection: Connection) -> None:
 
 
 async def _move(connection: Connection, table: str, *, source: str, target: str) -> None:
-    statement = SQL("ALTER TABLE {} SET SCHEMA {}").format(Identifier(source, table), Identifier(target))
-    await connection.execute(statement)
+    parts = [name for name, _ in await _rows(connection, "parts", table=f"{source}.{table}")]
+    for name in (table, *parts):
+        await connection.execute(SQL("ALTER TABLE {} SET SCHEMA {}").format(Identifier(source, name), Identifier(target)))
 
 
 def _view(name: str, definition: str, options: Sequence[str] | None) -> Composed:
@@ -112,12 +120,19 @@ def _view(name: str, definition: str, options: Sequence[str] | None) -> Composed
 
 async def _create_like(connection: Connection, table: str) -> None:
     live, shadow = Identifier(LIVE, table), Identifier(SHADOW, table)
-    await connection.execute(SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL EXCLUDING INDEXES)").format(shadow, live))
+    [(parts_by,)] = await _rows(connection, "partitioned_by", table=f"{LIVE}.{table}")
+    in_parts = _verbatim(f" PARTITION BY {parts_by}" if parts_by else "")
+    await connection.execute(SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL EXCLUDING INDEXES){}").format(shadow, live, in_parts))
+    for part, bound in await _rows(connection, "parts", table=f"{LIVE}.{table}"):
+        statement = SQL("CREATE TABLE {} PARTITION OF {} {}").format(Identifier(SHADOW, part), shadow, _verbatim(bound))
+        await connection.execute(statement)
     for name, definition in await _rows(connection, "constraints", table=f"{LIVE}.{table}"):
         statement = SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(shadow, Identifier(name), _verbatim(definition))
         await connection.execute(statement)
     for (definition,) in await _rows(connection, "indexes", table=f"{LIVE}.{table}"):
-        await connection.execute(Composed([_verbatim(definition.replace(f" ON {LIVE}.", f" ON {SHADOW}.", 1))]))
+        # An index of a table in parts is shown as one of the table alone; made anew it is to be one of all its parts.
+        whole = definition.replace(" ON ONLY ", " ON ", 1)
+        await connection.execute(Composed([_verbatim(whole.replace(f" ON {LIVE}.", f" ON {SHADOW}.", 1))]))
     for options, comment, owner in await _rows(connection, "options", table=f"{LIVE}.{table}"):
         if options:
             await connection.execute(SQL("ALTER TABLE {} SET ({})").format(shadow, _verbatim(", ".join(options))))

@@ -58,6 +58,15 @@ class Store:
             answer = await (await connection.execute(SQL["schema_is_there"])).fetchone()
             return bool(answer and answer[0])
 
+    async def keep_months(self, kept: int) -> tuple[int, int]:
+        """Make the parts of this month and the next two, drop those that ended `kept` months before (0: none); how many each.
+
+        Rows whose month is not there stand in the rest until it is made. What is dropped is in the log still.
+        """
+        async with self._pool.connection() as connection:
+            [(added, dropped)] = await (await connection.execute(SQL["keep_months"], {"kept": kept})).fetchall()
+            return added, dropped
+
     async def apply(self, batch: Folded, before_commit: BeforeCommit) -> Progress:
         """Make the rows and positions of a batch durable together; records that the tables have are dropped.
 

@@ -52,6 +52,21 @@ def test_a_rebuild_equals_the_live_tables_and_takes_their_place_under_traffic(cl
         assert stored(postgres) == after
 
 
+def test_what_was_dropped_for_its_age_is_missed_by_no_rebuild(cluster: Kafka, postgres: str) -> None:
+    append(cluster.bootstrap_servers, corpus(seed=25, size=300))
+    with _projector(cluster, postgres) as process:
+        process.wait_ready()
+        _wait_until_projected(cluster, postgres)
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            connection.execute("SELECT projector.keep_months(3)")
+        rows = stored(postgres)
+        assert rows["messages"]
+        assert not rows["message_statuses"]
+        assert _rebuild(cluster, postgres, compare_only=True).differences == ()
+        assert _rebuild(cluster, postgres).swapped
+    assert stored(postgres) == rows
+
+
 def test_a_comparison_names_every_table_that_was_tampered_with(cluster: Kafka, postgres: str) -> None:
     append(cluster.bootstrap_servers, corpus(seed=24, size=200))
     with _projector(cluster, postgres) as process:
@@ -108,14 +123,16 @@ def _shape(dsn: str) -> list[tuple[object, ...]]:
             """
             SELECT c.relname, c.relkind::text, c.reloptions::text, c.relacl::text, pg_get_userbyid(c.relowner),
                 obj_description(c.oid, 'pg_class'),
-                CASE WHEN c.relkind = 'i' THEN pg_get_indexdef(c.oid) WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid) END,
+                CASE WHEN c.relkind IN ('i', 'I') THEN pg_get_indexdef(c.oid) WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid) END,
+                CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END, pg_get_expr(c.relpartbound, c.oid),
                 (SELECT string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
                     a.attcollation, col_description(c.oid, a.attnum)), ', ' ORDER BY a.attnum)
                     FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0),
                 (SELECT string_agg(k.conname || ' ' || pg_get_constraintdef(k.oid), ', ' ORDER BY k.conname)
                     FROM pg_constraint AS k WHERE k.conrelid = c.oid)
             FROM pg_class AS c
-            WHERE c.relnamespace IN ('projector'::regnamespace, 'analytics'::regnamespace) AND c.relkind IN ('r', 'i', 'v')
+            WHERE c.relnamespace IN ('projector'::regnamespace, 'analytics'::regnamespace)
+                AND c.relkind IN ('r', 'p', 'i', 'I', 'v')
             ORDER BY c.relkind, c.relname
             """
         ).fetchall()

@@ -71,9 +71,9 @@ def of_outcome(event: SendOutcome) -> tuple[OutcomeRow, ...]:
     )
 
 
-def merge(known: OutcomeRow, reported: OutcomeRow) -> OutcomeRow:
-    """The earliest under one id; re-emission after a crash repeats it with the same content."""
-    return min(known, reported, key=lambda row: row.occurred_at)
+def merge(known: OutcomeRow, _reported: OutcomeRow) -> OutcomeRow:
+    """Re-emission after a crash repeats an outcome byte for byte, its instant included, by which it finds its month."""
+    return known
 
 
 TABLE: Final = Table(
@@ -105,6 +105,6 @@ TABLE: Final = Table(
         "possible_duplicate": Kind.BOOL,
         "biz_opaque_callback_data": Kind.TEXT,
     },
-    key=1,
+    key=2,
     merge=merge,
 )
