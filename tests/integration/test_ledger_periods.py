@@ -23,6 +23,7 @@ from services.sandbox.postgres_dsn import drop_database, make_database, with_dat
 from services.sender import options
 from services.sender.commands import TakenIn, fingerprint
 from services.sender.store import SQL, Store, now_ms
+from tests.support.plans import plan
 from tests.support.sending import NUMBER, PERSON, text
 
 T = TypeVar("T")
@@ -236,17 +237,6 @@ def test_the_statements_of_the_sender_never_read_a_period_as_a_whole(postgres: s
     ask(postgres, "ANALYZE sender.send_commands, sender.send_attempts")
     found = plan(postgres, SQL[name])
     assert not re.findall(r"Seq Scan on (send_\w+)", found), found
-
-
-def plan(dsn: str, statement: str) -> str:
-    """How Postgres would run a statement whose values it does not know yet."""
-    names: dict[str, int] = {}
-    numbered = re.sub(r"%\((\w+)\)s", lambda found: f"${names.setdefault(found[1], len(names) + 1)}", statement)
-    with psycopg.connect(dsn, autocommit=True, options=platform_postgres.PROBING) as connection:
-        connection.execute(f"PREPARE one AS {numbered}".encode())
-        nulls = ", ".join(["NULL"] * len(names))
-        rows = connection.execute(f"EXPLAIN EXECUTE one({nulls})".encode()).fetchall()
-    return "\n".join(row[0] for row in rows)
 
 
 TEXTS: Final = st.none() | st.text(st.characters(codec="utf-8", exclude_characters="\0"))
