@@ -155,6 +155,11 @@ _RULES: Final[Mapping[type[Event], tuple[_Rule, ...]]] = {
 }
 
 
+def kinds_of_table(name: str) -> tuple[type[Event], ...]:
+    """Which events make rows of a table."""
+    return tuple(kind for kind, rules in _RULES.items() if any(table.name == name for table, _ in rules))
+
+
 def fold(events: Iterable[Event]) -> Rows:
     """The rows of a batch. Any order and any repetition of the same events gives the same rows."""
     folded: dict[str, dict[Row, Any]] = {table.name: {} for table in TABLES}

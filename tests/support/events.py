@@ -26,7 +26,7 @@ from services.common.domain.events import (
     WebhookEvent,
 )
 from services.common.domain.records import RecordConsent, SendingStateChanged, SendOutcome
-from services.projector.fold import Event
+from services.projector.fold import Event, kinds_of_table
 from services.projector.projections.dead_letters import DeadLetterRow
 
 BEGIN: Final = 1_763_800_000_000
@@ -363,3 +363,26 @@ def regrouped(draw: st.DrawFn, *, of: st.SearchStrategy[Event] = any_event) -> t
     cuts = sorted(draw(st.lists(st.integers(0, len(shuffled)), max_size=4)))
     edges = [0, *cuts, len(shuffled)]
     return events, [shuffled[a:b] for a, b in pairwise(edges) if a < b]
+
+
+def touching(name: str) -> st.SearchStrategy[Event]:
+    """Events of the kinds that make rows of a table."""
+    kinds = {
+        MessageReceived: received,
+        MessageStatusChanged: status,
+        MessageCopied: copied,
+        SendOutcome: outcome,
+        UnrecognizedChange: change,
+        ContactChanged: moved,
+        UserPreferenceChanged: preference,
+        CallChanged: call,
+        TemplateChanged: template,
+        AccountChanged: account,
+        PhoneNumberChanged: number,
+        SendingStateChanged: sending,
+        GroupChanged: group,
+        FlowChanged: flow,
+        RecordConsent: consent,
+        DeadLetterRow: dead_letter,
+    }
+    return st.one_of([kinds[kind] for kind in kinds_of_table(name) if kind in kinds])
