@@ -29,7 +29,8 @@ COMMENT ON COLUMN registry.business_hours.closes IS 'Up to 24:00; what is open o
 CREATE VIEW analytics.fct_conversation AS
 SELECT
     encode(
-        sha256(k.secret || convert_to(s.phone_number_id || '/' || s.contact || '/' || extract(EPOCH FROM s.opened_at), 'UTF8')), 'hex'
+        sha256(k.secret || convert_to(s.phone_number_id || '/' || s.contact || '/' || extract(EPOCH FROM s.opened_at), 'UTF8')),
+        'hex'
     ) AS conversation_key,
     s.phone_number_id,
     s.waba_id,
@@ -197,7 +198,7 @@ FROM (
                 ) AS began_at
             FROM projector.priced_conversations AS told
             CROSS JOIN LATERAL (
-                SELECT coalesce(told.origin_type, told.pricing_category) IS NOT DISTINCT FROM 'referral_conversion' AS is_free_entry_point
+                SELECT coalesce(told.origin_type, told.pricing_category, '') = 'referral_conversion' AS is_free_entry_point
             ) AS f
             WHERE told.pricing_model = 'CBP'
         ) AS a
