@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from services.cli import numbers, rates, routes, show, sim, templates, tenants
+from services.cli import hours, numbers, rates, routes, show, sim, templates, tenants
 from services.cli.listen import listen
 from services.cli.problem import CommandError
 from services.cli.rebuild import rebuild
@@ -32,6 +32,7 @@ for command in (demo, up, down, migrate, send, sends, trace, resend, listen, sim
 app.add_typer(numbers.app, name="number")
 app.add_typer(tenants.app, name="tenant")
 app.add_typer(rates.app, name="rates")
+app.add_typer(hours.app, name="hours")
 app.add_typer(routes.app, name="routes")
 app.add_typer(templates.app, name="template")
 app.add_typer(sim.app, name="sim")

@@ -120,6 +120,22 @@ WHERE direction = 'inbound'
 GROUP BY 1, 2
 ORDER BY 1, 2
 
+-- response_times --
+-- How long did people wait for the first answer in a conversation, in seconds of the calendar and of business hours, by number?
+-- days = 7: opened in the last so many days
+SELECT
+    phone_number_id, count(*) AS conversations,
+    count(*) FILTER (WHERE is_answered) AS answered,
+    count(*) FILTER (WHERE NOT is_answered AND closes_at <= now()) AS never_answered,
+    round((percentile_cont(0.5) WITHIN GROUP (ORDER BY response_seconds))::numeric, 1) AS wait_p50,
+    round((percentile_cont(0.9) WITHIN GROUP (ORDER BY response_seconds))::numeric, 1) AS wait_p90,
+    round((percentile_cont(0.5) WITHIN GROUP (ORDER BY response_business_seconds))::numeric, 1) AS business_wait_p50,
+    round((percentile_cont(0.9) WITHIN GROUP (ORDER BY response_business_seconds))::numeric, 1) AS business_wait_p90
+FROM analytics.fct_conversation
+WHERE opened_at >= now() - make_interval(days => %(days)s::int)
+GROUP BY phone_number_id
+ORDER BY phone_number_id
+
 -- unanswered --
 -- Who wrote last and has no answer yet, and for how long may it still be a free one?
 -- hours = 24: written in the last so many hours: after 24 only a template may answer
@@ -154,6 +170,56 @@ FROM analytics.fct_send_attempt
 WHERE kind = 'accepted' AND occurred_at >= now() - make_interval(days => %(days)s::int)
 GROUP BY lane, attempt_no
 ORDER BY lane, attempt_no
+
+-- send_latency --
+-- How many seconds do commands wait until they are sent, and how many does Meta take to accept them, by number and lane?
+-- days = 1: accepted in the last so many days
+SELECT
+    phone_number_id, lane, count(*) AS accepted,
+    round((percentile_cont(0.5) WITHIN GROUP (ORDER BY wait_seconds))::numeric, 3) AS wait_p50,
+    round((percentile_cont(0.99) WITHIN GROUP (ORDER BY wait_seconds))::numeric, 3) AS wait_p99,
+    round((percentile_cont(0.5) WITHIN GROUP (ORDER BY call_seconds))::numeric, 3) AS call_p50,
+    round((percentile_cont(0.99) WITHIN GROUP (ORDER BY call_seconds))::numeric, 3) AS call_p99
+FROM analytics.fct_send_latency
+WHERE started_at >= now() - make_interval(days => %(days)s::int)
+GROUP BY phone_number_id, lane
+ORDER BY phone_number_id, lane
+
+-- template_performance --
+-- How do templates do, and which are held back, or unreachable or silent, as they are where people block the number?
+-- days = 7: accepted in the last so many days
+WITH sends AS (
+    SELECT
+        waba_id, template_name, error_code,
+        delivery = 'failed' AS is_failed,
+        coalesce(delivered_at, read_at, played_at) IS NOT NULL AS is_delivered,
+        coalesce(read_at, played_at) IS NOT NULL AS is_read,
+        delivery IN ('accepted', 'sent') AND accepted_at < now() - interval '1 day' AS is_silent
+    FROM analytics.fct_message
+    WHERE origin = 'command' AND template_name IS NOT NULL AND accepted_at >= now() - make_interval(days => %(days)s::int)
+),
+
+states AS (
+    SELECT
+        waba_id, template_name, string_agg(DISTINCT status, ', ' ORDER BY status) AS status,
+        string_agg(DISTINCT quality_score, ', ' ORDER BY quality_score) AS quality_score
+    FROM analytics.dim_template
+    GROUP BY waba_id, template_name
+)
+
+SELECT
+    s.waba_id, s.template_name, t.status, t.quality_score, count(*) AS accepted,
+    count(*) FILTER (WHERE s.is_delivered) AS delivered,
+    count(*) FILTER (WHERE s.is_read) AS read,
+    count(*) FILTER (WHERE s.is_failed) AS failed,
+    count(*) FILTER (WHERE s.is_failed AND s.error_code IN (130472, 131049, 131050)) AS held_back,
+    count(*) FILTER (WHERE s.is_failed AND s.error_code = 131026) AS unreachable,
+    count(*) FILTER (WHERE s.is_silent) AS silent,
+    round(100.0 * count(*) FILTER (WHERE s.is_delivered) / count(*), 1) AS delivered_percent
+FROM sends AS s
+LEFT JOIN states AS t ON t.waba_id = s.waba_id AND t.template_name = s.template_name
+GROUP BY s.waba_id, s.template_name, t.status, t.quality_score
+ORDER BY accepted DESC, s.waba_id, s.template_name
 
 -- opt_outs --
 -- How many people withdrew within a day of a marketing template, and of how many that got it?
@@ -192,6 +258,46 @@ ORDER BY h.hour, h.phone_number_id
 SELECT phone_number_id, conversations, open_windows, closed_windows, never_opened
 FROM analytics.fct_window
 ORDER BY phone_number_id
+
+-- window_use --
+-- What became of the windows that people opened: how many were answered and with how much, and how many templates went into them?
+-- days = 7: opened in the last so many days
+SELECT
+    phone_number_id, count(*) AS conversations,
+    count(*) FILTER (WHERE is_answered) AS answered,
+    count(*) FILTER (WHERE is_free_entry_point) AS free_entry_points,
+    sum(inbound)::bigint AS inbound, sum(outbound)::bigint AS outbound, sum(templates)::bigint AS templates,
+    round(100.0 * count(*) FILTER (WHERE is_answered) / count(*), 1) AS answered_percent,
+    round(100.0 * sum(templates) / nullif(sum(outbound), 0), 1) AS templates_percent
+FROM analytics.fct_conversation
+WHERE opened_at >= now() - make_interval(days => %(days)s::int)
+GROUP BY phone_number_id
+ORDER BY phone_number_id
+
+-- csat --
+-- How content are people, by survey, where the last answer to a question counts, and 4 and 5 are satisfied?
+-- days = 30: answered in the last so many days
+-- number = : only this phone_number_id
+WITH answers AS (
+    SELECT DISTINCT ON (phone_number_id, contact_key, survey, coalesce(reply_to_message_key, message_key))
+        survey, contact_key, score
+    FROM analytics.fct_csat
+    WHERE occurred_at >= now() - make_interval(days => %(days)s::int) AND (%(number)s = '' OR phone_number_id = %(number)s)
+    ORDER BY
+        phone_number_id, contact_key, survey, coalesce(reply_to_message_key, message_key), occurred_at DESC, message_key
+)
+
+SELECT
+    survey, count(*) AS answers, count(DISTINCT contact_key) AS people, round(avg(score), 2) AS mean,
+    round(100.0 * count(*) FILTER (WHERE score >= 4) / count(*), 1) AS satisfied_percent,
+    count(*) FILTER (WHERE score = 1) AS score_1,
+    count(*) FILTER (WHERE score = 2) AS score_2,
+    count(*) FILTER (WHERE score = 3) AS score_3,
+    count(*) FILTER (WHERE score = 4) AS score_4,
+    count(*) FILTER (WHERE score = 5) AS score_5
+FROM answers
+GROUP BY survey
+ORDER BY answers DESC, survey
 
 -- freshness --
 -- How old was what came last into the tables, and how long ago did it come, by topic?

@@ -110,3 +110,44 @@ SELECT g.country, g.category, g.valid_from, g.price, g.currency
 FROM unnest(%(country)s::text[], %(category)s::text[], %(valid_from)s::date[], %(price)s::numeric[], %(currency)s::text[])
     AS g (country, category, valid_from, price, currency)
 ON CONFLICT (country, category, valid_from) DO UPDATE SET price = excluded.price, currency = excluded.currency
+
+-- zone_is_known --
+-- Whether Postgres has a time zone under this name.
+SELECT EXISTS (SELECT FROM pg_timezone_names WHERE name = %(time_zone)s)
+
+-- keep_calendar --
+-- A number or tenant, if there is one, has business hours by this clock.
+INSERT INTO registry.business_calendars (scope, scope_id, time_zone)
+SELECT known.scope, known.scope_id, %(time_zone)s
+FROM (
+    SELECT 'number' AS scope, phone_number_id AS scope_id FROM registry.phone_numbers
+    UNION ALL
+    SELECT 'tenant', tenant_id FROM registry.tenants
+) AS known
+WHERE known.scope = %(scope)s AND known.scope_id = %(scope_id)s
+ON CONFLICT (scope, scope_id) DO UPDATE SET time_zone = excluded.time_zone
+RETURNING scope_id
+
+-- clear_hours --
+-- Closed all week.
+DELETE FROM registry.business_hours WHERE scope = %(scope)s AND scope_id = %(scope_id)s
+
+-- keep_hours --
+-- These hours besides those that there are.
+INSERT INTO registry.business_hours (scope, scope_id, weekday, opens, closes)
+SELECT
+    %(scope)s, %(scope_id)s, g.weekday, make_time(g.opens / 60, mod(g.opens, 60), 0), make_time(g.closes / 60, mod(g.closes, 60), 0)
+FROM unnest(%(weekday)s::int2[], %(opens)s::int4[], %(closes)s::int4[]) AS g (weekday, opens, closes)
+
+-- clear_calendar --
+-- No business hours at all.
+DELETE FROM registry.business_calendars WHERE scope = %(scope)s AND scope_id = %(scope_id)s RETURNING scope_id
+
+-- business_hours --
+-- The hours of everybody, in minutes of the day.
+SELECT
+    c.scope, c.scope_id, c.time_zone, h.weekday,
+    (extract(epoch FROM h.opens) / 60)::int, (extract(epoch FROM h.closes) / 60)::int
+FROM registry.business_calendars AS c
+JOIN registry.business_hours AS h ON h.scope = c.scope AND h.scope_id = c.scope_id
+ORDER BY c.scope, c.scope_id, h.weekday, h.opens
