@@ -23,11 +23,12 @@ up: .venv/.setup ## Start the same stack and leave it running
 down: .venv/.setup ## Stop the stack that `make up` started (ARGS=--purge removes its data)
 	@$(BIN)/python -m services.cli down $(ARGS)
 
-check: .venv/.setup ## Format, lint, types, import rules, unit and contract tests: under a minute, no infrastructure
+check: .venv/.setup ## Format, lint, types, import rules, migrations, unit and contract tests: under a minute, no infrastructure
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/squawk --config deploy/postgres/squawk.toml deploy/postgres/migrations/*.sql
 	$(BIN)/python -m pytest -q -n 2 tests/unit tests/contract
 
 test: check ## Every tier of tests: what `check` does, then all on real Kafka and Postgres
