@@ -71,8 +71,20 @@ RELATIONS: Final = (
     *_to("sender.send_commands", "command_id", many=["projector.messages", "projector.send_outcomes"]),
     *_to("sender.template_polls", "waba_id", many=["sender.templates"]),
     *_to("sender.portfolios", "portfolio_id", many=["sender.portfolio_recipients", "registry.phone_numbers"]),
-    *_to("analytics.dim_phone_number", "phone_number_id",
-         many=["analytics.fct_message", "analytics.fct_send_attempt", "analytics.fct_window", "analytics.agg_number_hour"]),
+    *_to(
+        "analytics.dim_phone_number",
+        "phone_number_id",
+        many=[
+            "analytics.agg_cost_day",
+            "analytics.agg_number_hour",
+            "analytics.agg_template_day",
+            "analytics.fct_consent_event",
+            "analytics.fct_cost",
+            "analytics.fct_message",
+            "analytics.fct_send_attempt",
+            "analytics.fct_window",
+        ],
+    ),
     *_to("analytics.fct_message", "message_key",
          many=["analytics.fct_cost", "analytics.fct_consent_event", "analytics.fct_send_attempt"]),
 )  # fmt: skip
@@ -91,9 +103,10 @@ _INTRODUCTION: Final = """\
 # Tables and views
 
 What is in Postgres, as the migrations make it: a picture of each schema with the keys, then every column with what it means.
-A line joins a table to one whose rows name it, by the columns that stand on the line. There are no foreign keys behind
-the lines: events come in any order, so that a row may name another that is not there yet. The statements themselves are
-in [schema.sql](../deploy/postgres/schema.sql), how they change in [migrations.md](migrations.md).
+A line of a picture joins a table to one whose rows name it, by the columns that stand on the line; tables that stand by
+themselves are not in it. There are no foreign keys behind the lines: events come in any order, so that a row may name
+another that is not there yet. The statements themselves are in [schema.sql](../deploy/postgres/schema.sql), how they
+change in [migrations.md](migrations.md).
 """
 
 
@@ -118,22 +131,22 @@ def _lines(found: Sequence[Entity]) -> Iterator[str]:
 
 
 def _picture(own: Sequence[Entity], schema: str) -> Iterator[str]:
-    """Keys only, and what they join, so that it can be read; what is joined from other schemas stands in it by name."""
+    """What belongs together, by its keys, so that it can be read; what is joined from other schemas stands in it by name."""
     relations = [one for one in RELATIONS if schema in {one.one.partition(".")[0], one.many.partition(".")[0]}]
     joined = {column for one in relations for column in (*_named(one.one, one.of_one), *_named(one.many, one.by))}
     yield "```mermaid"
     yield "erDiagram"
     for entity in own:
         shown = [column for column in entity.columns if column.is_key or (entity.full_name, column.name) in joined]
-        yield f'    {_node(entity.full_name)}["{entity.full_name}"]' + (" {" if shown else "")
-        if shown:
+        if entity.full_name in {name for name, _ in joined}:
+            yield f'    {_node(entity.full_name)}["{entity.full_name}"] {{'
             yield from (f"        {_attribute(column)}" for column in shown)
             yield "    }"
     names = {entity.full_name for entity in own}
     for other in dict.fromkeys(name for one in relations for name in (one.one, one.many) if name not in names):
         yield f'    {_node(other)}["{other}"]'
     for one in relations:
-        yield f'    {_node(one.one)} ||--o{{ {_node(one.many)} : "{", ".join(one.by)}"'
+        yield f'    {_node(one.one)} |o--o{{ {_node(one.many)} : "{", ".join(one.by)}"'
     yield "```\n"
 
 

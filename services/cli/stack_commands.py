@@ -77,7 +77,8 @@ def migrate(
         ) from None
     except psycopg.errors.LockNotAvailable:
         raise CommandError(
-            "A table was in use for too long: that migration is undone, those before it are applied.", hint="Run it again."
+            "A lock was not to be had in time: a table is in use, or somebody else migrates.",
+            hint="Run it again: what was begun is undone, what was done before stays.",
         ) from None
     except psycopg.OperationalError as problem:
         raise CommandError(
