@@ -102,12 +102,12 @@ def _apply(backend: Any, migration: Any) -> None:
     with backend.copy() as session:
         if migration.use_transactions:
             with session.transaction():
+                _note(session, migration)  # first: a migration may set a search_path, in which the tables of notes are not found
                 migration.process_steps(session, "apply")
-                _note(session, migration)
         else:
             migration.process_steps(session, "apply")
-            with session.transaction():
-                _note(session, migration)
+            with backend.transaction():
+                _note(backend, migration)
 
 
 def _note(session: Any, migration: Any) -> None:
