@@ -19,6 +19,110 @@ CREATE SCHEMA sender;
 
 COMMENT ON SCHEMA sender IS 'Commands, attempts and ownership of the service that calls Meta';
 
+CREATE FUNCTION projector.add_month(wanted date) RETURNS integer
+    LANGUAGE plpgsql
+    AS $_$
+DECLARE
+    since timestamptz := date_trunc('month', wanted::timestamp) AT TIME ZONE 'UTC';
+    ends timestamptz := (date_trunc('month', wanted::timestamp) + interval '1 month') AT TIME ZONE 'UTC';
+    parent name;
+    part name;
+    added integer := 0;
+BEGIN
+    FOR parent IN
+        SELECT c.relname FROM pg_catalog.pg_class AS c
+        WHERE c.relnamespace = 'projector'::regnamespace AND c.relkind = 'p' ORDER BY c.relname
+    LOOP
+        part := parent || to_char(wanted, '_YYYYMM');
+        CONTINUE WHEN to_regclass(format('projector.%I', part)) IS NOT NULL;
+        EXECUTE format('CREATE TABLE projector.%I (LIKE projector.%I INCLUDING ALL EXCLUDING COMMENTS)', part, parent);
+        -- What came before its month was made stands in the rest; nobody adds to it until the month is there.
+        EXECUTE format('LOCK TABLE projector.%I IN SHARE ROW EXCLUSIVE MODE', parent || '_rest');
+        EXECUTE format(
+            'WITH moved AS (DELETE FROM projector.%I WHERE occurred_at >= $1 AND occurred_at < $2 RETURNING *)'
+            ' INSERT INTO projector.%I SELECT * FROM moved', parent || '_rest', part
+        ) USING since, ends;
+        EXECUTE format(
+            'ALTER TABLE projector.%I ATTACH PARTITION projector.%I FOR VALUES FROM (%L) TO (%L)', parent, part, since, ends
+        );
+        added := added + 1;
+    END LOOP;
+    RETURN added;
+END
+$_$;
+
+COMMENT ON FUNCTION projector.add_month(wanted date) IS 'Make room for a month, where there is none; how many partitions that made';
+
+CREATE FUNCTION projector.drop_months(ended timestamp with time zone) RETURNS integer
+    LANGUAGE plpgsql
+    AS $_$
+DECLARE
+    parent name;
+    part name;
+    dropped integer := 0;
+BEGIN
+    FOR parent IN
+        SELECT c.relname FROM pg_catalog.pg_class AS c
+        WHERE c.relnamespace = 'projector'::regnamespace AND c.relkind = 'p' ORDER BY c.relname
+    LOOP
+        FOR part IN
+            SELECT c.relname FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = c.oid
+            WHERE i.inhparent = format('projector.%I', parent)::regclass AND c.relname ~ '_\d{6}$'
+                AND (to_date(right(c.relname, 6), 'YYYYMM') + interval '1 month') AT TIME ZONE 'UTC' <= ended
+            ORDER BY c.relname
+        LOOP
+            EXECUTE format('DROP TABLE projector.%I', part);
+            dropped := dropped + 1;
+        END LOOP;
+        EXECUTE format('DELETE FROM projector.%I WHERE occurred_at < $1', parent || '_rest') USING ended;
+        INSERT INTO registry.dropped_months AS known (relation, before) VALUES (parent, ended)
+        ON CONFLICT (relation) DO UPDATE SET before = greatest(known.before, excluded.before);
+    END LOOP;
+    RETURN dropped;
+END
+$_$;
+
+COMMENT ON FUNCTION projector.drop_months(ended timestamp with time zone) IS 'Drop the months that ended by then, and what came late for them';
+
+CREATE FUNCTION projector.keep_months(kept integer, OUT added integer, OUT dropped integer) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '200ms'
+    AS $$
+DECLARE
+    this timestamp := date_trunc('month', now() AT TIME ZONE 'UTC');
+    past date;
+BEGIN
+    added := 0;
+    dropped := 0;
+    PERFORM pg_advisory_xact_lock(hashtextextended('projector.keep_months', 0));
+    FOR ahead IN 0..2 LOOP
+        added := added + projector.add_month((this + make_interval(months => ahead))::date);
+    END LOOP;
+    -- Of a log that is older than the tables: months that are worth a part of their own.
+    FOR past IN
+        SELECT date_trunc('month', r.occurred_at AT TIME ZONE 'UTC')::date
+        FROM (
+            SELECT s.occurred_at FROM projector.message_statuses_rest AS s
+            UNION ALL SELECT o.occurred_at FROM projector.send_outcomes_rest AS o
+        ) AS r
+        WHERE r.occurred_at BETWEEN now() - interval '10 years' AND now()
+        GROUP BY 1
+        HAVING count(*) >= 1000
+    LOOP
+        added := added + projector.add_month(past);
+    END LOOP;
+    IF kept > 0 THEN
+        dropped := projector.drop_months((this - make_interval(months => kept)) AT TIME ZONE 'UTC');
+    END IF;
+EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+    added := 0;
+    dropped := 0;  -- somebody reads for long: the next call does it, and until then the rest has room
+END
+$$;
+
+COMMENT ON FUNCTION projector.keep_months(kept integer, OUT added integer, OUT dropped integer) IS 'Make this month, the next two and past ones of which there is much; with `kept`, drop those that ended so many months before this one';
+
 CREATE FUNCTION projector.names_of(given text[]) RETURNS TABLE(name text, since timestamp with time zone, until timestamp with time zone)
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -779,9 +883,10 @@ CREATE TABLE projector.send_outcomes (
     group_id text,
     possible_duplicate boolean,
     biz_opaque_callback_data text
-);
+)
+PARTITION BY RANGE (occurred_at);
 
-COMMENT ON TABLE projector.send_outcomes IS 'What the sender said became of commands: docs/producers.md has every kind and reason';
+COMMENT ON TABLE projector.send_outcomes IS 'What the sender said became of commands, each once however often it was told';
 
 CREATE VIEW analytics.fct_send_attempt AS
  SELECT o.event_id AS outcome_id,
@@ -1100,7 +1205,8 @@ CREATE TABLE projector.message_statuses (
     pricing_billable boolean,
     conversation_origin_type text,
     conversation_expires_at timestamp with time zone
-);
+)
+PARTITION BY RANGE (occurred_at);
 
 COMMENT ON TABLE projector.message_statuses IS 'Every status Meta reported, each once however often it was delivered';
 
@@ -1201,6 +1307,13 @@ COMMENT ON COLUMN projector.template_changes.occurred_at IS 'Meta''s instant; nu
 COMMENT ON COLUMN projector.template_changes.event IS 'Meta''s word for what happened';
 
 COMMENT ON COLUMN projector.template_changes.category_update_at IS 'When an announced category begins to hold';
+
+CREATE TABLE registry.dropped_months (
+    relation text NOT NULL,
+    before timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE registry.dropped_months IS 'Up to which event time months of a read model were dropped: a rebuild from the log leaves the same out';
 
 CREATE TABLE registry.tenants (
     tenant_id text NOT NULL,
@@ -1614,7 +1727,7 @@ ALTER TABLE ONLY projector.priced_conversations
     ADD CONSTRAINT priced_conversations_pkey PRIMARY KEY (conversation_id);
 
 ALTER TABLE ONLY projector.send_outcomes
-    ADD CONSTRAINT send_outcomes_pkey PRIMARY KEY (event_id);
+    ADD CONSTRAINT send_outcomes_pkey PRIMARY KEY (event_id, occurred_at);
 
 ALTER TABLE ONLY projector.template_changes
     ADD CONSTRAINT template_changes_pkey PRIMARY KEY (content_sha256);
@@ -1624,6 +1737,9 @@ ALTER TABLE ONLY projector.templates
 
 ALTER TABLE ONLY registry.contact_secret
     ADD CONSTRAINT contact_secret_pkey PRIMARY KEY (only_one);
+
+ALTER TABLE ONLY registry.dropped_months
+    ADD CONSTRAINT dropped_months_pkey PRIMARY KEY (relation);
 
 ALTER TABLE ONLY registry.phone_numbers
     ADD CONSTRAINT phone_numbers_pkey PRIMARY KEY (phone_number_id);
@@ -1701,13 +1817,13 @@ CREATE INDEX contact_moves_contact ON projector.contact_moves USING btree (conta
 
 CREATE INDEX flow_changes_flow ON projector.flow_changes USING btree (flow_id, occurred_at);
 
-CREATE INDEX message_statuses_codes ON projector.message_statuses USING btree (error_code, occurred_at) WHERE (status = 'failed'::text);
+CREATE INDEX message_statuses_codes ON ONLY projector.message_statuses USING btree (error_code, occurred_at) WHERE (status = 'failed'::text);
 
-CREATE INDEX message_statuses_failed ON projector.message_statuses USING btree (written_at) WHERE ((status = 'failed'::text) AND (biz_opaque_callback_data IS NOT NULL));
+CREATE INDEX message_statuses_failed ON ONLY projector.message_statuses USING btree (written_at) WHERE ((status = 'failed'::text) AND (biz_opaque_callback_data IS NOT NULL));
 
-CREATE INDEX message_statuses_opaque ON projector.message_statuses USING btree (biz_opaque_callback_data) WHERE (biz_opaque_callback_data IS NOT NULL);
+CREATE INDEX message_statuses_opaque ON ONLY projector.message_statuses USING btree (biz_opaque_callback_data) WHERE (biz_opaque_callback_data IS NOT NULL);
 
-CREATE INDEX message_statuses_sent ON projector.message_statuses USING btree (phone_number_id, occurred_at) WHERE (status = 'sent'::text);
+CREATE INDEX message_statuses_sent ON ONLY projector.message_statuses USING btree (phone_number_id, occurred_at) WHERE (status = 'sent'::text);
 
 CREATE INDEX messages_command ON projector.messages USING btree (command_id) WHERE (command_id IS NOT NULL);
 
@@ -1717,7 +1833,7 @@ CREATE INDEX phone_number_changes_number ON projector.phone_number_changes USING
 
 CREATE INDEX priced_conversations_contact ON projector.priced_conversations USING btree (phone_number_id, contact, expires_at);
 
-CREATE INDEX send_outcomes_command ON projector.send_outcomes USING btree (command_id);
+CREATE INDEX send_outcomes_command ON ONLY projector.send_outcomes USING btree (command_id);
 
 CREATE INDEX template_changes_template ON projector.template_changes USING btree (waba_id, template_name, template_language, occurred_at);
 
@@ -1762,6 +1878,13 @@ GRANT USAGE ON SCHEMA projector TO parley_sender;
 GRANT USAGE ON SCHEMA registry TO parley_sender;
 
 GRANT USAGE ON SCHEMA sender TO parley_sender;
+
+REVOKE ALL ON FUNCTION projector.add_month(wanted date) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION projector.drop_months(ended timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION projector.keep_months(kept integer, OUT added integer, OUT dropped integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION projector.keep_months(kept integer, OUT added integer, OUT dropped integer) TO parley_projector;
 
 REVOKE ALL ON FUNCTION sender.add_period(wanted integer) FROM PUBLIC;
 

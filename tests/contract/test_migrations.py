@@ -9,7 +9,7 @@ import pytest
 
 from services.common.platform.migrations import FOLDER, Phase, phase_of
 
-OLDER: Final = 23
+OLDER: Final = 24
 """The last number of those that are older than the rule of phases."""
 BREAKING: Final = {
     "adding-not-nullable-field",
@@ -17,6 +17,7 @@ BREAKING: Final = {
     "ban-drop-column",
     "ban-drop-schema",
     "ban-drop-table",
+    "ban-set-schema",
     "changing-column-type",
     "renaming-column",
     "renaming-object",
@@ -40,12 +41,12 @@ def test_a_name_says_the_number_the_words_and_the_phase(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "phase"),
     [
-        ("0024_more.pre", Phase.PRE),
-        ("0024_more.pre.sql", Phase.PRE),
-        ("0025_less.post", Phase.POST),
-        ("0025_less.post.sql", Phase.POST),
+        ("0025_more.pre", Phase.PRE),
+        ("0025_more.pre.sql", Phase.PRE),
+        ("0026_less.post", Phase.POST),
+        ("0026_less.post.sql", Phase.POST),
         ("0020_more_views", Phase.PRE),
-        ("0026_post.pre.sql", Phase.PRE),
+        ("0027_post.pre.sql", Phase.PRE),
     ],
 )
 def test_the_phase_is_read_from_the_end_of_the_name(name: str, phase: Phase) -> None:
