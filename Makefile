@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help setup demo up down check test unit contract integration faults bench fmt samples docs asyncapi lock
+.PHONY: help setup demo up down check test unit contract integration faults bench fmt samples docs asyncapi schema lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -23,11 +23,12 @@ up: .venv/.setup ## Start the same stack and leave it running
 down: .venv/.setup ## Stop the stack that `make up` started (ARGS=--purge removes its data)
 	@$(BIN)/python -m services.cli down $(ARGS)
 
-check: .venv/.setup ## Format, lint, types, import rules, unit and contract tests: under a minute, no infrastructure
+check: .venv/.setup ## Format, lint, types, import rules, migrations, unit and contract tests: under a minute, no infrastructure
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/squawk --config deploy/postgres/squawk.toml deploy/postgres/migrations/*.sql
 	$(BIN)/python -m pytest -q -n 2 tests/unit tests/contract
 
 test: check ## Every tier of tests: what `check` does, then all on real Kafka and Postgres
@@ -62,6 +63,9 @@ asyncapi: ## Validate docs/asyncapi.yaml with the AsyncAPI parser (needs Node.js
 	@command -v npm >/dev/null 2>&1 || { echo 'make asyncapi needs Node.js 18 or newer, with npm, on PATH.' >&2; exit 1; }
 	@npm ci --prefix tools/asyncapi --loglevel=error
 	@node tools/asyncapi/validate.mjs docs/asyncapi.yaml
+
+schema: .venv/.setup ## Write deploy/postgres/schema.sql and docs/entities.md from the migrations
+	@$(BIN)/python -m tools.schema
 
 # Versions and hashes only: the file names no address to download from. Needs uv on PATH.
 lock: ## Write requirements.lock from pyproject.toml (needs uv; ARGS=--upgrade takes newer versions)

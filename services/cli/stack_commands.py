@@ -12,6 +12,7 @@ import typer
 from services.cli import show
 from services.cli.problem import CommandError
 from services.cli.surroundings import operator_dsn, state_dir
+from services.common.platform.migrations import Phase, PrePendingError
 from services.common.platform.migrations import migrate as apply
 from services.sandbox import up as kept
 from services.sandbox.keeper_files import KeeperFiles
@@ -61,15 +62,34 @@ def down(
         show.line("Its data is removed.")
 
 
-def migrate() -> None:
+def migrate(
+    phase: Annotated[
+        Phase, typer.Option(help="pre: before new code is rolled out. post: when no old code runs any more. all: both, in order.")
+    ] = Phase.ALL,
+) -> None:
     """Bring the database of PARLEY_POSTGRES_DSN up to date."""
     try:
-        count = apply(operator_dsn())
+        done = apply(operator_dsn(), phase=phase)
+    except PrePendingError as problem:
+        names = ", ".join(problem.names)
+        raise CommandError(
+            f"Not applied yet: {names}.", hint="First `parley migrate --phase pre`, then roll out the new code."
+        ) from None
+    except psycopg.errors.LockNotAvailable:
+        raise CommandError(
+            "A lock was not to be had in time: a table is in use, or somebody else migrates.",
+            hint="Run it again: what was begun is undone, what was done before stays.",
+        ) from None
     except psycopg.OperationalError as problem:
         raise CommandError(
             f"Postgres could not be used ({type(problem).__name__}).", hint="Is it running, and may this account log in?"
         ) from None
-    show.line(f"{count} migrations applied." if count else "Nothing to do.")
+    for name in done.applied:
+        show.line(f"applied {name}")
+    show.line(f"{len(done.applied)} migrations applied." if done.applied else "Nothing to do.")
+    if done.waiting:
+        names = ", ".join(done.waiting)
+        show.aside(f"When no old code runs any more: `parley migrate --phase post` for {names}.")
 
 
 def _print_block(rows: Iterable[Row], files: KeeperFiles) -> None:

@@ -1,4 +1,6 @@
 -- Error codes that came for messages which Meta had taken: they are no proof of a refusal any more.
+-- Older than the rule of phases (docs/migrations.md): services are stopped for it.
+-- squawk-ignore-file require-concurrent-index-creation
 
 CREATE TABLE sender.distrusted_codes (
     error_code integer PRIMARY KEY,

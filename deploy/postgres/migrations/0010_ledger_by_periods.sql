@@ -1,5 +1,7 @@
 -- The sender's ledger by periods of ten days. What is old goes by dropping a period as a whole, never row by row; a command_id is
 -- remembered for 30 days at least, whatever becomes of its command. Stop the senders before: their statements change with it.
+-- Older than the rule of phases (docs/migrations.md): services are stopped for it.
+-- squawk-ignore-file ban-drop-constraint, ban-drop-table, renaming-object, renaming-table, require-concurrent-index-deletion
 
 CREATE FUNCTION sender.period_of(at timestamptz) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -1,4 +1,6 @@
 -- Tenants and what they opt into, and everything that can become of a command: expired, deferred, resent, failed later, accepted twice.
+-- Older than the rule of phases (docs/migrations.md): services are stopped for it.
+-- squawk-ignore-file adding-foreign-key-constraint, ban-drop-constraint, constraint-missing-not-valid, require-concurrent-index-creation
 
 CREATE TABLE registry.tenants (
     tenant_id text PRIMARY KEY CHECK (tenant_id <> ''),

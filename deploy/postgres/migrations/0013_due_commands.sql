@@ -1,4 +1,6 @@
 -- What is due, what expires and whom Meta refused is found by index alone, however much waits.
+-- Older than the rule of phases (docs/migrations.md): services are stopped for it.
+-- squawk-ignore-file require-concurrent-index-creation, require-concurrent-index-deletion
 
 DROP INDEX sender.send_commands_due;
 CREATE INDEX send_commands_due ON sender.send_commands (phone_number_id, shard, lane, next_action_at, seq)

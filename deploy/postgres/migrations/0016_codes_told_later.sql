@@ -1,4 +1,6 @@
 -- Codes that Meta tells of messages it had accepted, and of numbers and accounts: what the sender looks for every few seconds.
+-- Older than the rule of phases (docs/migrations.md): services are stopped for it.
+-- squawk-ignore-file require-concurrent-index-creation
 
 -- Failures are many; those with a code that stops a number or an account are few.
 CREATE INDEX message_statuses_codes ON projector.message_statuses (error_code, occurred_at) WHERE status = 'failed';

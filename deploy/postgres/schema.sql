@@ -1,0 +1,2016 @@
+-- Everything that the migrations make, in one file, to be read. Written by `make schema`; a test holds it against the migrations.
+-- A database is made by `parley migrate`: this file has no rows, no roles and no partitions, of which there are others each day.
+
+SET check_function_bodies = false;
+
+CREATE SCHEMA analytics;
+
+COMMENT ON SCHEMA analytics IS 'Views over the read models for analysts; nobody can be recognised in them';
+
+CREATE SCHEMA projector;
+
+COMMENT ON SCHEMA projector IS 'Read models, rebuilt from the log at any time; written by the projector alone';
+
+CREATE SCHEMA registry;
+
+COMMENT ON SCHEMA registry IS 'What operators declare: business numbers, their limits and access tokens';
+
+CREATE SCHEMA sender;
+
+COMMENT ON SCHEMA sender IS 'Commands, attempts and ownership of the service that calls Meta';
+
+CREATE FUNCTION projector.add_month(wanted date) RETURNS integer
+    LANGUAGE plpgsql
+    AS $_$
+DECLARE
+    since timestamptz := date_trunc('month', wanted::timestamp) AT TIME ZONE 'UTC';
+    ends timestamptz := (date_trunc('month', wanted::timestamp) + interval '1 month') AT TIME ZONE 'UTC';
+    parent name;
+    part name;
+    added integer := 0;
+BEGIN
+    FOR parent IN
+        SELECT c.relname FROM pg_catalog.pg_class AS c
+        WHERE c.relnamespace = 'projector'::regnamespace AND c.relkind = 'p' ORDER BY c.relname
+    LOOP
+        part := parent || to_char(wanted, '_YYYYMM');
+        CONTINUE WHEN to_regclass(format('projector.%I', part)) IS NOT NULL;
+        EXECUTE format('CREATE TABLE projector.%I (LIKE projector.%I INCLUDING ALL EXCLUDING COMMENTS)', part, parent);
+        -- What came before its month was made stands in the rest; nobody adds to it until the month is there.
+        EXECUTE format('LOCK TABLE projector.%I IN SHARE ROW EXCLUSIVE MODE', parent || '_rest');
+        EXECUTE format(
+            'WITH moved AS (DELETE FROM projector.%I WHERE occurred_at >= $1 AND occurred_at < $2 RETURNING *)'
+            ' INSERT INTO projector.%I SELECT * FROM moved', parent || '_rest', part
+        ) USING since, ends;
+        EXECUTE format(
+            'ALTER TABLE projector.%I ATTACH PARTITION projector.%I FOR VALUES FROM (%L) TO (%L)', parent, part, since, ends
+        );
+        added := added + 1;
+    END LOOP;
+    RETURN added;
+END
+$_$;
+
+COMMENT ON FUNCTION projector.add_month(wanted date) IS 'Make room for a month, where there is none; how many partitions that made';
+
+CREATE FUNCTION projector.drop_months(ended timestamp with time zone) RETURNS integer
+    LANGUAGE plpgsql
+    AS $_$
+DECLARE
+    parent name;
+    part name;
+    dropped integer := 0;
+BEGIN
+    FOR parent IN
+        SELECT c.relname FROM pg_catalog.pg_class AS c
+        WHERE c.relnamespace = 'projector'::regnamespace AND c.relkind = 'p' ORDER BY c.relname
+    LOOP
+        FOR part IN
+            SELECT c.relname FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = c.oid
+            WHERE i.inhparent = format('projector.%I', parent)::regclass AND c.relname ~ '_\d{6}$'
+                AND (to_date(right(c.relname, 6), 'YYYYMM') + interval '1 month') AT TIME ZONE 'UTC' <= ended
+            ORDER BY c.relname
+        LOOP
+            EXECUTE format('DROP TABLE projector.%I', part);
+            dropped := dropped + 1;
+        END LOOP;
+        EXECUTE format('DELETE FROM projector.%I WHERE occurred_at < $1', parent || '_rest') USING ended;
+        INSERT INTO registry.dropped_months AS known (relation, before) VALUES (parent, ended)
+        ON CONFLICT (relation) DO UPDATE SET before = greatest(known.before, excluded.before);
+    END LOOP;
+    RETURN dropped;
+END
+$_$;
+
+COMMENT ON FUNCTION projector.drop_months(ended timestamp with time zone) IS 'Drop the months that ended by then, and what came late for them';
+
+CREATE FUNCTION projector.keep_months(kept integer, OUT added integer, OUT dropped integer) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '200ms'
+    AS $$
+DECLARE
+    this timestamp := date_trunc('month', now() AT TIME ZONE 'UTC');
+    past date;
+BEGIN
+    added := 0;
+    dropped := 0;
+    PERFORM pg_advisory_xact_lock(hashtextextended('projector.keep_months', 0));
+    FOR ahead IN 0..2 LOOP
+        added := added + projector.add_month((this + make_interval(months => ahead))::date);
+    END LOOP;
+    -- Of a log that is older than the tables: months that are worth a part of their own.
+    FOR past IN
+        SELECT date_trunc('month', r.occurred_at AT TIME ZONE 'UTC')::date
+        FROM (
+            SELECT s.occurred_at FROM projector.message_statuses_rest AS s
+            UNION ALL SELECT o.occurred_at FROM projector.send_outcomes_rest AS o
+        ) AS r
+        WHERE r.occurred_at BETWEEN now() - interval '10 years' AND now()
+        GROUP BY 1
+        HAVING count(*) >= 1000
+    LOOP
+        added := added + projector.add_month(past);
+    END LOOP;
+    IF kept > 0 THEN
+        dropped := projector.drop_months((this - make_interval(months => kept)) AT TIME ZONE 'UTC');
+    END IF;
+EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+    added := 0;
+    dropped := 0;  -- somebody reads for long: the next call does it, and until then the rest has room
+END
+$$;
+
+COMMENT ON FUNCTION projector.keep_months(kept integer, OUT added integer, OUT dropped integer) IS 'Make this month, the next two and past ones of which there is much; with `kept`, drop those that ended so many months before this one';
+
+CREATE FUNCTION projector.names_of(given text[]) RETURNS TABLE(name text, since timestamp with time zone, until timestamp with time zone)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    WITH RECURSIVE known (name, at) AS (
+        SELECT g.name COLLATE "C", 'infinity'::timestamptz FROM unnest(given) AS g (name) WHERE g.name IS NOT NULL
+        UNION
+        SELECT link.name, link.at
+        FROM known AS k
+        CROSS JOIN LATERAL (
+            SELECT a.contact AS name, a.first_seen_at AS at FROM projector.contact_aliases AS a WHERE a.alias = k.name
+            UNION ALL
+            SELECT a.alias, a.first_seen_at FROM projector.contact_aliases AS a WHERE a.contact = k.name
+            UNION ALL
+            SELECT m.contact, m.moved_at FROM projector.contact_moves AS m WHERE m.alias = k.name
+            UNION ALL
+            SELECT m.alias, m.moved_at FROM projector.contact_moves AS m WHERE m.contact = k.name
+        ) AS link
+        WHERE NOT EXISTS (
+            SELECT FROM projector.contact_moves AS gone
+            WHERE gone.alias = k.name AND gone.moved_at >= least(k.at, link.at) AND gone.moved_at < greatest(k.at, link.at)
+        )
+    )
+
+    SELECT DISTINCT
+        k.name,
+        (SELECT max(m.moved_at) FROM projector.contact_moves AS m WHERE m.alias = k.name AND m.moved_at < k.at),
+        (SELECT min(m.moved_at) FROM projector.contact_moves AS m WHERE m.alias = k.name AND m.moved_at >= k.at)
+    FROM known AS k
+$$;
+
+COMMENT ON FUNCTION projector.names_of(given text[]) IS 'Every name of the person who has the given ones today. A number changes hands: what was written under it counts for this person after `since` and until `until`; null is no bound';
+
+CREATE FUNCTION sender.add_period(wanted integer) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    parent name;
+    is_new boolean := FALSE;
+BEGIN
+    FOR parent IN
+        SELECT c.relname FROM pg_catalog.pg_class AS c
+        WHERE c.relnamespace = 'sender'::regnamespace AND c.relkind = 'p' ORDER BY c.relname DESC
+    LOOP
+        IF to_regclass(format('sender.%I', parent || '_' || wanted)) IS NULL THEN
+            EXECUTE format('CREATE TABLE sender.%I (LIKE sender.%I INCLUDING ALL) WITH (fillfactor = 80)', parent || '_' || wanted, parent);
+            EXECUTE format('ALTER TABLE sender.%I ATTACH PARTITION sender.%I FOR VALUES IN (%s)', parent, parent || '_' || wanted, wanted);
+            is_new := TRUE;
+        END IF;
+    END LOOP;
+    RETURN is_new;
+END
+$$;
+
+COMMENT ON FUNCTION sender.add_period(wanted integer) IS 'Make room for a period, unless it is there; true when it was not';
+
+CREATE FUNCTION sender.drop_period(old integer) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $_$
+DECLARE
+    parents name [] := ARRAY(
+        SELECT c.relname FROM pg_catalog.pg_class AS c
+        WHERE c.relnamespace = 'sender'::regnamespace AND c.relkind = 'p' ORDER BY c.relname DESC
+    );
+    parent name;
+    is_open boolean := FALSE;
+BEGIN
+    FOR attempt IN 1..2 LOOP
+        -- Looked at before anything is locked, and again when nobody can write any more.
+        EXECUTE format(
+            'SELECT EXISTS (SELECT FROM sender.%1$I WHERE state IN (''waiting'', ''retry''))'
+            ' OR EXISTS (SELECT FROM sender.%1$I WHERE state IN (''started'', ''unknown''))',
+            'send_commands_' || old
+        ) INTO is_open;
+        IF is_open THEN
+            RETURN FALSE;
+        END IF;
+        IF attempt = 1 THEN
+            FOREACH parent IN ARRAY parents LOOP
+                EXECUTE format('LOCK TABLE ONLY sender.%I IN ACCESS EXCLUSIVE MODE', parent);
+            END LOOP;
+        END IF;
+    END LOOP;
+    FOREACH parent IN ARRAY parents LOOP
+        EXECUTE format('DROP TABLE sender.%I', parent || '_' || old);
+    END LOOP;
+    RETURN TRUE;
+END
+$_$;
+
+COMMENT ON FUNCTION sender.drop_period(old integer) IS 'Drop a period in which nothing is open; false when something is';
+
+CREATE FUNCTION sender.keep_periods(OUT added integer, OUT dropped integer) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '200ms'
+    AS $_$
+DECLARE
+    this integer := sender.period_of(now());
+    old integer;
+BEGIN
+    added := 0;
+    dropped := 0;
+    PERFORM pg_advisory_xact_lock(hashtextextended('sender.keep_periods', 0));
+    FOR wanted IN this..this + 1 LOOP
+        added := added + sender.add_period(wanted)::integer;
+    END LOOP;
+    FOR old IN
+        SELECT substring(c.relname FROM '\d+$')::integer FROM pg_class AS c JOIN pg_inherits AS i ON i.inhrelid = c.oid
+        WHERE i.inhparent = 'sender.send_commands'::regclass
+            AND substring(c.relname FROM '\d+$')::integer < sender.period_of(now() - interval '37 days')
+        ORDER BY 1
+    LOOP
+        BEGIN
+            dropped := dropped + sender.drop_period(old)::integer;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            RETURN;  -- somebody reads for long: the next call drops it
+        END;
+    END LOOP;
+END
+$_$;
+
+COMMENT ON FUNCTION sender.keep_periods(OUT added integer, OUT dropped integer) IS 'Make this period and the next, drop those that ended 37 days ago and have nothing open: 30 days of idempotency, which is also the longest life of a command, and 7 in which Meta may tell of its message';
+
+CREATE FUNCTION sender.period_of(at timestamp with time zone) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT floor(extract(epoch FROM at) / 864000)::integer $$;
+
+COMMENT ON FUNCTION sender.period_of(at timestamp with time zone) IS 'The number of an instant''s period: ten days each, counted from 1970';
+
+CREATE TABLE projector.contacts (
+    contact text NOT NULL COLLATE pg_catalog."C",
+    bsuid text COLLATE pg_catalog."C",
+    wa_id text COLLATE pg_catalog."C",
+    wa_id_at timestamp with time zone,
+    profile_name text COLLATE pg_catalog."C",
+    profile_name_at timestamp with time zone,
+    first_seen_at timestamp with time zone NOT NULL,
+    last_seen_at timestamp with time zone,
+    superseded_by text COLLATE pg_catalog."C",
+    superseded_at timestamp with time zone,
+    country text COLLATE pg_catalog."C"
+)
+WITH (fillfactor='85');
+
+COMMENT ON TABLE projector.contacts IS 'People: key is the BSUID where Meta gave one, else the wa_id';
+
+COMMENT ON COLUMN projector.contacts.wa_id IS 'As Meta last told it with a message of the contact, at wa_id_at; contact_aliases has every one';
+
+COMMENT ON COLUMN projector.contacts.profile_name IS 'As Meta last told it, at profile_name_at';
+
+COMMENT ON COLUMN projector.contacts.first_seen_at IS 'First event of any kind that named the contact';
+
+COMMENT ON COLUMN projector.contacts.last_seen_at IS 'Last message from the contact; null when there was none';
+
+COMMENT ON COLUMN projector.contacts.superseded_by IS 'The contact that this one became: another number or user id of the same person, as of superseded_at';
+
+COMMENT ON COLUMN projector.contacts.country IS 'ISO 3166-1 alpha-2, as the number or user id tells it; null where it tells none';
+
+CREATE TABLE projector.messages (
+    wamid text NOT NULL COLLATE pg_catalog."C",
+    direction text NOT NULL COLLATE pg_catalog."C",
+    phone_number_id text NOT NULL COLLATE pg_catalog."C",
+    waba_id text COLLATE pg_catalog."C",
+    contact text COLLATE pg_catalog."C",
+    event_id text COLLATE pg_catalog."C",
+    recorded_at timestamp with time zone,
+    occurred_at timestamp with time zone,
+    type text,
+    text text,
+    payload text,
+    context_wamid text,
+    group_id text,
+    raw text,
+    command_id text,
+    attempt_id text,
+    attempt_no integer,
+    lane text,
+    template_name text,
+    accepted_at timestamp with time zone,
+    sent_at timestamp with time zone,
+    delivered_at timestamp with time zone,
+    read_at timestamp with time zone,
+    played_at timestamp with time zone,
+    failed_at timestamp with time zone,
+    error_code integer,
+    error_title text COLLATE pg_catalog."C",
+    priced_at timestamp with time zone,
+    pricing_model text COLLATE pg_catalog."C",
+    pricing_type text COLLATE pg_catalog."C",
+    pricing_category text COLLATE pg_catalog."C",
+    is_copy boolean,
+    field text
+)
+WITH (fillfactor='80');
+
+COMMENT ON TABLE projector.messages IS 'One row a message, both directions, from inbound messages, accepted sends and statuses in any order';
+
+COMMENT ON COLUMN projector.messages.event_id IS 'The first event that described the message; null while only statuses are known';
+
+COMMENT ON COLUMN projector.messages.priced_at IS 'Of the status that carried the pricing kept here: the last one that had any';
+
+COMMENT ON COLUMN projector.messages.is_copy IS 'Known only as an echo, from history or from a conversation that another app handled; the message itself takes its place';
+
+COMMENT ON COLUMN projector.messages.field IS 'Webhook field that described the message; null for our own sends';
+
+CREATE TABLE registry.contact_secret (
+    only_one boolean DEFAULT true NOT NULL,
+    secret bytea NOT NULL,
+    CONSTRAINT contact_secret_only_one_check CHECK (only_one)
+);
+
+COMMENT ON TABLE registry.contact_secret IS 'What keys of people are made with in analytics: without it nobody can tell whose a key is by trying numbers';
+
+CREATE VIEW analytics.fct_message AS
+ SELECT encode(sha256(convert_to(m.wamid, 'UTF8'::name)), 'hex'::text) AS message_key,
+    m.direction,
+    m.phone_number_id,
+    m.waba_id,
+    m.type,
+    m.lane,
+    m.template_name,
+    m.command_id,
+    COALESCE(m.occurred_at, LEAST(m.sent_at, m.delivered_at, m.read_at, m.played_at, m.failed_at)) AS occurred_at,
+    m.recorded_at,
+    m.accepted_at,
+    m.sent_at,
+    m.delivered_at,
+    m.read_at,
+    m.played_at,
+    m.failed_at,
+    m.error_code,
+    NULLIF(m.pricing_model, ''::text) AS pricing_model,
+    NULLIF(m.pricing_type, ''::text) AS pricing_type,
+    NULLIF(m.pricing_category, ''::text) AS pricing_category,
+        CASE
+            WHEN (m.direction = 'inbound'::text) THEN NULL::text
+            WHEN (m.played_at IS NOT NULL) THEN 'played'::text
+            WHEN (m.read_at IS NOT NULL) THEN 'read'::text
+            WHEN (m.delivered_at IS NOT NULL) THEN 'delivered'::text
+            WHEN (m.failed_at IS NOT NULL) THEN 'failed'::text
+            WHEN (m.sent_at IS NOT NULL) THEN 'sent'::text
+            ELSE 'accepted'::text
+        END AS delivery,
+    encode(sha256((k.secret || convert_to(m.contact, 'UTF8'::name))), 'hex'::text) AS contact_key,
+    c.country,
+    encode(sha256(convert_to(m.context_wamid, 'UTF8'::name)), 'hex'::text) AS reply_to_message_key,
+    m.group_id,
+        CASE
+            WHEN (m.command_id IS NOT NULL) THEN 'command'::text
+            WHEN m.is_copy THEN 'copy'::text
+            WHEN (m.direction = 'inbound'::text) THEN 'contact'::text
+            ELSE 'other_system'::text
+        END AS origin
+   FROM ((projector.messages m
+     CROSS JOIN registry.contact_secret k)
+     LEFT JOIN projector.contacts c ON ((c.contact = m.contact)));
+
+COMMENT ON VIEW analytics.fct_message IS 'One row a message, both directions; delivery is the one word for an outbound message';
+
+COMMENT ON COLUMN analytics.fct_message.message_key IS 'One message; a digest of Meta''s id, the same in every table that names the message';
+
+COMMENT ON COLUMN analytics.fct_message.direction IS 'inbound: from a contact; outbound: to one';
+
+COMMENT ON COLUMN analytics.fct_message.phone_number_id IS 'Meta''s id of the business number';
+
+COMMENT ON COLUMN analytics.fct_message.waba_id IS 'Meta''s id of the business account';
+
+COMMENT ON COLUMN analytics.fct_message.type IS 'Meta''s word for the kind of message: text, template, image …; null while only statuses are known';
+
+COMMENT ON COLUMN analytics.fct_message.lane IS 'otp, transactional or bulk; null for what was not sent for a command';
+
+COMMENT ON COLUMN analytics.fct_message.template_name IS 'Of a template message';
+
+COMMENT ON COLUMN analytics.fct_message.command_id IS 'The producer''s id of the command it was sent for';
+
+COMMENT ON COLUMN analytics.fct_message.occurred_at IS 'When it was written or accepted; where only statuses are known, the first of them';
+
+COMMENT ON COLUMN analytics.fct_message.recorded_at IS 'When the webhook or answer that describes it came to us';
+
+COMMENT ON COLUMN analytics.fct_message.accepted_at IS 'When Meta accepted it from us';
+
+COMMENT ON COLUMN analytics.fct_message.sent_at IS 'First status sent; a later status may come without it';
+
+COMMENT ON COLUMN analytics.fct_message.delivered_at IS 'First status delivered';
+
+COMMENT ON COLUMN analytics.fct_message.read_at IS 'First status read; people may switch it off';
+
+COMMENT ON COLUMN analytics.fct_message.played_at IS 'First status played, of voice messages';
+
+COMMENT ON COLUMN analytics.fct_message.failed_at IS 'First status failed; kept beside the others, for Meta may tell both';
+
+COMMENT ON COLUMN analytics.fct_message.error_code IS 'Meta''s code of that failure';
+
+COMMENT ON COLUMN analytics.fct_message.pricing_model IS 'Meta''s word: PMP by message, CBP by conversation (until July 2025)';
+
+COMMENT ON COLUMN analytics.fct_message.pricing_type IS 'Meta''s word: regular is billed, the others are free';
+
+COMMENT ON COLUMN analytics.fct_message.pricing_category IS 'Meta''s word: marketing, utility, authentication, service …';
+
+COMMENT ON COLUMN analytics.fct_message.delivery IS 'The furthest that is known of an outbound message: accepted, sent, delivered, read, played, or failed where it got no further than sent';
+
+COMMENT ON COLUMN analytics.fct_message.contact_key IS 'The person, as a key that only this database can make; null of a group''s message or where nobody was named';
+
+COMMENT ON COLUMN analytics.fct_message.country IS 'ISO 3166-1 alpha-2, as the person''s number or user id tells it';
+
+COMMENT ON COLUMN analytics.fct_message.reply_to_message_key IS 'message_key of the message this one answers; that one may be unknown here';
+
+COMMENT ON COLUMN analytics.fct_message.group_id IS 'Meta''s id of the group it was written in';
+
+COMMENT ON COLUMN analytics.fct_message.origin IS 'command: sent for a command; contact: written by a person; copy: known from another app or history only; other_system: known by its statuses only';
+
+CREATE TABLE registry.rates (
+    country text NOT NULL,
+    category text NOT NULL,
+    valid_from date NOT NULL,
+    price numeric NOT NULL,
+    currency text NOT NULL,
+    CONSTRAINT rates_country_check CHECK ((country ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT rates_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT rates_price_check CHECK ((price >= (0)::numeric))
+);
+
+COMMENT ON TABLE registry.rates IS 'Meta''s rate card, as an operator loaded it: the price of one delivered message from a day on';
+
+COMMENT ON COLUMN registry.rates.category IS 'Meta''s word in lower case with hyphens, as marketing-lite';
+
+CREATE VIEW analytics.fct_cost AS
+ SELECT b.message_key,
+    b.phone_number_id,
+    b.waba_id,
+    b.template_name,
+    b.lane,
+    b.contact_key,
+    b.country,
+    b.pricing_model,
+    b.pricing_type,
+    b.pricing_category,
+    b.occurred_at,
+    b.billed_at,
+    b.cost_state,
+        CASE b.cost_state
+            WHEN 'free'::text THEN (0)::numeric
+            WHEN 'regular'::text THEN r.price
+            ELSE NULL::numeric
+        END AS cost,
+        CASE b.cost_state
+            WHEN 'regular'::text THEN r.currency
+            ELSE NULL::text
+        END AS currency,
+    ((b.cost_state = 'regular'::text) AND (r.price IS NULL)) AS is_rate_unknown
+   FROM (( SELECT m.message_key,
+            m.phone_number_id,
+            m.waba_id,
+            m.template_name,
+            m.lane,
+            m.contact_key,
+            m.country,
+            m.pricing_model,
+            m.pricing_type,
+            m.pricing_category,
+            m.occurred_at,
+            LEAST(m.delivered_at, m.read_at, m.played_at) AS billed_at,
+                CASE
+                    WHEN (m.pricing_model = 'CBP'::text) THEN 'by_conversation'::text
+                    WHEN ((m.pricing_category IS NULL) OR (m.pricing_type IS NULL)) THEN 'unpriced'::text
+                    WHEN (m.pricing_type <> 'regular'::text) THEN 'free'::text
+                    WHEN (LEAST(m.delivered_at, m.read_at, m.played_at) IS NULL) THEN 'undelivered'::text
+                    ELSE 'regular'::text
+                END AS cost_state
+           FROM analytics.fct_message m
+          WHERE (m.direction = 'outbound'::text)) b
+     LEFT JOIN LATERAL ( SELECT card.price,
+            card.currency
+           FROM registry.rates card
+          WHERE ((card.country = b.country) AND (card.category = replace(lower(b.pricing_category), '_'::text, '-'::text)) AND (card.valid_from <= ((b.billed_at AT TIME ZONE 'UTC'::text))::date))
+          ORDER BY card.valid_from DESC
+         LIMIT 1) r ON ((b.cost_state = 'regular'::text)));
+
+COMMENT ON VIEW analytics.fct_cost IS 'What each outbound message cost: Meta''s words of its price and the rate of its country on the day it was delivered';
+
+COMMENT ON COLUMN analytics.fct_cost.message_key IS 'The message, as in fct_message';
+
+COMMENT ON COLUMN analytics.fct_cost.phone_number_id IS 'Meta''s id of the business number';
+
+COMMENT ON COLUMN analytics.fct_cost.waba_id IS 'Meta''s id of the business account, which Meta bills';
+
+COMMENT ON COLUMN analytics.fct_cost.template_name IS 'Of a template message';
+
+COMMENT ON COLUMN analytics.fct_cost.lane IS 'otp, transactional or bulk; null for what was not sent for a command';
+
+COMMENT ON COLUMN analytics.fct_cost.contact_key IS 'The person, as in fct_message';
+
+COMMENT ON COLUMN analytics.fct_cost.country IS 'ISO 3166-1 alpha-2 of the recipient: the rate is that of its market';
+
+COMMENT ON COLUMN analytics.fct_cost.pricing_model IS 'Meta''s word: PMP by message, CBP by conversation (until July 2025)';
+
+COMMENT ON COLUMN analytics.fct_cost.pricing_type IS 'Meta''s word: regular is billed, the others are free';
+
+COMMENT ON COLUMN analytics.fct_cost.pricing_category IS 'Meta''s word; in the rate card with hyphens';
+
+COMMENT ON COLUMN analytics.fct_cost.occurred_at IS 'When the message was accepted, or first heard of';
+
+COMMENT ON COLUMN analytics.fct_cost.billed_at IS 'When it was first known to be delivered: Meta bills what is delivered';
+
+COMMENT ON COLUMN analytics.fct_cost.cost_state IS 'regular: billed; free: Meta says so; undelivered: not billed; by_conversation: priced with a conversation (until July 2025); unpriced: Meta named no price';
+
+COMMENT ON COLUMN analytics.fct_cost.cost IS 'In `currency`, by the rate card; null where nothing is billed for it alone or the rate is unknown';
+
+COMMENT ON COLUMN analytics.fct_cost.currency IS 'ISO 4217; null where there is no cost';
+
+COMMENT ON COLUMN analytics.fct_cost.is_rate_unknown IS 'Billed, but no rate of the country and category is loaded for that day: counted, never guessed';
+
+CREATE VIEW analytics.agg_cost_day AS
+ SELECT ((COALESCE(billed_at, occurred_at) AT TIME ZONE 'UTC'::text))::date AS day,
+    waba_id,
+    phone_number_id,
+    country,
+    pricing_category,
+    cost_state,
+    currency,
+    count(*) AS messages,
+    sum(cost) AS cost,
+    count(*) FILTER (WHERE is_rate_unknown) AS messages_of_unknown_rate
+   FROM analytics.fct_cost
+  GROUP BY (((COALESCE(billed_at, occurred_at) AT TIME ZONE 'UTC'::text))::date), waba_id, phone_number_id, country, pricing_category, cost_state, currency;
+
+COMMENT ON VIEW analytics.agg_cost_day IS 'Costs by day (UTC), number, country and category; a message of an unknown rate has no cost and is counted';
+
+COMMENT ON COLUMN analytics.agg_cost_day.day IS 'UTC; of delivery, where it was delivered';
+
+COMMENT ON COLUMN analytics.agg_cost_day.waba_id IS 'Meta''s id of the business account';
+
+COMMENT ON COLUMN analytics.agg_cost_day.phone_number_id IS 'Meta''s id of the business number';
+
+COMMENT ON COLUMN analytics.agg_cost_day.country IS 'ISO 3166-1 alpha-2 of the recipients';
+
+COMMENT ON COLUMN analytics.agg_cost_day.pricing_category IS 'Meta''s word';
+
+COMMENT ON COLUMN analytics.agg_cost_day.cost_state IS 'As in fct_cost';
+
+COMMENT ON COLUMN analytics.agg_cost_day.currency IS 'ISO 4217; sums are never of several';
+
+COMMENT ON COLUMN analytics.agg_cost_day.messages IS 'How many';
+
+COMMENT ON COLUMN analytics.agg_cost_day.cost IS 'Sum of what is known, in currency; null where nothing is';
+
+COMMENT ON COLUMN analytics.agg_cost_day.messages_of_unknown_rate IS 'How many of them are billed and have no rate: their cost is missing in the sum';
+
+CREATE VIEW analytics.agg_number_hour AS
+ SELECT hour,
+    phone_number_id,
+    (sum(accepted))::bigint AS accepted,
+    (sum(received))::bigint AS received,
+    (sum(failed))::bigint AS failed,
+    max((accepted + received)) AS busiest_second
+   FROM ( SELECT date_trunc('hour'::text, fct_message.occurred_at, 'UTC'::text) AS hour,
+            date_trunc('second'::text, fct_message.occurred_at) AS second,
+            fct_message.phone_number_id,
+            count(*) FILTER (WHERE (fct_message.direction = 'outbound'::text)) AS accepted,
+            count(*) FILTER (WHERE (fct_message.direction = 'inbound'::text)) AS received,
+            count(*) FILTER (WHERE (fct_message.delivery = 'failed'::text)) AS failed
+           FROM analytics.fct_message
+          WHERE (fct_message.origin = ANY (ARRAY['command'::text, 'contact'::text]))
+          GROUP BY (date_trunc('hour'::text, fct_message.occurred_at, 'UTC'::text)), (date_trunc('second'::text, fct_message.occurred_at)), fct_message.phone_number_id) seconds
+  GROUP BY hour, phone_number_id;
+
+COMMENT ON VIEW analytics.agg_number_hour IS 'What a business number sent for commands and received, by hour';
+
+COMMENT ON COLUMN analytics.agg_number_hour.hour IS 'Its beginning, UTC';
+
+COMMENT ON COLUMN analytics.agg_number_hour.phone_number_id IS 'Meta''s id of the business number';
+
+COMMENT ON COLUMN analytics.agg_number_hour.accepted IS 'Messages that Meta accepted in it';
+
+COMMENT ON COLUMN analytics.agg_number_hour.received IS 'Messages that people wrote in it';
+
+COMMENT ON COLUMN analytics.agg_number_hour.failed IS 'Of those accepted, how many failed and were not delivered';
+
+COMMENT ON COLUMN analytics.agg_number_hour.busiest_second IS 'Most messages in one second of the clock, both directions: Meta counts both against the limit of the number';
+
+CREATE VIEW analytics.agg_template_day AS
+ SELECT ((accepted_at AT TIME ZONE 'UTC'::text))::date AS day,
+    waba_id,
+    phone_number_id,
+    template_name,
+    country,
+    count(*) AS accepted,
+    count(*) FILTER (WHERE (COALESCE(delivered_at, read_at, played_at) IS NOT NULL)) AS delivered,
+    count(*) FILTER (WHERE (COALESCE(read_at, played_at) IS NOT NULL)) AS read,
+    count(*) FILTER (WHERE (delivery = 'failed'::text)) AS failed,
+    count(*) FILTER (WHERE ((delivery = 'failed'::text) AND (error_code = ANY (ARRAY[130472, 131049, 131050])))) AS held_back
+   FROM analytics.fct_message
+  WHERE ((origin = 'command'::text) AND (template_name IS NOT NULL))
+  GROUP BY (((accepted_at AT TIME ZONE 'UTC'::text))::date), waba_id, phone_number_id, template_name, country;
+
+COMMENT ON VIEW analytics.agg_template_day IS 'What became of template messages, by the day on which they were accepted';
+
+COMMENT ON COLUMN analytics.agg_template_day.day IS 'UTC';
+
+COMMENT ON COLUMN analytics.agg_template_day.waba_id IS 'Meta''s id of the business account';
+
+COMMENT ON COLUMN analytics.agg_template_day.phone_number_id IS 'Meta''s id of the business number';
+
+COMMENT ON COLUMN analytics.agg_template_day.template_name IS 'Name of the template';
+
+COMMENT ON COLUMN analytics.agg_template_day.country IS 'ISO 3166-1 alpha-2 of the recipients';
+
+COMMENT ON COLUMN analytics.agg_template_day.accepted IS 'How many Meta accepted';
+
+COMMENT ON COLUMN analytics.agg_template_day.delivered IS 'Of these, how many were delivered';
+
+COMMENT ON COLUMN analytics.agg_template_day.read IS 'Of these, how many were read';
+
+COMMENT ON COLUMN analytics.agg_template_day.failed IS 'Of those accepted, how many failed and were not delivered';
+
+COMMENT ON COLUMN analytics.agg_template_day.held_back IS 'Of those failed, how many because people or Meta want less of them: 130472, 131049, 131050';
+
+CREATE TABLE projector.messaging_limits (
+    waba_id text NOT NULL COLLATE pg_catalog."C",
+    messaging_limit text NOT NULL COLLATE pg_catalog."C",
+    told_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE projector.messaging_limits IS 'How many people a day the portfolio of an account may write to first, as last told: a tier or a number, -1 for no limit';
+
+CREATE TABLE registry.phone_numbers (
+    phone_number_id text NOT NULL,
+    waba_id text NOT NULL,
+    display_phone_number text,
+    messages_per_second integer DEFAULT 80 NOT NULL,
+    access_token bytea NOT NULL,
+    state text DEFAULT 'active'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    portfolio_id text,
+    is_coexistence boolean DEFAULT false NOT NULL,
+    tenant_id text DEFAULT 'default'::text NOT NULL,
+    CONSTRAINT phone_numbers_coexistence_check CHECK (((NOT is_coexistence) OR (messages_per_second <= 20))),
+    CONSTRAINT phone_numbers_messages_per_second_check CHECK (((messages_per_second >= 1) AND (messages_per_second <= 1000))),
+    CONSTRAINT phone_numbers_state_check CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text, 'disabled'::text])))
+);
+
+COMMENT ON TABLE registry.phone_numbers IS 'Business numbers that Parley may send from';
+
+COMMENT ON COLUMN registry.phone_numbers.messages_per_second IS 'Meta''s throughput limit of the number: 80 by default, 1000 upgraded, 20 coexistence';
+
+COMMENT ON COLUMN registry.phone_numbers.access_token IS 'AES-256-GCM under PARLEY_TOKEN_KEY: 12 bytes nonce, then ciphertext; bound to the phone_number_id';
+
+COMMENT ON COLUMN registry.phone_numbers.state IS 'active: sends; paused, disabled: its commands wait, until it is active or their time is over';
+
+COMMENT ON COLUMN registry.phone_numbers.portfolio_id IS 'Business portfolio that the account belongs to: its numbers share one messaging limit. Null: the account alone';
+
+COMMENT ON COLUMN registry.phone_numbers.is_coexistence IS 'Shared with the WhatsApp Business app: Meta allows such a number 20 messages a second, whatever happens';
+
+COMMENT ON COLUMN registry.phone_numbers.tenant_id IS 'A command that names another tenant is refused';
+
+CREATE VIEW analytics.dim_phone_number AS
+ SELECT n.phone_number_id,
+    n.waba_id,
+    n.tenant_id,
+    n.state,
+    n.messages_per_second,
+    n.is_coexistence,
+    l.messaging_limit
+   FROM (registry.phone_numbers n
+     LEFT JOIN projector.messaging_limits l ON ((l.waba_id = n.waba_id)));
+
+COMMENT ON VIEW analytics.dim_phone_number IS 'Business numbers as they are now';
+
+COMMENT ON COLUMN analytics.dim_phone_number.phone_number_id IS 'Meta''s id of the business number';
+
+COMMENT ON COLUMN analytics.dim_phone_number.waba_id IS 'Meta''s id of the business account';
+
+COMMENT ON COLUMN analytics.dim_phone_number.tenant_id IS 'Whose it is';
+
+COMMENT ON COLUMN analytics.dim_phone_number.state IS 'active, paused or disabled, as the operator says';
+
+COMMENT ON COLUMN analytics.dim_phone_number.messages_per_second IS 'What Meta allows it';
+
+COMMENT ON COLUMN analytics.dim_phone_number.is_coexistence IS 'Whether it is shared with the WhatsApp Business app';
+
+COMMENT ON COLUMN analytics.dim_phone_number.messaging_limit IS 'People a day that its portfolio may write to first: a tier or a number, -1 for no limit; null when it was not told yet';
+
+CREATE VIEW analytics.dim_rate_card AS
+ SELECT country,
+    category,
+    valid_from,
+    price,
+    currency
+   FROM registry.rates;
+
+COMMENT ON VIEW analytics.dim_rate_card IS 'The rate card as it was loaded: one price a country, category and first day';
+
+COMMENT ON COLUMN analytics.dim_rate_card.country IS 'ISO 3166-1 alpha-2';
+
+COMMENT ON COLUMN analytics.dim_rate_card.category IS 'Meta''s word, in lower case with hyphens';
+
+COMMENT ON COLUMN analytics.dim_rate_card.valid_from IS 'First day (UTC) on which it holds, until a later one does';
+
+COMMENT ON COLUMN analytics.dim_rate_card.price IS 'Of one delivered message, in units of currency';
+
+COMMENT ON COLUMN analytics.dim_rate_card.currency IS 'ISO 4217';
+
+CREATE TABLE projector.templates (
+    waba_id text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    language text NOT NULL COLLATE pg_catalog."C",
+    template_id text NOT NULL COLLATE pg_catalog."C",
+    template_id_at timestamp with time zone NOT NULL,
+    status text COLLATE pg_catalog."C",
+    status_at timestamp with time zone,
+    category text COLLATE pg_catalog."C",
+    category_at timestamp with time zone,
+    quality_score text COLLATE pg_catalog."C",
+    quality_score_at timestamp with time zone,
+    components_at timestamp with time zone
+);
+
+COMMENT ON TABLE projector.templates IS 'What webhooks told of templates, each word as last told; sender.templates has what Graph lists';
+
+COMMENT ON COLUMN projector.templates.status IS 'Meta''s word: APPROVED, PAUSED, DISABLED …; an open set';
+
+COMMENT ON COLUMN projector.templates.category IS 'The category that holds, in capitals; never one that is only announced';
+
+COMMENT ON COLUMN projector.templates.components_at IS 'When the content last changed';
+
+CREATE TABLE sender.templates (
+    waba_id text NOT NULL,
+    name text NOT NULL,
+    language text NOT NULL,
+    template_id text NOT NULL,
+    status text,
+    category text,
+    parameter_format text,
+    components text NOT NULL,
+    quality_score text,
+    polled_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE sender.templates IS 'What Graph lists; a template that is no longer listed has no row';
+
+COMMENT ON COLUMN sender.templates.components IS 'JSON as Graph gave it';
+
+COMMENT ON COLUMN sender.templates.polled_at IS 'When the poll that found it so began';
+
+CREATE VIEW analytics.dim_template AS
+ SELECT COALESCE(listed.waba_id, told.waba_id) AS waba_id,
+    COALESCE(listed.name, told.name) AS template_name,
+    COALESCE(listed.language, told.language) AS language,
+        CASE
+            WHEN (told.status_at > listed.polled_at) THEN told.status
+            ELSE COALESCE(listed.status, told.status)
+        END AS status,
+        CASE
+            WHEN (told.category_at > listed.polled_at) THEN told.category
+            ELSE COALESCE(listed.category, told.category)
+        END AS category,
+        CASE
+            WHEN (told.quality_score_at > listed.polled_at) THEN told.quality_score
+            ELSE COALESCE(listed.quality_score, told.quality_score)
+        END AS quality_score,
+    (listed.waba_id IS NOT NULL) AS is_listed,
+    GREATEST(told.status_at, told.category_at, told.quality_score_at, told.components_at) AS changed_at
+   FROM (sender.templates listed
+     FULL JOIN projector.templates told ON (((told.waba_id = listed.waba_id) AND (told.name = listed.name) AND (told.language = listed.language))));
+
+COMMENT ON VIEW analytics.dim_template IS 'Templates as they are now: Meta''s list, and what webhooks told since';
+
+COMMENT ON COLUMN analytics.dim_template.waba_id IS 'Meta''s id of the business account';
+
+COMMENT ON COLUMN analytics.dim_template.template_name IS 'Name, one of several languages';
+
+COMMENT ON COLUMN analytics.dim_template.language IS 'Meta''s code, as pt_BR';
+
+COMMENT ON COLUMN analytics.dim_template.status IS 'Meta''s word: APPROVED, PAUSED, DISABLED …';
+
+COMMENT ON COLUMN analytics.dim_template.category IS 'Meta''s word in capitals: the one that holds now';
+
+COMMENT ON COLUMN analytics.dim_template.quality_score IS 'Meta''s word: GREEN, YELLOW, RED, UNKNOWN';
+
+COMMENT ON COLUMN analytics.dim_template.is_listed IS 'Whether Meta listed it the last time it was asked';
+
+COMMENT ON COLUMN analytics.dim_template.changed_at IS 'The last change that a webhook told';
+
+CREATE TABLE projector.consent_events (
+    consent_id text NOT NULL COLLATE pg_catalog."C",
+    phone_number_id text NOT NULL COLLATE pg_catalog."C",
+    contact text NOT NULL COLLATE pg_catalog."C",
+    category text NOT NULL COLLATE pg_catalog."C",
+    decision text NOT NULL COLLATE pg_catalog."C",
+    source text NOT NULL COLLATE pg_catalog."C",
+    wording text COLLATE pg_catalog."C",
+    occurred_at timestamp with time zone NOT NULL,
+    wamid text COLLATE pg_catalog."C"
+);
+
+COMMENT ON TABLE projector.consent_events IS 'Evidence of consent, explicit (the producer''s consent_id) or by keyword (keyword:<wamid>)';
+
+COMMENT ON COLUMN projector.consent_events.wamid IS 'The message that says it, or that Meta did not deliver for it; null for a producer''s record';
+
+CREATE VIEW analytics.fct_consent_event AS
+ SELECT encode(sha256((k.secret || convert_to(e.consent_id, 'UTF8'::name))), 'hex'::text) AS consent_key,
+    e.occurred_at,
+    e.phone_number_id,
+    encode(sha256((k.secret || convert_to(e.contact, 'UTF8'::name))), 'hex'::text) AS contact_key,
+    c.country,
+    e.category,
+    e.decision,
+    e.source,
+    encode(sha256(convert_to(e.wamid, 'UTF8'::name)), 'hex'::text) AS message_key
+   FROM ((projector.consent_events e
+     CROSS JOIN registry.contact_secret k)
+     LEFT JOIN projector.contacts c ON ((c.contact = e.contact)));
+
+COMMENT ON VIEW analytics.fct_consent_event IS 'Evidence that somebody allowed or withdrew a category of messages, one row a piece';
+
+COMMENT ON COLUMN analytics.fct_consent_event.consent_key IS 'One piece of evidence';
+
+COMMENT ON COLUMN analytics.fct_consent_event.occurred_at IS 'When it was given';
+
+COMMENT ON COLUMN analytics.fct_consent_event.phone_number_id IS 'Meta''s id of the business number it is about';
+
+COMMENT ON COLUMN analytics.fct_consent_event.contact_key IS 'The person as the evidence names it: a number here may be a user id in fct_message';
+
+COMMENT ON COLUMN analytics.fct_consent_event.country IS 'ISO 3166-1 alpha-2, where the person is known under that name';
+
+COMMENT ON COLUMN analytics.fct_consent_event.category IS 'marketing, utility, authentication or all';
+
+COMMENT ON COLUMN analytics.fct_consent_event.decision IS 'granted or withdrawn';
+
+COMMENT ON COLUMN analytics.fct_consent_event.source IS 'keyword, user_preferences, error_131050, or the producer''s word';
+
+COMMENT ON COLUMN analytics.fct_consent_event.message_key IS 'The message that says it, or that was not delivered for it';
+
+CREATE TABLE projector.send_outcomes (
+    event_id text NOT NULL COLLATE pg_catalog."C",
+    occurred_at timestamp with time zone NOT NULL,
+    command_id text NOT NULL,
+    attempt_no integer NOT NULL,
+    attempt_id text,
+    kind text NOT NULL,
+    lane text NOT NULL,
+    type text NOT NULL,
+    phone_number_id text NOT NULL,
+    waba_id text,
+    contact text,
+    addressed_to text,
+    wa_id text,
+    bsuid text,
+    wamid text,
+    template_name text,
+    reason text,
+    detail text,
+    error_code integer,
+    source text NOT NULL,
+    trace_id text,
+    not_before_at timestamp with time zone,
+    group_id text,
+    possible_duplicate boolean,
+    biz_opaque_callback_data text
+)
+PARTITION BY RANGE (occurred_at);
+
+COMMENT ON TABLE projector.send_outcomes IS 'What the sender said became of commands, each once however often it was told';
+
+CREATE VIEW analytics.fct_send_attempt AS
+ SELECT o.event_id AS outcome_id,
+    o.command_id,
+    o.attempt_no,
+    o.attempt_id,
+    o.occurred_at,
+    o.kind,
+    o.reason,
+    o.error_code,
+    o.source,
+    o.lane,
+    o.type,
+    o.template_name,
+    o.phone_number_id,
+    o.waba_id,
+    encode(sha256((k.secret || convert_to(COALESCE(o.contact, o.bsuid, o.wa_id), 'UTF8'::name))), 'hex'::text) AS contact_key,
+    c.country,
+    encode(sha256(convert_to(o.wamid, 'UTF8'::name)), 'hex'::text) AS message_key,
+    o.possible_duplicate,
+    o.trace_id
+   FROM ((projector.send_outcomes o
+     CROSS JOIN registry.contact_secret k)
+     LEFT JOIN projector.contacts c ON ((c.contact = COALESCE(o.contact, o.bsuid, o.wa_id))));
+
+COMMENT ON VIEW analytics.fct_send_attempt IS 'What the sender told of commands, one row a word: accepted, deferred, refused, rejected, unknown and so on';
+
+COMMENT ON COLUMN analytics.fct_send_attempt.outcome_id IS 'Id of the outcome event; the same however often it was told';
+
+COMMENT ON COLUMN analytics.fct_send_attempt.command_id IS 'The producer''s id of the command';
+
+COMMENT ON COLUMN analytics.fct_send_attempt.attempt_no IS 'Which attempt it is about; 0 for a command that was never tried';
+
+COMMENT ON COLUMN analytics.fct_send_attempt.attempt_id IS 'Id of that attempt, which Meta gives back with statuses';
+
+COMMENT ON COLUMN analytics.fct_send_attempt.occurred_at IS 'When the sender knew it';
+
+COMMENT ON COLUMN analytics.fct_send_attempt.kind IS 'accepted, deferred, refused, rejected, failed, unknown, unresolved, expired, late_failure';
+
+COMMENT ON COLUMN analytics.fct_send_attempt.reason IS 'Why, one word of docs/producers.md';
+
+COMMENT ON COLUMN analytics.fct_send_attempt.error_code IS 'Meta''s code, where it gave one';
+
+COMMENT ON COLUMN analytics.fct_send_attempt.source IS 'What proved it: response, webhook, operator or the sender''s own rules';
+
+COMMENT ON COLUMN analytics.fct_send_attempt.lane IS 'otp, transactional or bulk';
+
+COMMENT ON COLUMN analytics.fct_send_attempt.type IS 'Kind of message: text, template, image …';
+
+COMMENT ON COLUMN analytics.fct_send_attempt.template_name IS 'Of a template message';
+
+COMMENT ON COLUMN analytics.fct_send_attempt.phone_number_id IS 'Meta''s id of the business number';
+
+COMMENT ON COLUMN analytics.fct_send_attempt.waba_id IS 'Meta''s id of the business account';
+
+COMMENT ON COLUMN analytics.fct_send_attempt.contact_key IS 'The person, as in fct_message; null where nobody knew yet whose the number is';
+
+COMMENT ON COLUMN analytics.fct_send_attempt.country IS 'ISO 3166-1 alpha-2 of that person';
+
+COMMENT ON COLUMN analytics.fct_send_attempt.message_key IS 'The message, as in fct_message, once Meta named it';
+
+COMMENT ON COLUMN analytics.fct_send_attempt.possible_duplicate IS 'True where the person may have it twice';
+
+COMMENT ON COLUMN analytics.fct_send_attempt.trace_id IS 'Meta''s fbtrace_id, for its support';
+
+CREATE TABLE projector.conversations (
+    phone_number_id text NOT NULL COLLATE pg_catalog."C",
+    contact text NOT NULL COLLATE pg_catalog."C",
+    waba_id text COLLATE pg_catalog."C",
+    first_inbound_at timestamp with time zone,
+    last_inbound_at timestamp with time zone,
+    last_outbound_at timestamp with time zone
+)
+WITH (fillfactor='85');
+
+COMMENT ON TABLE projector.conversations IS 'One business number and one contact, or one group under its id; the window is read from last_inbound_at';
+
+COMMENT ON COLUMN projector.conversations.last_inbound_at IS 'Last message that opens the 24 h window, by Meta''s clock';
+
+CREATE VIEW analytics.fct_window AS
+ SELECT phone_number_id,
+    count(*) AS conversations,
+    count(*) FILTER (WHERE (last_inbound_at > (now() - '24:00:00'::interval))) AS open_windows,
+    count(*) FILTER (WHERE (last_inbound_at <= (now() - '24:00:00'::interval))) AS closed_windows,
+    count(*) FILTER (WHERE (last_inbound_at IS NULL)) AS never_opened
+   FROM projector.conversations
+  GROUP BY phone_number_id;
+
+COMMENT ON VIEW analytics.fct_window IS 'Customer service windows by business number, as of now';
+
+COMMENT ON COLUMN analytics.fct_window.phone_number_id IS 'Meta''s id of the business number';
+
+COMMENT ON COLUMN analytics.fct_window.conversations IS 'People and groups that it ever exchanged a message with';
+
+COMMENT ON COLUMN analytics.fct_window.open_windows IS 'Of these, who wrote in the last 24 hours: they may be answered freely';
+
+COMMENT ON COLUMN analytics.fct_window.closed_windows IS 'Of these, who wrote longer ago';
+
+COMMENT ON COLUMN analytics.fct_window.never_opened IS 'Of these, who never wrote';
+
+CREATE TABLE projector.positions (
+    projection text NOT NULL COLLATE pg_catalog."C",
+    topic text NOT NULL COLLATE pg_catalog."C",
+    partition integer NOT NULL,
+    next_offset bigint NOT NULL,
+    last_record_at timestamp with time zone,
+    written_at timestamp with time zone,
+    CONSTRAINT positions_next_offset_check CHECK ((next_offset >= 0))
+)
+WITH (fillfactor='50');
+
+COMMENT ON TABLE projector.positions IS 'How far each partition is in the tables; committed together with the rows';
+
+COMMENT ON COLUMN projector.positions.last_record_at IS 'When the last record before next_offset was appended to the log';
+
+COMMENT ON COLUMN projector.positions.written_at IS 'When that was written here';
+
+CREATE VIEW analytics.ops_projection AS
+ SELECT projection,
+    topic,
+    partition,
+    next_offset,
+    last_record_at,
+    written_at,
+    EXTRACT(epoch FROM (written_at - last_record_at)) AS lag_seconds,
+    EXTRACT(epoch FROM (now() - written_at)) AS idle_seconds
+   FROM projector.positions;
+
+COMMENT ON VIEW analytics.ops_projection IS 'How far the read models are in each partition of the log';
+
+COMMENT ON COLUMN analytics.ops_projection.projection IS 'Which read models';
+
+COMMENT ON COLUMN analytics.ops_projection.topic IS 'Topic of the log';
+
+COMMENT ON COLUMN analytics.ops_projection.partition IS 'Partition of the topic';
+
+COMMENT ON COLUMN analytics.ops_projection.next_offset IS 'Everything before this offset of the partition is in the tables';
+
+COMMENT ON COLUMN analytics.ops_projection.last_record_at IS 'When the last record that is in the tables was appended to the log';
+
+COMMENT ON COLUMN analytics.ops_projection.written_at IS 'When the tables last took something in from the partition';
+
+COMMENT ON COLUMN analytics.ops_projection.lag_seconds IS 'How old that record was when it came into the tables';
+
+COMMENT ON COLUMN analytics.ops_projection.idle_seconds IS 'How long ago that was: nothing came since, or nobody reads';
+
+CREATE TABLE projector.account_events (
+    content_sha256 bytea NOT NULL,
+    event_id text NOT NULL COLLATE pg_catalog."C",
+    recorded_at timestamp with time zone NOT NULL,
+    occurred_at timestamp with time zone,
+    waba_id text,
+    phone_number_id text,
+    field text,
+    pointer text,
+    raw text NOT NULL,
+    record text NOT NULL,
+    event text,
+    contact text COLLATE pg_catalog."C"
+);
+
+COMMENT ON TABLE projector.account_events IS 'What Meta told besides messages and their statuses: of accounts, numbers, templates, flows, groups, calls, people; each content once';
+
+COMMENT ON COLUMN projector.account_events.record IS 'Name of the event, as in docs/events.md';
+
+COMMENT ON COLUMN projector.account_events.event IS 'Meta''s word for what happened';
+
+CREATE TABLE projector.calls (
+    wacid text NOT NULL COLLATE pg_catalog."C",
+    phone_number_id text NOT NULL COLLATE pg_catalog."C",
+    waba_id text NOT NULL COLLATE pg_catalog."C",
+    contact text COLLATE pg_catalog."C",
+    direction text COLLATE pg_catalog."C",
+    connected_at timestamp with time zone,
+    ringing_at timestamp with time zone,
+    accepted_at timestamp with time zone,
+    rejected_at timestamp with time zone,
+    terminated_at timestamp with time zone,
+    termination text COLLATE pg_catalog."C",
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    duration_seconds bigint,
+    error_code integer,
+    biz_opaque_callback_data text COLLATE pg_catalog."C",
+    cta_payload text COLLATE pg_catalog."C",
+    deeplink_payload text COLLATE pg_catalog."C",
+    recording_at timestamp with time zone
+)
+WITH (fillfactor='80');
+
+COMMENT ON TABLE projector.calls IS 'One row a call, both directions; answered is what has started_at';
+
+COMMENT ON COLUMN projector.calls.direction IS 'USER_INITIATED or BUSINESS_INITIATED';
+
+COMMENT ON COLUMN projector.calls.termination IS 'COMPLETED or FAILED; an unanswered call of ours is COMPLETED too';
+
+COMMENT ON COLUMN projector.calls.recording_at IS 'When a recording or transcript was first ready; Meta keeps it for 7 days';
+
+CREATE TABLE projector.consents (
+    phone_number_id text NOT NULL COLLATE pg_catalog."C",
+    contact text NOT NULL COLLATE pg_catalog."C",
+    category text NOT NULL COLLATE pg_catalog."C",
+    granted_at timestamp with time zone,
+    withdrawn_at timestamp with time zone
+);
+
+COMMENT ON TABLE projector.consents IS 'Last grant and last withdrawal by category; contact is digits or a BSUID as the evidence named it';
+
+CREATE TABLE projector.contact_aliases (
+    alias text NOT NULL COLLATE pg_catalog."C",
+    contact text NOT NULL COLLATE pg_catalog."C",
+    first_seen_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE projector.contact_aliases IS 'Every name a contact was met under: its key, wa_id, BSUID, and the number a command was addressed to';
+
+CREATE TABLE projector.contact_moves (
+    alias text NOT NULL COLLATE pg_catalog."C",
+    contact text NOT NULL COLLATE pg_catalog."C",
+    moved_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE projector.contact_moves IS 'A number (alias) named this contact until moved_at; after that it may be somebody else''s';
+
+CREATE TABLE projector.dead_letters (
+    topic text NOT NULL COLLATE pg_catalog."C",
+    partition integer NOT NULL,
+    "offset" bigint NOT NULL,
+    pointer text NOT NULL COLLATE pg_catalog."C",
+    recorded_at timestamp with time zone NOT NULL,
+    consumer_group text NOT NULL COLLATE pg_catalog."C",
+    reason text NOT NULL COLLATE pg_catalog."C",
+    error text NOT NULL COLLATE pg_catalog."C",
+    record_key bytea,
+    record_value bytea,
+    headers jsonb NOT NULL
+);
+
+COMMENT ON TABLE projector.dead_letters IS 'Records, or elements of them, that a service set aside: where they stood, why, and their bytes';
+
+COMMENT ON COLUMN projector.dead_letters.headers IS 'The original headers: [[name, text]], or [[name, null, base64]] for bytes that are no text';
+
+CREATE TABLE projector.flow_changes (
+    content_sha256 bytea NOT NULL,
+    event_id text NOT NULL COLLATE pg_catalog."C",
+    recorded_at timestamp with time zone NOT NULL,
+    occurred_at timestamp with time zone,
+    waba_id text,
+    flow_id text,
+    event text NOT NULL,
+    previous_status text,
+    status text,
+    alert_state text,
+    threshold double precision,
+    error_rate double precision,
+    availability double precision,
+    p50_latency double precision,
+    p90_latency double precision,
+    requests_count bigint,
+    message text
+);
+
+COMMENT ON TABLE projector.flow_changes IS 'Every change of state of a flow and every alert about it, each content once; numbers in Meta''s units';
+
+CREATE TABLE projector.group_members (
+    phone_number_id text NOT NULL COLLATE pg_catalog."C",
+    group_id text NOT NULL COLLATE pg_catalog."C",
+    contact text NOT NULL COLLATE pg_catalog."C",
+    added_at timestamp with time zone,
+    removed_at timestamp with time zone
+);
+
+COMMENT ON TABLE projector.group_members IS 'The last time that somebody came into a group and the last time out; of one instant out counts';
+
+CREATE TABLE projector.groups (
+    phone_number_id text NOT NULL COLLATE pg_catalog."C",
+    group_id text NOT NULL COLLATE pg_catalog."C",
+    waba_id text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone,
+    deleted_at timestamp with time zone,
+    subject text COLLATE pg_catalog."C",
+    subject_at timestamp with time zone,
+    description text COLLATE pg_catalog."C",
+    description_at timestamp with time zone,
+    invite_link text COLLATE pg_catalog."C",
+    invite_link_at timestamp with time zone,
+    join_approval_mode text COLLATE pg_catalog."C",
+    join_approval_mode_at timestamp with time zone,
+    suspension text COLLATE pg_catalog."C",
+    suspension_at timestamp with time zone
+);
+
+COMMENT ON TABLE projector.groups IS 'Groups of business numbers, each setting as last told';
+
+COMMENT ON COLUMN projector.groups.suspension IS 'suspended or cleared, as last told; null when neither was';
+
+CREATE TABLE projector.message_statuses (
+    wamid text NOT NULL COLLATE pg_catalog."C",
+    status text NOT NULL COLLATE pg_catalog."C",
+    occurred_at timestamp with time zone NOT NULL,
+    contact text NOT NULL COLLATE pg_catalog."C",
+    type text NOT NULL COLLATE pg_catalog."C",
+    event_id text NOT NULL COLLATE pg_catalog."C",
+    recorded_at timestamp with time zone NOT NULL,
+    phone_number_id text NOT NULL,
+    waba_id text NOT NULL,
+    biz_opaque_callback_data text,
+    error_code integer,
+    error_title text,
+    pricing_model text,
+    pricing_type text,
+    pricing_category text,
+    conversation_id text,
+    raw text NOT NULL,
+    written_at timestamp with time zone DEFAULT clock_timestamp(),
+    pricing_billable boolean,
+    conversation_origin_type text,
+    conversation_expires_at timestamp with time zone
+)
+PARTITION BY RANGE (occurred_at);
+
+COMMENT ON TABLE projector.message_statuses IS 'Every status Meta reported, each once however often it was delivered';
+
+COMMENT ON COLUMN projector.message_statuses.contact IS 'Empty when Meta named nobody';
+
+COMMENT ON COLUMN projector.message_statuses.biz_opaque_callback_data IS 'The attempt id of our own sends; at most 512 characters, a longer one stands in raw only';
+
+COMMENT ON COLUMN projector.message_statuses.written_at IS 'When the row was written here, however late: what the sender reads new failures by. Null before there was this column';
+
+COMMENT ON COLUMN projector.message_statuses.pricing_billable IS 'As Meta sent it; deprecated there, pricing_type says more';
+
+CREATE TABLE projector.phone_number_changes (
+    content_sha256 bytea NOT NULL,
+    event_id text NOT NULL COLLATE pg_catalog."C",
+    recorded_at timestamp with time zone NOT NULL,
+    occurred_at timestamp with time zone,
+    waba_id text,
+    phone_number_id text,
+    display_phone_number text,
+    field text,
+    event text NOT NULL,
+    messaging_limit text,
+    previous_limit text,
+    messages_per_second integer,
+    requested_verified_name text,
+    decision text,
+    rejection_reason text,
+    username text,
+    status text,
+    calling_status text
+);
+
+COMMENT ON TABLE projector.phone_number_changes IS 'Limits, tiers, rates, names and stops of business numbers over time, each content once; without a number it is about all of the account';
+
+COMMENT ON COLUMN projector.phone_number_changes.display_phone_number IS 'The business'' own number: some of Meta''s events name no other';
+
+COMMENT ON COLUMN projector.phone_number_changes.field IS 'Webhook field; null for what the sender told';
+
+COMMENT ON COLUMN projector.phone_number_changes.event IS 'Meta''s word, or the sender''s: stopped, sending, limit';
+
+COMMENT ON COLUMN projector.phone_number_changes.messaging_limit IS 'People a day that may be written to first: a tier or a number, -1 for no limit';
+
+COMMENT ON COLUMN projector.phone_number_changes.messages_per_second IS 'The rate that the sender keeps to from then on';
+
+COMMENT ON COLUMN projector.phone_number_changes.status IS 'Meta''s word for a username or setting; of a stop its reason';
+
+CREATE TABLE projector.priced_conversations (
+    conversation_id text NOT NULL COLLATE pg_catalog."C",
+    phone_number_id text NOT NULL COLLATE pg_catalog."C",
+    waba_id text NOT NULL COLLATE pg_catalog."C",
+    contact text COLLATE pg_catalog."C",
+    origin_type text COLLATE pg_catalog."C",
+    first_status_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone,
+    pricing_model text COLLATE pg_catalog."C",
+    pricing_type text COLLATE pg_catalog."C",
+    pricing_type_at timestamp with time zone,
+    pricing_category text COLLATE pg_catalog."C",
+    pricing_category_at timestamp with time zone,
+    is_billable boolean
+)
+WITH (fillfactor='80');
+
+COMMENT ON TABLE projector.priced_conversations IS 'What Meta counted as one conversation: priced as such (until July 2025), or a free entry point';
+
+COMMENT ON COLUMN projector.priced_conversations.origin_type IS 'Meta''s word; referral_conversion is a free entry point, free for 72 h from the answer until expires_at';
+
+COMMENT ON COLUMN projector.priced_conversations.first_status_at IS 'The first status that named it: Meta tells no beginning';
+
+COMMENT ON COLUMN projector.priced_conversations.is_billable IS 'True when any status of it says so';
+
+CREATE TABLE projector.template_changes (
+    content_sha256 bytea NOT NULL,
+    event_id text NOT NULL COLLATE pg_catalog."C",
+    recorded_at timestamp with time zone NOT NULL,
+    occurred_at timestamp with time zone,
+    waba_id text,
+    template_id text NOT NULL,
+    template_name text,
+    template_language text,
+    field text NOT NULL,
+    event text NOT NULL,
+    category text,
+    previous_category text,
+    correct_category text,
+    category_update_at timestamp with time zone,
+    previous_quality_score text,
+    new_quality_score text,
+    reason text,
+    recommendation text,
+    disable_date text
+);
+
+COMMENT ON TABLE projector.template_changes IS 'Every change of status, category, quality or content of a template, each content once';
+
+COMMENT ON COLUMN projector.template_changes.occurred_at IS 'Meta''s instant; null where it gave none';
+
+COMMENT ON COLUMN projector.template_changes.event IS 'Meta''s word for what happened';
+
+COMMENT ON COLUMN projector.template_changes.category_update_at IS 'When an announced category begins to hold';
+
+CREATE TABLE registry.dropped_months (
+    relation text NOT NULL,
+    before timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE registry.dropped_months IS 'Up to which event time months of a read model were dropped: a rebuild from the log leaves the same out';
+
+CREATE TABLE registry.tenants (
+    tenant_id text NOT NULL,
+    name text NOT NULL,
+    resend_once text[] DEFAULT '{}'::text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT tenants_resend_once_check CHECK ((resend_once <@ ARRAY['otp'::text, 'transactional'::text])),
+    CONSTRAINT tenants_tenant_id_check CHECK ((tenant_id <> ''::text))
+);
+
+COMMENT ON TABLE registry.tenants IS 'Whose numbers they are';
+
+COMMENT ON COLUMN registry.tenants.resend_once IS 'Lanes in which a command''s policy resend_once is honoured: a lost answer may then become a second message. Never bulk';
+
+CREATE TABLE sender.send_commands (
+    command_id text CONSTRAINT send_commands_command_id_not_null1 NOT NULL,
+    period integer NOT NULL,
+    seq bigint CONSTRAINT send_commands_seq_not_null1 NOT NULL,
+    shard integer CONSTRAINT send_commands_shard_not_null1 NOT NULL,
+    fingerprint bytea CONSTRAINT send_commands_fingerprint_not_null1 NOT NULL,
+    phone_number_id text CONSTRAINT send_commands_phone_number_id_not_null1 NOT NULL,
+    lane smallint CONSTRAINT send_commands_lane_not_null1 NOT NULL,
+    policy text CONSTRAINT send_commands_policy_not_null1 NOT NULL,
+    state text DEFAULT 'waiting'::text CONSTRAINT send_commands_state_not_null1 NOT NULL,
+    type text CONSTRAINT send_commands_type_not_null1 NOT NULL,
+    content text CONSTRAINT send_commands_content_not_null1 NOT NULL,
+    to_number text,
+    bsuid text,
+    pair text CONSTRAINT send_commands_pair_not_null1 NOT NULL,
+    context_wamid text,
+    appended_at timestamp with time zone CONSTRAINT send_commands_appended_at_not_null1 NOT NULL,
+    received_at timestamp with time zone DEFAULT now() CONSTRAINT send_commands_received_at_not_null1 NOT NULL,
+    expires_at timestamp with time zone CONSTRAINT send_commands_expires_at_not_null1 NOT NULL,
+    next_action_at timestamp with time zone DEFAULT now() CONSTRAINT send_commands_next_action_at_not_null1 NOT NULL,
+    attempts integer DEFAULT 0 CONSTRAINT send_commands_attempts_not_null1 NOT NULL,
+    reason text,
+    error_code integer,
+    wamid text,
+    outcome bytea,
+    updated_at timestamp with time zone DEFAULT now() CONSTRAINT send_commands_updated_at_not_null1 NOT NULL,
+    options text,
+    held_by text,
+    possible_duplicate boolean DEFAULT false NOT NULL,
+    is_duplicate boolean DEFAULT false NOT NULL,
+    deferred text[] DEFAULT '{}'::text[] NOT NULL,
+    send_at timestamp with time zone,
+    CONSTRAINT send_commands_lane_check1 CHECK (((lane >= 0) AND (lane <= 2))),
+    CONSTRAINT send_commands_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'retry'::text, 'started'::text, 'accepted'::text, 'refused'::text, 'rejected'::text, 'expired'::text, 'unknown'::text, 'unresolved'::text])))
+)
+PARTITION BY LIST (period);
+
+COMMENT ON TABLE sender.send_commands IS 'Every command of the last 37 days and more, by its producer''s idempotency key';
+
+COMMENT ON COLUMN sender.send_commands.command_id IS 'One row over all periods: whoever takes commands in holds a lock on each id and looks it up in all of them';
+
+COMMENT ON COLUMN sender.send_commands.period IS 'Of received_at; an attempt has that of its command, so that both go together';
+
+COMMENT ON COLUMN sender.send_commands.seq IS 'Order of arrival: what the order per recipient within a lane is kept by';
+
+COMMENT ON COLUMN sender.send_commands.fingerprint IS 'SHA-256 of the command: the same id with another one is a conflict';
+
+COMMENT ON COLUMN sender.send_commands.lane IS '0 otp, 1 transactional, 2 bulk; they share what the number may send';
+
+COMMENT ON COLUMN sender.send_commands.pair IS 'The recipient as order and pair back-off know it: digits, else the BSUID, else as given';
+
+COMMENT ON COLUMN sender.send_commands.appended_at IS 'When the command was put into the lane''s topic';
+
+COMMENT ON COLUMN sender.send_commands.next_action_at IS 'waiting, retry: not before. unknown: when the wait for evidence is over';
+
+COMMENT ON COLUMN sender.send_commands.reason IS 'Why it ended, or what it waits for';
+
+COMMENT ON COLUMN sender.send_commands.outcome IS 'The last outcome as it went to the log: told again, byte for byte, when the command comes again';
+
+COMMENT ON COLUMN sender.send_commands.options IS 'JSON of the command''s seldom fields, by their names; null where it has none of them';
+
+COMMENT ON COLUMN sender.send_commands.held_by IS 'Why a stop of its number or account holds it, if one does: it then keeps nothing else of its recipient waiting';
+
+COMMENT ON COLUMN sender.send_commands.possible_duplicate IS 'Tried again although Meta may have an earlier attempt: by policy, once, or by an operator';
+
+COMMENT ON COLUMN sender.send_commands.is_duplicate IS 'Meta accepted two attempts, and the log was told so';
+
+COMMENT ON COLUMN sender.send_commands.deferred IS 'The causes of waiting that the log was told, each once';
+
+COMMENT ON COLUMN sender.send_commands.send_at IS 'Not before: until then it keeps no later command of its recipient waiting; null where the command did not say';
+
+CREATE SEQUENCE sender.command_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE sender.command_seq OWNED BY sender.send_commands.seq;
+
+COMMENT ON SEQUENCE sender.command_seq IS 'One order of arrival over all periods';
+
+CREATE TABLE sender.distrusted_codes (
+    error_code integer NOT NULL,
+    attempt_id text NOT NULL,
+    distrusted_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE sender.distrusted_codes IS 'Codes that the sender reads as unknown; delete a row to trust the code again';
+
+COMMENT ON COLUMN sender.distrusted_codes.attempt_id IS 'The first attempt that was answered with the code although Meta had its message';
+
+CREATE TABLE sender.failures_read (
+    shard integer NOT NULL,
+    read_to timestamp with time zone NOT NULL,
+    relation bigint NOT NULL
+);
+
+COMMENT ON TABLE sender.failures_read IS 'Up to which written_at of projector.message_statuses failures were looked through';
+
+COMMENT ON COLUMN sender.failures_read.relation IS 'Which table that was: after a rebuild it is another one, and read from its beginning';
+
+CREATE TABLE sender.late_failures (
+    command_id text NOT NULL,
+    period integer NOT NULL,
+    error_code integer NOT NULL,
+    attempt_no integer NOT NULL,
+    shard integer NOT NULL,
+    wamid text NOT NULL,
+    told_at timestamp with time zone
+)
+PARTITION BY LIST (period);
+
+COMMENT ON TABLE sender.late_failures IS 'What Meta accepted and told later that it did not deliver: each code of a command once';
+
+COMMENT ON COLUMN sender.late_failures.error_code IS '-1 when Meta named none';
+
+COMMENT ON COLUMN sender.late_failures.told_at IS 'Null while the log was not told, as long as the attempt is not known to be accepted';
+
+CREATE TABLE sender.limits (
+    phone_number_id text NOT NULL,
+    messages_per_second integer NOT NULL,
+    upgraded_at timestamp with time zone
+);
+
+COMMENT ON TABLE sender.limits IS 'The limit of each number as the log was last told of it';
+
+COMMENT ON COLUMN sender.limits.upgraded_at IS 'The newest THROUGHPUT_UPGRADE of Meta''s that was followed';
+
+CREATE TABLE sender.media (
+    media_id text NOT NULL,
+    phone_number_id text NOT NULL,
+    sha256 bytea NOT NULL,
+    mime_type text NOT NULL,
+    size bigint NOT NULL,
+    uploaded_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    gone_at timestamp with time zone
+);
+
+COMMENT ON TABLE sender.media IS 'Every upload that Meta took: its id belongs to one number';
+
+COMMENT ON COLUMN sender.media.expires_at IS 'When Meta''s thirty days end';
+
+COMMENT ON COLUMN sender.media.gone_at IS 'When Meta said that it does not know the id any more';
+
+CREATE TABLE sender.media_leases (
+    phone_number_id text NOT NULL,
+    sha256 bytea NOT NULL,
+    mime_type text NOT NULL,
+    holder text NOT NULL,
+    until timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE sender.media_leases IS 'Uploads under way: who holds one renews it, so that one of a process that died is over in seconds';
+
+CREATE TABLE sender.media_sources (
+    source bytea NOT NULL,
+    sha256 bytea NOT NULL,
+    mime_type text NOT NULL,
+    size bigint NOT NULL,
+    is_animated boolean NOT NULL,
+    etag text,
+    last_modified text,
+    checked_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE sender.media_sources IS 'What was last found behind a file name or a link';
+
+COMMENT ON COLUMN sender.media_sources.source IS 'SHA-256 of the name or link: a link may carry secrets';
+
+COMMENT ON COLUMN sender.media_sources.etag IS 'What tells that it is unchanged: a link''s ETag, a file''s time, size and inode';
+
+COMMENT ON COLUMN sender.media_sources.checked_at IS 'When it was last seen to be this content';
+
+CREATE TABLE sender.outbox (
+    seq bigint NOT NULL,
+    shard integer NOT NULL,
+    key bytea NOT NULL,
+    value bytea NOT NULL,
+    event_id text NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    topic text DEFAULT 'parley.send-outcomes.v1'::text NOT NULL
+);
+
+COMMENT ON TABLE sender.outbox IS 'Outcomes and other events written and not yet acknowledged by the log; a row goes when the brokers have it';
+
+ALTER TABLE sender.outbox ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME sender.outbox_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE sender.portfolio_recipients (
+    portfolio_id text NOT NULL,
+    recipient text NOT NULL,
+    started_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='85');
+
+COMMENT ON TABLE sender.portfolio_recipients IS 'To whom the business last began to write outside an open window, and when';
+
+CREATE TABLE sender.portfolios (
+    portfolio_id text NOT NULL,
+    room integer NOT NULL,
+    messaging_limit integer NOT NULL,
+    counted_at timestamp with time zone NOT NULL,
+    next_room_at timestamp with time zone
+);
+
+COMMENT ON TABLE sender.portfolios IS 'How many more people may be written to first: counted now and then, and less by one for each that was started since';
+
+COMMENT ON COLUMN sender.portfolios.next_room_at IS 'When the first of those who count stops counting';
+
+CREATE TABLE sender.resends (
+    resend_id bigint NOT NULL,
+    command_id text NOT NULL,
+    period integer NOT NULL,
+    shard integer NOT NULL,
+    asked_by text NOT NULL,
+    why text NOT NULL,
+    asked_at timestamp with time zone DEFAULT now() NOT NULL,
+    done_at timestamp with time zone,
+    is_sent boolean
+);
+
+COMMENT ON TABLE sender.resends IS 'Who wanted a command sent again, and why; the sender that owns the shard does it';
+
+COMMENT ON COLUMN sender.resends.is_sent IS 'False: the command had gone on before the sender came to it';
+
+ALTER TABLE sender.resends ALTER COLUMN resend_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME sender.resends_resend_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE sender.send_attempts (
+    command_id text CONSTRAINT send_attempts_command_id_not_null1 NOT NULL,
+    period integer NOT NULL,
+    attempt_no integer CONSTRAINT send_attempts_attempt_no_not_null1 NOT NULL,
+    attempt_id text CONSTRAINT send_attempts_attempt_id_not_null1 NOT NULL,
+    shard integer CONSTRAINT send_attempts_shard_not_null1 NOT NULL,
+    epoch bigint CONSTRAINT send_attempts_epoch_not_null1 NOT NULL,
+    phone_number_id text CONSTRAINT send_attempts_phone_number_id_not_null1 NOT NULL,
+    started_at timestamp with time zone DEFAULT now() CONSTRAINT send_attempts_started_at_not_null1 NOT NULL,
+    outcome text,
+    finished_at timestamp with time zone,
+    reason text,
+    error_code integer,
+    wamid text,
+    trace_id text,
+    CONSTRAINT send_attempts_outcome_check CHECK ((outcome = ANY (ARRAY['accepted'::text, 'rejected'::text, 'retry'::text, 'not_sent'::text, 'unknown'::text, 'unresolved'::text])))
+)
+PARTITION BY LIST (period);
+
+COMMENT ON TABLE sender.send_attempts IS 'A row is committed before any byte of its call goes out; no outcome yet means: may have reached Meta';
+
+COMMENT ON COLUMN sender.send_attempts.attempt_id IS 'What biz_opaque_callback_data carries: uuid5 of command_id and attempt_no';
+
+COMMENT ON COLUMN sender.send_attempts.epoch IS 'The owner that started it';
+
+COMMENT ON COLUMN sender.send_attempts.trace_id IS 'Meta''s own name of a refusal (fbtrace_id)';
+
+CREATE TABLE sender.shards (
+    shard integer NOT NULL,
+    epoch bigint NOT NULL,
+    instance text NOT NULL,
+    owned_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE sender.shards IS 'Who may send for partition n of every sends.* topic: only the process that holds the newest epoch';
+
+CREATE TABLE sender.stops (
+    scope text NOT NULL,
+    scope_id text NOT NULL,
+    cause text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    is_stopped boolean NOT NULL,
+    source text NOT NULL,
+    covers text NOT NULL,
+    area text,
+    reason text NOT NULL,
+    error_code integer,
+    trace_id text,
+    until timestamp with time zone,
+    since timestamp with time zone NOT NULL,
+    probe_at timestamp with time zone,
+    probes integer DEFAULT 0 NOT NULL,
+    is_told boolean NOT NULL,
+    tried_by text,
+    tried_at timestamp with time zone,
+    CONSTRAINT stops_scope_check CHECK ((scope = ANY (ARRAY['number'::text, 'waba'::text])))
+);
+
+COMMENT ON TABLE sender.stops IS 'The newest that is known of each cause for which a number or an account may not send: read by every sender, so that one finds out for all';
+
+COMMENT ON COLUMN sender.stops.cause IS 'Meta''s word or error code; access_token; operator';
+
+COMMENT ON COLUMN sender.stops.at IS 'When this was so: newer evidence takes its place, older never';
+
+COMMENT ON COLUMN sender.stops.is_stopped IS 'False: whatever it was is over. The row stays, so that older evidence that comes late changes nothing';
+
+COMMENT ON COLUMN sender.stops.covers IS 'What may not be sent: everything, business_initiated, replies, templates, utility_templates, direct_send_utility, marketing, country';
+
+COMMENT ON COLUMN sender.stops.area IS 'covers country: its calling code with +, or the two letters of its BSUIDs';
+
+COMMENT ON COLUMN sender.stops.until IS 'When it ends by itself; null where Meta does not tell';
+
+COMMENT ON COLUMN sender.stops.since IS 'Since when it has been so';
+
+COMMENT ON COLUMN sender.stops.probe_at IS 'When one command may be sent to find out whether it still holds';
+
+COMMENT ON COLUMN sender.stops.is_told IS 'Whether the log was told that it is stopped; an end is told of those only, once';
+
+COMMENT ON COLUMN sender.stops.tried_by IS 'The attempt id of the probe that Meta accepted, where its code comes after the answer: what Meta tells of it next decides';
+
+COMMENT ON COLUMN sender.stops.tried_at IS 'When that call was begun';
+
+CREATE TABLE sender.template_polls (
+    waba_id text NOT NULL,
+    lease bigint DEFAULT 0 NOT NULL,
+    leased_until timestamp with time zone,
+    begun_at timestamp with time zone,
+    polled_at timestamp with time zone,
+    next_poll_at timestamp with time zone DEFAULT now() NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    error_code integer
+);
+
+COMMENT ON TABLE sender.template_polls IS 'Who reads an account''s template list now, and when it was read and is to be read again';
+
+COMMENT ON COLUMN sender.template_polls.lease IS 'Counts up with every poll: only the newest one may write what it found';
+
+COMMENT ON COLUMN sender.template_polls.polled_at IS 'When the last complete poll began';
+
+ALTER TABLE ONLY sender.send_commands ALTER COLUMN seq SET DEFAULT nextval('sender.command_seq'::regclass);
+
+ALTER TABLE ONLY projector.account_events
+    ADD CONSTRAINT account_events_pkey PRIMARY KEY (content_sha256);
+
+ALTER TABLE ONLY projector.calls
+    ADD CONSTRAINT calls_pkey PRIMARY KEY (wacid);
+
+ALTER TABLE ONLY projector.consent_events
+    ADD CONSTRAINT consent_events_pkey PRIMARY KEY (consent_id);
+
+ALTER TABLE ONLY projector.consents
+    ADD CONSTRAINT consents_pkey PRIMARY KEY (phone_number_id, contact, category);
+
+ALTER TABLE ONLY projector.contact_aliases
+    ADD CONSTRAINT contact_aliases_pkey PRIMARY KEY (alias, contact);
+
+ALTER TABLE ONLY projector.contact_moves
+    ADD CONSTRAINT contact_moves_pkey PRIMARY KEY (alias, contact, moved_at);
+
+ALTER TABLE ONLY projector.contacts
+    ADD CONSTRAINT contacts_pkey PRIMARY KEY (contact);
+
+ALTER TABLE ONLY projector.conversations
+    ADD CONSTRAINT conversations_pkey PRIMARY KEY (phone_number_id, contact);
+
+ALTER TABLE ONLY projector.dead_letters
+    ADD CONSTRAINT dead_letters_pkey PRIMARY KEY (topic, partition, "offset", pointer);
+
+ALTER TABLE ONLY projector.flow_changes
+    ADD CONSTRAINT flow_changes_pkey PRIMARY KEY (content_sha256);
+
+ALTER TABLE ONLY projector.group_members
+    ADD CONSTRAINT group_members_pkey PRIMARY KEY (phone_number_id, group_id, contact);
+
+ALTER TABLE ONLY projector.groups
+    ADD CONSTRAINT groups_pkey PRIMARY KEY (phone_number_id, group_id);
+
+ALTER TABLE ONLY projector.message_statuses
+    ADD CONSTRAINT message_statuses_pkey PRIMARY KEY (wamid, status, occurred_at, contact, type);
+
+ALTER TABLE ONLY projector.messages
+    ADD CONSTRAINT messages_pkey PRIMARY KEY (wamid);
+
+ALTER TABLE ONLY projector.messaging_limits
+    ADD CONSTRAINT messaging_limits_pkey PRIMARY KEY (waba_id);
+
+ALTER TABLE ONLY projector.phone_number_changes
+    ADD CONSTRAINT phone_number_changes_pkey PRIMARY KEY (content_sha256);
+
+ALTER TABLE ONLY projector.positions
+    ADD CONSTRAINT positions_pkey PRIMARY KEY (projection, topic, partition);
+
+ALTER TABLE ONLY projector.priced_conversations
+    ADD CONSTRAINT priced_conversations_pkey PRIMARY KEY (conversation_id);
+
+ALTER TABLE ONLY projector.send_outcomes
+    ADD CONSTRAINT send_outcomes_pkey PRIMARY KEY (event_id, occurred_at);
+
+ALTER TABLE ONLY projector.template_changes
+    ADD CONSTRAINT template_changes_pkey PRIMARY KEY (content_sha256);
+
+ALTER TABLE ONLY projector.templates
+    ADD CONSTRAINT templates_pkey PRIMARY KEY (waba_id, name, language);
+
+ALTER TABLE ONLY registry.contact_secret
+    ADD CONSTRAINT contact_secret_pkey PRIMARY KEY (only_one);
+
+ALTER TABLE ONLY registry.dropped_months
+    ADD CONSTRAINT dropped_months_pkey PRIMARY KEY (relation);
+
+ALTER TABLE ONLY registry.phone_numbers
+    ADD CONSTRAINT phone_numbers_pkey PRIMARY KEY (phone_number_id);
+
+ALTER TABLE ONLY registry.rates
+    ADD CONSTRAINT rates_pkey PRIMARY KEY (country, category, valid_from);
+
+ALTER TABLE ONLY registry.tenants
+    ADD CONSTRAINT tenants_pkey PRIMARY KEY (tenant_id);
+
+ALTER TABLE ONLY sender.distrusted_codes
+    ADD CONSTRAINT distrusted_codes_pkey PRIMARY KEY (error_code);
+
+ALTER TABLE ONLY sender.failures_read
+    ADD CONSTRAINT failures_read_pkey PRIMARY KEY (shard);
+
+ALTER TABLE ONLY sender.late_failures
+    ADD CONSTRAINT late_failures_pkey PRIMARY KEY (command_id, error_code, period);
+
+ALTER TABLE ONLY sender.limits
+    ADD CONSTRAINT limits_pkey PRIMARY KEY (phone_number_id);
+
+ALTER TABLE ONLY sender.media_leases
+    ADD CONSTRAINT media_leases_pkey PRIMARY KEY (phone_number_id, sha256, mime_type);
+
+ALTER TABLE ONLY sender.media
+    ADD CONSTRAINT media_pkey PRIMARY KEY (media_id);
+
+ALTER TABLE ONLY sender.media_sources
+    ADD CONSTRAINT media_sources_pkey PRIMARY KEY (source);
+
+ALTER TABLE ONLY sender.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (seq);
+
+ALTER TABLE ONLY sender.portfolio_recipients
+    ADD CONSTRAINT portfolio_recipients_pkey PRIMARY KEY (portfolio_id, recipient);
+
+ALTER TABLE ONLY sender.portfolios
+    ADD CONSTRAINT portfolios_pkey PRIMARY KEY (portfolio_id);
+
+ALTER TABLE ONLY sender.resends
+    ADD CONSTRAINT resends_pkey PRIMARY KEY (resend_id);
+
+ALTER TABLE ONLY sender.send_attempts
+    ADD CONSTRAINT send_attempts_pkey PRIMARY KEY (command_id, attempt_no, period);
+
+ALTER TABLE ONLY sender.send_commands
+    ADD CONSTRAINT send_commands_pkey PRIMARY KEY (command_id, period);
+
+ALTER TABLE ONLY sender.shards
+    ADD CONSTRAINT shards_pkey PRIMARY KEY (shard);
+
+ALTER TABLE ONLY sender.stops
+    ADD CONSTRAINT stops_pkey PRIMARY KEY (scope, scope_id, cause);
+
+ALTER TABLE ONLY sender.template_polls
+    ADD CONSTRAINT template_polls_pkey PRIMARY KEY (waba_id);
+
+ALTER TABLE ONLY sender.templates
+    ADD CONSTRAINT templates_pkey PRIMARY KEY (waba_id, name, language);
+
+CREATE INDEX account_events_errors ON projector.account_events USING btree (recorded_at) WHERE (record = 'ErrorReported'::text);
+
+CREATE INDEX account_events_of_accounts ON projector.account_events USING btree (recorded_at) WHERE (field = ANY (ARRAY['account_update'::text, 'phone_number_quality_update'::text, 'history'::text, 'smb_app_state_sync'::text]));
+
+CREATE INDEX account_events_record ON projector.account_events USING btree (record, occurred_at);
+
+CREATE INDEX calls_conversation ON projector.calls USING btree (phone_number_id, contact, connected_at);
+
+CREATE INDEX consent_events_contact ON projector.consent_events USING btree (contact, phone_number_id);
+
+CREATE INDEX contact_aliases_contact ON projector.contact_aliases USING btree (contact);
+
+CREATE INDEX contact_moves_contact ON projector.contact_moves USING btree (contact);
+
+CREATE INDEX flow_changes_flow ON projector.flow_changes USING btree (flow_id, occurred_at);
+
+CREATE INDEX message_statuses_codes ON ONLY projector.message_statuses USING btree (error_code, occurred_at) WHERE (status = 'failed'::text);
+
+CREATE INDEX message_statuses_failed ON ONLY projector.message_statuses USING btree (written_at) WHERE ((status = 'failed'::text) AND (biz_opaque_callback_data IS NOT NULL));
+
+CREATE INDEX message_statuses_opaque ON ONLY projector.message_statuses USING btree (biz_opaque_callback_data) WHERE (biz_opaque_callback_data IS NOT NULL);
+
+CREATE INDEX message_statuses_sent ON ONLY projector.message_statuses USING btree (phone_number_id, occurred_at) WHERE (status = 'sent'::text);
+
+CREATE INDEX messages_command ON projector.messages USING btree (command_id) WHERE (command_id IS NOT NULL);
+
+CREATE INDEX messages_conversation ON projector.messages USING btree (phone_number_id, contact, occurred_at);
+
+CREATE INDEX phone_number_changes_number ON projector.phone_number_changes USING btree (phone_number_id, occurred_at);
+
+CREATE INDEX priced_conversations_contact ON projector.priced_conversations USING btree (phone_number_id, contact, expires_at);
+
+CREATE INDEX send_outcomes_command ON ONLY projector.send_outcomes USING btree (command_id);
+
+CREATE INDEX template_changes_template ON projector.template_changes USING btree (waba_id, template_name, template_language, occurred_at);
+
+CREATE INDEX late_failures_untold ON ONLY sender.late_failures USING btree (shard) WHERE (told_at IS NULL);
+
+CREATE INDEX media_content ON sender.media USING btree (phone_number_id, sha256, mime_type, expires_at);
+
+CREATE INDEX portfolio_recipients_started ON sender.portfolio_recipients USING btree (portfolio_id, started_at);
+
+CREATE INDEX resends_asked ON sender.resends USING btree (shard, resend_id) WHERE (done_at IS NULL);
+
+CREATE INDEX resends_command ON sender.resends USING btree (command_id);
+
+CREATE INDEX send_attempts_id ON ONLY sender.send_attempts USING btree (attempt_id);
+
+CREATE INDEX send_attempts_lost ON ONLY sender.send_attempts USING btree (shard) WHERE (outcome = ANY (ARRAY['unknown'::text, 'unresolved'::text]));
+
+CREATE INDEX send_attempts_not_accepted ON ONLY sender.send_attempts USING btree (shard, finished_at) WHERE (outcome = ANY (ARRAY['rejected'::text, 'retry'::text, 'not_sent'::text]));
+
+CREATE INDEX send_attempts_started ON ONLY sender.send_attempts USING btree (shard, started_at);
+
+CREATE INDEX send_commands_due ON ONLY sender.send_commands USING btree (phone_number_id, shard, lane, next_action_at, seq) WHERE (state = ANY (ARRAY['waiting'::text, 'retry'::text]));
+
+COMMENT ON INDEX sender.send_commands_due IS 'Each lane is served by what has been due longest: what is parked or set aside is out of the way';
+
+CREATE INDEX send_commands_expiring ON ONLY sender.send_commands USING btree (phone_number_id, shard, expires_at) WHERE (state = ANY (ARRAY['waiting'::text, 'retry'::text]));
+
+CREATE INDEX send_commands_open ON ONLY sender.send_commands USING btree (shard) WHERE (state = ANY (ARRAY['started'::text, 'unknown'::text, 'unresolved'::text]));
+
+CREATE INDEX send_commands_order ON ONLY sender.send_commands USING btree (phone_number_id, lane, pair, seq) WHERE (state = ANY (ARRAY['waiting'::text, 'retry'::text, 'started'::text]));
+
+CREATE INDEX send_commands_refused_pairs ON ONLY sender.send_commands USING btree (shard) WHERE ((state = 'retry'::text) AND (reason = 'pair_limit'::text));
+
+ALTER TABLE ONLY registry.phone_numbers
+    ADD CONSTRAINT phone_numbers_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES registry.tenants(tenant_id);
+
+GRANT USAGE ON SCHEMA analytics TO parley_analytics;
+
+GRANT USAGE ON SCHEMA projector TO parley_projector;
+GRANT USAGE ON SCHEMA projector TO parley_sender;
+
+GRANT USAGE ON SCHEMA registry TO parley_sender;
+
+GRANT USAGE ON SCHEMA sender TO parley_sender;
+
+REVOKE ALL ON FUNCTION projector.add_month(wanted date) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION projector.drop_months(ended timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION projector.keep_months(kept integer, OUT added integer, OUT dropped integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION projector.keep_months(kept integer, OUT added integer, OUT dropped integer) TO parley_projector;
+
+REVOKE ALL ON FUNCTION sender.add_period(wanted integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION sender.drop_period(old integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION sender.keep_periods(OUT added integer, OUT dropped integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION sender.keep_periods(OUT added integer, OUT dropped integer) TO parley_sender;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.contacts TO parley_projector;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.messages TO parley_projector;
+GRANT SELECT ON TABLE projector.messages TO parley_sender;
+
+GRANT SELECT ON TABLE analytics.fct_message TO parley_analytics;
+
+GRANT SELECT ON TABLE analytics.fct_cost TO parley_analytics;
+
+GRANT SELECT ON TABLE analytics.agg_cost_day TO parley_analytics;
+
+GRANT SELECT ON TABLE analytics.agg_number_hour TO parley_analytics;
+
+GRANT SELECT ON TABLE analytics.agg_template_day TO parley_analytics;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.messaging_limits TO parley_projector;
+GRANT SELECT ON TABLE projector.messaging_limits TO parley_sender;
+
+GRANT SELECT ON TABLE registry.phone_numbers TO parley_sender;
+
+GRANT UPDATE(messages_per_second) ON TABLE registry.phone_numbers TO parley_sender;
+
+GRANT UPDATE(updated_at) ON TABLE registry.phone_numbers TO parley_sender;
+
+GRANT UPDATE(is_coexistence) ON TABLE registry.phone_numbers TO parley_sender;
+
+GRANT SELECT ON TABLE analytics.dim_phone_number TO parley_analytics;
+
+GRANT SELECT ON TABLE analytics.dim_rate_card TO parley_analytics;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.templates TO parley_projector;
+GRANT SELECT ON TABLE projector.templates TO parley_sender;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.templates TO parley_sender;
+
+GRANT SELECT ON TABLE analytics.dim_template TO parley_analytics;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.consent_events TO parley_projector;
+
+GRANT SELECT ON TABLE analytics.fct_consent_event TO parley_analytics;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.send_outcomes TO parley_projector;
+
+GRANT SELECT ON TABLE analytics.fct_send_attempt TO parley_analytics;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.conversations TO parley_projector;
+GRANT SELECT ON TABLE projector.conversations TO parley_sender;
+
+GRANT SELECT ON TABLE analytics.fct_window TO parley_analytics;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.positions TO parley_projector;
+GRANT SELECT ON TABLE projector.positions TO parley_sender;
+
+GRANT SELECT ON TABLE analytics.ops_projection TO parley_analytics;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.account_events TO parley_projector;
+GRANT SELECT ON TABLE projector.account_events TO parley_sender;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.calls TO parley_projector;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.consents TO parley_projector;
+GRANT SELECT ON TABLE projector.consents TO parley_sender;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.contact_aliases TO parley_projector;
+GRANT SELECT ON TABLE projector.contact_aliases TO parley_sender;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.contact_moves TO parley_projector;
+GRANT SELECT ON TABLE projector.contact_moves TO parley_sender;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.dead_letters TO parley_projector;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.flow_changes TO parley_projector;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.group_members TO parley_projector;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.groups TO parley_projector;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.message_statuses TO parley_projector;
+GRANT SELECT ON TABLE projector.message_statuses TO parley_sender;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.phone_number_changes TO parley_projector;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.priced_conversations TO parley_projector;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.template_changes TO parley_projector;
+
+GRANT SELECT ON TABLE registry.tenants TO parley_sender;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.send_commands TO parley_sender;
+
+GRANT USAGE ON SEQUENCE sender.command_seq TO parley_sender;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.distrusted_codes TO parley_sender;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.failures_read TO parley_sender;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.late_failures TO parley_sender;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.limits TO parley_sender;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.media TO parley_sender;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.media_leases TO parley_sender;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.media_sources TO parley_sender;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.outbox TO parley_sender;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.portfolio_recipients TO parley_sender;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.portfolios TO parley_sender;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.resends TO parley_sender;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.send_attempts TO parley_sender;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.shards TO parley_sender;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.stops TO parley_sender;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.template_polls TO parley_sender;
