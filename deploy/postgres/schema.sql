@@ -857,6 +857,322 @@ COMMENT ON COLUMN analytics.fct_consent_event.source IS 'keyword, user_preferenc
 
 COMMENT ON COLUMN analytics.fct_consent_event.message_key IS 'The message that says it, or that was not delivered for it';
 
+CREATE TABLE projector.priced_conversations (
+    conversation_id text NOT NULL COLLATE pg_catalog."C",
+    phone_number_id text NOT NULL COLLATE pg_catalog."C",
+    waba_id text NOT NULL COLLATE pg_catalog."C",
+    contact text COLLATE pg_catalog."C",
+    origin_type text COLLATE pg_catalog."C",
+    first_status_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone,
+    pricing_model text COLLATE pg_catalog."C",
+    pricing_type text COLLATE pg_catalog."C",
+    pricing_type_at timestamp with time zone,
+    pricing_category text COLLATE pg_catalog."C",
+    pricing_category_at timestamp with time zone,
+    is_billable boolean
+)
+WITH (fillfactor='80');
+
+COMMENT ON TABLE projector.priced_conversations IS 'What Meta counted as one conversation: priced as such (until July 2025), or a free entry point';
+
+COMMENT ON COLUMN projector.priced_conversations.origin_type IS 'Meta''s word; referral_conversion is a free entry point, free for 72 h from the answer until expires_at';
+
+COMMENT ON COLUMN projector.priced_conversations.first_status_at IS 'The first status that named it: Meta tells no beginning';
+
+COMMENT ON COLUMN projector.priced_conversations.is_billable IS 'True when any status of it says so';
+
+CREATE TABLE registry.business_calendars (
+    scope text NOT NULL,
+    scope_id text NOT NULL,
+    time_zone text NOT NULL,
+    CONSTRAINT business_calendars_scope_check CHECK ((scope = ANY (ARRAY['number'::text, 'tenant'::text]))),
+    CONSTRAINT business_calendars_time_zone_check CHECK (((to_timestamp((0)::double precision) AT TIME ZONE time_zone) IS NOT NULL))
+);
+
+COMMENT ON TABLE registry.business_calendars IS 'Who has business hours: a tenant for all of its numbers, or a number for itself, which counts before its tenant''s';
+
+COMMENT ON COLUMN registry.business_calendars.scope_id IS 'phone_number_id or tenant_id';
+
+COMMENT ON COLUMN registry.business_calendars.time_zone IS 'Of the hours: a name of the IANA database. The check fails for a name that Postgres does not know, so that no view does';
+
+CREATE TABLE registry.business_hours (
+    scope text NOT NULL,
+    scope_id text NOT NULL,
+    weekday smallint NOT NULL,
+    opens time without time zone NOT NULL,
+    closes time without time zone NOT NULL,
+    CONSTRAINT business_hours_check CHECK ((opens < closes)),
+    CONSTRAINT business_hours_weekday_check CHECK (((weekday >= 1) AND (weekday <= 7)))
+);
+
+COMMENT ON TABLE registry.business_hours IS 'When a business answers, by the clock of its time zone; a day without a row is closed';
+
+COMMENT ON COLUMN registry.business_hours.weekday IS '1 Monday to 7 Sunday';
+
+COMMENT ON COLUMN registry.business_hours.closes IS 'Up to 24:00; what is open over midnight has a row on either day. Rows of a day do not overlap';
+
+CREATE VIEW analytics.fct_conversation AS
+ SELECT encode(sha256((k.secret || convert_to(((((s.phone_number_id || '/'::text) || s.contact) || '/'::text) || EXTRACT(epoch FROM s.opened_at)), 'UTF8'::name))), 'hex'::text) AS conversation_key,
+    s.phone_number_id,
+    s.waba_id,
+    encode(sha256((k.secret || convert_to(s.contact, 'UTF8'::name))), 'hex'::text) AS contact_key,
+    c.country,
+    s.opened_at,
+    s.last_inbound_at,
+    (s.last_inbound_at + '24:00:00'::interval) AS closes_at,
+    s.inbound,
+    s.outbound,
+    s.templates,
+    s.first_response_at,
+    (s.first_response_at IS NOT NULL) AS is_answered,
+    EXTRACT(epoch FROM (s.first_response_at - s.opened_at)) AS response_seconds,
+        CASE
+            WHEN ((h.time_zone IS NOT NULL) AND (s.first_response_at IS NOT NULL)) THEN ( SELECT COALESCE(sum(EXTRACT(epoch FROM (LEAST(s.first_response_at, o.until) - GREATEST(s.opened_at, o.since)))), (0)::numeric) AS "coalesce"
+               FROM ( SELECT ((d.day + b.opens) AT TIME ZONE h.time_zone) AS since,
+                        ((d.day + b.closes) AT TIME ZONE h.time_zone) AS until
+                       FROM (( SELECT (((s.opened_at AT TIME ZONE h.time_zone))::date + n.n) AS day
+                               FROM generate_series(0, (((s.first_response_at AT TIME ZONE h.time_zone))::date - ((s.opened_at AT TIME ZONE h.time_zone))::date)) n(n)) d
+                         JOIN registry.business_hours b ON (((b.scope = h.scope) AND (b.scope_id = h.scope_id) AND ((b.weekday)::numeric = EXTRACT(isodow FROM d.day)))))) o
+              WHERE (LEAST(s.first_response_at, o.until) > GREATEST(s.opened_at, o.since)))
+            ELSE NULL::numeric
+        END AS response_business_seconds,
+    (EXISTS ( SELECT
+           FROM projector.priced_conversations p
+          WHERE ((p.phone_number_id = s.phone_number_id) AND (p.contact = s.contact) AND (p.origin_type = 'referral_conversion'::text) AND (p.first_status_at >= s.opened_at) AND (p.first_status_at < (s.last_inbound_at + '24:00:00'::interval))))) AS is_free_entry_point,
+    ( SELECT max(COALESCE(p.expires_at, (p.first_status_at + '72:00:00'::interval))) AS max
+           FROM projector.priced_conversations p
+          WHERE ((p.phone_number_id = s.phone_number_id) AND (p.contact = s.contact) AND (p.origin_type = 'referral_conversion'::text) AND (p.first_status_at >= s.opened_at) AND (p.first_status_at < (s.last_inbound_at + '24:00:00'::interval)))) AS free_until
+   FROM (((( SELECT numbered.phone_number_id,
+            numbered.contact,
+            min(numbered.waba_id) AS waba_id,
+            min(numbered.occurred_at) FILTER (WHERE numbered.opens) AS opened_at,
+            max(numbered.occurred_at) FILTER (WHERE numbered.opens) AS last_inbound_at,
+            count(*) FILTER (WHERE numbered.opens) AS inbound,
+            count(*) FILTER (WHERE (NOT numbered.opens)) AS outbound,
+            count(*) FILTER (WHERE ((NOT numbered.opens) AND numbered.is_template)) AS templates,
+            min(numbered.occurred_at) FILTER (WHERE ((NOT numbered.opens) AND (NOT numbered.is_failed))) AS first_response_at
+           FROM ( SELECT w.phone_number_id,
+                    w.contact,
+                    w.waba_id,
+                    w.direction,
+                    w.occurred_at,
+                    w.opens,
+                    w.is_template,
+                    w.is_failed,
+                    w.before,
+                    count(*) FILTER (WHERE (w.opens AND ((w.before IS NULL) OR (w.occurred_at >= (w.before + '24:00:00'::interval))))) OVER (PARTITION BY w.phone_number_id, w.contact ORDER BY w.occurred_at, w.direction) AS nth
+                   FROM ( SELECT t.phone_number_id,
+                            t.contact,
+                            t.waba_id,
+                            t.direction,
+                            t.occurred_at,
+                            t.opens,
+                            t.is_template,
+                            t.is_failed,
+                            max(t.occurred_at) FILTER (WHERE t.opens) OVER (PARTITION BY t.phone_number_id, t.contact ORDER BY t.occurred_at, t.direction ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+                           FROM ( SELECT m.phone_number_id,
+                                    m.contact,
+                                    m.waba_id,
+                                    m.direction,
+                                    m.occurred_at,
+                                    (m.direction = 'inbound'::text) AS opens,
+                                    (m.type = 'template'::text) AS is_template,
+                                    ((m.failed_at IS NOT NULL) AND (COALESCE(m.delivered_at, m.read_at, m.played_at) IS NULL)) AS is_failed
+                                   FROM projector.messages m
+                                  WHERE ((m.contact IS NOT NULL) AND (m.group_id IS NULL) AND (m.occurred_at IS NOT NULL) AND ((m.direction = 'outbound'::text) OR ((m.field = 'messages'::text) AND (m.type <> ALL (ARRAY['system'::text, 'request_welcome'::text, 'edit'::text, 'revoke'::text])))))) t) w) numbered
+          WHERE (numbered.opens OR (numbered.occurred_at < (numbered.before + '24:00:00'::interval)))
+          GROUP BY numbered.phone_number_id, numbered.contact, numbered.nth) s
+     CROSS JOIN registry.contact_secret k)
+     LEFT JOIN projector.contacts c ON ((c.contact = s.contact)))
+     LEFT JOIN ( SELECT DISTINCT ON (n.phone_number_id) n.phone_number_id,
+            g.scope,
+            g.scope_id,
+            g.time_zone
+           FROM (registry.phone_numbers n
+             JOIN registry.business_calendars g ON ((((g.scope = 'number'::text) AND (g.scope_id = n.phone_number_id)) OR ((g.scope = 'tenant'::text) AND (g.scope_id = n.tenant_id)))))
+          ORDER BY n.phone_number_id, g.scope) h ON ((h.phone_number_id = s.phone_number_id)));
+
+COMMENT ON VIEW analytics.fct_conversation IS 'One row a customer service window: what a person and a business number wrote each other from the message that opened it until 24 hours after the person''s last one. What went out while none was open, as templates do, is in fct_message only; messages in groups, and calls, open none here';
+
+COMMENT ON COLUMN analytics.fct_conversation.conversation_key IS 'One conversation; another one when an earlier message of it turns up';
+
+COMMENT ON COLUMN analytics.fct_conversation.phone_number_id IS 'Meta''s id of the business number';
+
+COMMENT ON COLUMN analytics.fct_conversation.waba_id IS 'Meta''s id of the business account';
+
+COMMENT ON COLUMN analytics.fct_conversation.contact_key IS 'The person, as in fct_message';
+
+COMMENT ON COLUMN analytics.fct_conversation.country IS 'ISO 3166-1 alpha-2, as the person''s number or user id tells it';
+
+COMMENT ON COLUMN analytics.fct_conversation.opened_at IS 'Meta''s instant of the person''s first message in it';
+
+COMMENT ON COLUMN analytics.fct_conversation.last_inbound_at IS 'Meta''s instant of the person''s last message in it, as far as is known';
+
+COMMENT ON COLUMN analytics.fct_conversation.closes_at IS 'The first instant at which the window is closed: 24 hours after last_inbound_at';
+
+COMMENT ON COLUMN analytics.fct_conversation.inbound IS 'Messages of the person in it; an edit, a message taken back and Meta''s own notices are none';
+
+COMMENT ON COLUMN analytics.fct_conversation.outbound IS 'Messages to the person in it, for commands or copied from another app, failed ones too; those known by statuses only are not counted';
+
+COMMENT ON COLUMN analytics.fct_conversation.templates IS 'Of outbound, how many are templates: free-form messages were allowed in their place';
+
+COMMENT ON COLUMN analytics.fct_conversation.first_response_at IS 'When the first outbound message in it that did not fail was accepted or written; null while there is none';
+
+COMMENT ON COLUMN analytics.fct_conversation.is_answered IS 'Whether there is such a message';
+
+COMMENT ON COLUMN analytics.fct_conversation.response_seconds IS 'Seconds of the calendar from opened_at to first_response_at';
+
+COMMENT ON COLUMN analytics.fct_conversation.response_business_seconds IS 'How many of these seconds were in the business hours that hold now; null where the number and its tenant have none';
+
+COMMENT ON COLUMN analytics.fct_conversation.is_free_entry_point IS 'Meta says that a free entry point began in it: the person came from an advertisement or a page''s button and was answered within 24 hours';
+
+COMMENT ON COLUMN analytics.fct_conversation.free_until IS 'Until when everything to the person is free then: Meta''s instant, 72 hours after the answer; no permission to write after closes_at';
+
+CREATE VIEW analytics.fct_csat AS
+ SELECT encode(sha256(convert_to(a.wamid, 'UTF8'::name)), 'hex'::text) AS message_key,
+    a.phone_number_id,
+    a.waba_id,
+    encode(sha256((k.secret || convert_to(a.contact, 'UTF8'::name))), 'hex'::text) AS contact_key,
+    c.country,
+    a.occurred_at,
+    a.survey,
+    (a.score)::smallint AS score,
+    encode(sha256(convert_to(a.context_wamid, 'UTF8'::name)), 'hex'::text) AS reply_to_message_key
+   FROM ((( SELECT m.wamid,
+            m.phone_number_id,
+            m.waba_id,
+            m.contact,
+            m.occurred_at,
+            m.context_wamid,
+            COALESCE("substring"(m.payload, '^parley\.csat\.([A-Za-z][A-Za-z0-9_-]{0,63})\.[1-5]$'::text), "substring"(m.payload, '^\s*\{.*"csat_survey"\s*:\s*"([A-Za-z][A-Za-z0-9_-]{0,63})"'::text)) AS survey,
+            COALESCE("substring"(m.payload, '^parley\.csat\.[A-Za-z][A-Za-z0-9_-]{0,63}\.([1-5])$'::text), "substring"(m.payload, '^\s*\{.*"csat_score"\s*:\s*"?([1-5])"?\s*[,}]'::text)) AS score
+           FROM projector.messages m
+          WHERE ((m.direction = 'inbound'::text) AND (NOT m.is_copy) AND (m.type = ANY (ARRAY['interactive'::text, 'button'::text])) AND ((m.payload ~~ 'parley.csat.%'::text) OR (m.payload ~~ '%"csat_score"%'::text)))) a
+     CROSS JOIN registry.contact_secret k)
+     LEFT JOIN projector.contacts c ON ((c.contact = a.contact)))
+  WHERE (a.score IS NOT NULL);
+
+COMMENT ON VIEW analytics.fct_csat IS 'Scores that people gave by a button, a row of a list or a flow, one row an answer: docs/csat.md';
+
+COMMENT ON COLUMN analytics.fct_csat.message_key IS 'The answer, as in fct_message';
+
+COMMENT ON COLUMN analytics.fct_csat.phone_number_id IS 'Meta''s id of the business number';
+
+COMMENT ON COLUMN analytics.fct_csat.waba_id IS 'Meta''s id of the business account';
+
+COMMENT ON COLUMN analytics.fct_csat.contact_key IS 'The person, as in fct_message';
+
+COMMENT ON COLUMN analytics.fct_csat.country IS 'ISO 3166-1 alpha-2 of the person';
+
+COMMENT ON COLUMN analytics.fct_csat.occurred_at IS 'When it was given, by Meta''s clock';
+
+COMMENT ON COLUMN analytics.fct_csat.survey IS 'What was asked, as the business calls it; null of a flow that does not say';
+
+COMMENT ON COLUMN analytics.fct_csat.score IS '1 (worst) to 5 (best)';
+
+COMMENT ON COLUMN analytics.fct_csat.reply_to_message_key IS 'message_key of the question; one question may be answered several times, and the last answer counts';
+
+CREATE VIEW analytics.fct_legacy_conversation AS
+ SELECT encode(sha256((k.secret || convert_to(p.conversation_id, 'UTF8'::name))), 'hex'::text) AS conversation_key,
+    p.phone_number_id,
+    p.waba_id,
+    encode(sha256((k.secret || convert_to(p.contact, 'UTF8'::name))), 'hex'::text) AS contact_key,
+    c.country,
+    p.category,
+    p.origin_type AS origin,
+    p.began_at,
+    p.expires_at,
+    p.is_free_entry_point,
+    p.is_billable,
+    p.month,
+    p.service_number,
+    (p.service_number <= 1000) AS is_free_tier,
+        CASE
+            WHEN p.is_free_entry_point THEN true
+            WHEN (p.service_number IS NULL) THEN false
+            ELSE ((p.service_number <= 1000) OR (p.month >= '2024-11-01'::date))
+        END AS is_free
+   FROM ((( SELECT b.conversation_id,
+            b.phone_number_id,
+            b.waba_id,
+            b.contact,
+            b.origin_type,
+            b.expires_at,
+            b.is_billable,
+            b.is_free_entry_point,
+            b.category,
+            b.began_at,
+            b.month,
+            b.is_service,
+                CASE
+                    WHEN b.is_service THEN count(*) FILTER (WHERE b.is_service) OVER (PARTITION BY b.waba_id, b.month ORDER BY b.began_at, b.conversation_id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+                    ELSE NULL::bigint
+                END AS service_number
+           FROM ( SELECT a.conversation_id,
+                    a.phone_number_id,
+                    a.waba_id,
+                    a.contact,
+                    a.origin_type,
+                    a.expires_at,
+                    a.is_billable,
+                    a.is_free_entry_point,
+                    a.category,
+                    a.began_at,
+                    (date_trunc('month'::text, (a.began_at AT TIME ZONE 'UTC'::text)))::date AS month,
+                    ((a.category = ANY (ARRAY['service'::text, 'user_initiated'::text, 'customer_initiated'::text])) AND (NOT a.is_free_entry_point)) AS is_service
+                   FROM ( SELECT told.conversation_id,
+                            told.phone_number_id,
+                            told.waba_id,
+                            told.contact,
+                            told.origin_type,
+                            told.expires_at,
+                            told.is_billable,
+                            f.is_free_entry_point,
+                            lower(COALESCE(told.pricing_category, told.origin_type)) AS category,
+                            LEAST(told.first_status_at, (told.expires_at -
+                                CASE
+                                    WHEN f.is_free_entry_point THEN '72:00:00'::interval
+                                    ELSE '24:00:00'::interval
+                                END)) AS began_at
+                           FROM (projector.priced_conversations told
+                             CROSS JOIN LATERAL ( SELECT (COALESCE(told.origin_type, told.pricing_category, ''::text) = 'referral_conversion'::text) AS is_free_entry_point) f)
+                          WHERE (told.pricing_model = 'CBP'::text)) a) b) p
+     CROSS JOIN registry.contact_secret k)
+     LEFT JOIN projector.contacts c ON ((c.contact = p.contact)));
+
+COMMENT ON VIEW analytics.fct_legacy_conversation IS 'One row a conversation that Meta priced as one (until July 2025): 24 hours of one category with one person, or 72 hours from a free entry point';
+
+COMMENT ON COLUMN analytics.fct_legacy_conversation.conversation_key IS 'One conversation of Meta''s; a digest of its id';
+
+COMMENT ON COLUMN analytics.fct_legacy_conversation.phone_number_id IS 'Meta''s id of the business number';
+
+COMMENT ON COLUMN analytics.fct_legacy_conversation.waba_id IS 'Meta''s id of the business account, which Meta billed';
+
+COMMENT ON COLUMN analytics.fct_legacy_conversation.contact_key IS 'The person, as in fct_message';
+
+COMMENT ON COLUMN analytics.fct_legacy_conversation.country IS 'ISO 3166-1 alpha-2 of the person';
+
+COMMENT ON COLUMN analytics.fct_legacy_conversation.category IS 'Meta''s word in lower case: marketing, utility, authentication, service; until June 2023 user_initiated or business_initiated';
+
+COMMENT ON COLUMN analytics.fct_legacy_conversation.origin IS 'Meta''s word for what opened it; referral_conversion is a free entry point';
+
+COMMENT ON COLUMN analytics.fct_legacy_conversation.began_at IS 'Its end less its length, or the first status of it if that is earlier or no end is known: Meta told no beginning';
+
+COMMENT ON COLUMN analytics.fct_legacy_conversation.expires_at IS 'Its end, as Meta told it with the status sent; null where that status is not known';
+
+COMMENT ON COLUMN analytics.fct_legacy_conversation.is_free_entry_point IS 'Whether the person came from an advertisement or a page''s button: all categories free for 72 hours from the answer';
+
+COMMENT ON COLUMN analytics.fct_legacy_conversation.is_billable IS 'Meta''s word; true within the free tier too';
+
+COMMENT ON COLUMN analytics.fct_legacy_conversation.month IS 'First day of the month of began_at in UTC. Meta counted by the time zone of the account, which it does not tell: at the turn of a month some stand in the other one';
+
+COMMENT ON COLUMN analytics.fct_legacy_conversation.service_number IS 'Of service conversations: which of the account''s in that month it is, as far as they are known here; null of other categories and free entry points';
+
+COMMENT ON COLUMN analytics.fct_legacy_conversation.is_free_tier IS 'Whether it is one of the first 1,000 service conversations of the account in the month; null of others';
+
+COMMENT ON COLUMN analytics.fct_legacy_conversation.is_free IS 'Free entry points, the free tier, and from November 2024 every service conversation';
+
 CREATE TABLE projector.send_outcomes (
     event_id text NOT NULL COLLATE pg_catalog."C",
     occurred_at timestamp with time zone NOT NULL,
@@ -951,6 +1267,141 @@ COMMENT ON COLUMN analytics.fct_send_attempt.message_key IS 'The message, as in 
 COMMENT ON COLUMN analytics.fct_send_attempt.possible_duplicate IS 'True where the person may have it twice';
 
 COMMENT ON COLUMN analytics.fct_send_attempt.trace_id IS 'Meta''s fbtrace_id, for its support';
+
+CREATE TABLE sender.send_attempts (
+    command_id text CONSTRAINT send_attempts_command_id_not_null1 NOT NULL,
+    period integer NOT NULL,
+    attempt_no integer CONSTRAINT send_attempts_attempt_no_not_null1 NOT NULL,
+    attempt_id text CONSTRAINT send_attempts_attempt_id_not_null1 NOT NULL,
+    shard integer CONSTRAINT send_attempts_shard_not_null1 NOT NULL,
+    epoch bigint CONSTRAINT send_attempts_epoch_not_null1 NOT NULL,
+    phone_number_id text CONSTRAINT send_attempts_phone_number_id_not_null1 NOT NULL,
+    started_at timestamp with time zone DEFAULT now() CONSTRAINT send_attempts_started_at_not_null1 NOT NULL,
+    outcome text,
+    finished_at timestamp with time zone,
+    reason text,
+    error_code integer,
+    wamid text,
+    trace_id text,
+    CONSTRAINT send_attempts_outcome_check CHECK ((outcome = ANY (ARRAY['accepted'::text, 'rejected'::text, 'retry'::text, 'not_sent'::text, 'unknown'::text, 'unresolved'::text])))
+)
+PARTITION BY LIST (period);
+
+COMMENT ON TABLE sender.send_attempts IS 'A row is committed before any byte of its call goes out; no outcome yet means: may have reached Meta';
+
+COMMENT ON COLUMN sender.send_attempts.attempt_id IS 'What biz_opaque_callback_data carries: uuid5 of command_id and attempt_no';
+
+COMMENT ON COLUMN sender.send_attempts.epoch IS 'The owner that started it';
+
+COMMENT ON COLUMN sender.send_attempts.trace_id IS 'Meta''s own name of a refusal (fbtrace_id)';
+
+CREATE TABLE sender.send_commands (
+    command_id text CONSTRAINT send_commands_command_id_not_null1 NOT NULL,
+    period integer NOT NULL,
+    seq bigint CONSTRAINT send_commands_seq_not_null1 NOT NULL,
+    shard integer CONSTRAINT send_commands_shard_not_null1 NOT NULL,
+    fingerprint bytea CONSTRAINT send_commands_fingerprint_not_null1 NOT NULL,
+    phone_number_id text CONSTRAINT send_commands_phone_number_id_not_null1 NOT NULL,
+    lane smallint CONSTRAINT send_commands_lane_not_null1 NOT NULL,
+    policy text CONSTRAINT send_commands_policy_not_null1 NOT NULL,
+    state text DEFAULT 'waiting'::text CONSTRAINT send_commands_state_not_null1 NOT NULL,
+    type text CONSTRAINT send_commands_type_not_null1 NOT NULL,
+    content text CONSTRAINT send_commands_content_not_null1 NOT NULL,
+    to_number text,
+    bsuid text,
+    pair text CONSTRAINT send_commands_pair_not_null1 NOT NULL,
+    context_wamid text,
+    appended_at timestamp with time zone CONSTRAINT send_commands_appended_at_not_null1 NOT NULL,
+    received_at timestamp with time zone DEFAULT now() CONSTRAINT send_commands_received_at_not_null1 NOT NULL,
+    expires_at timestamp with time zone CONSTRAINT send_commands_expires_at_not_null1 NOT NULL,
+    next_action_at timestamp with time zone DEFAULT now() CONSTRAINT send_commands_next_action_at_not_null1 NOT NULL,
+    attempts integer DEFAULT 0 CONSTRAINT send_commands_attempts_not_null1 NOT NULL,
+    reason text,
+    error_code integer,
+    wamid text,
+    outcome bytea,
+    updated_at timestamp with time zone DEFAULT now() CONSTRAINT send_commands_updated_at_not_null1 NOT NULL,
+    options text,
+    held_by text,
+    possible_duplicate boolean DEFAULT false NOT NULL,
+    is_duplicate boolean DEFAULT false NOT NULL,
+    deferred text[] DEFAULT '{}'::text[] NOT NULL,
+    send_at timestamp with time zone,
+    CONSTRAINT send_commands_lane_check1 CHECK (((lane >= 0) AND (lane <= 2))),
+    CONSTRAINT send_commands_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'retry'::text, 'started'::text, 'accepted'::text, 'refused'::text, 'rejected'::text, 'expired'::text, 'unknown'::text, 'unresolved'::text])))
+)
+PARTITION BY LIST (period);
+
+COMMENT ON TABLE sender.send_commands IS 'Every command of the last 37 days and more, by its producer''s idempotency key';
+
+COMMENT ON COLUMN sender.send_commands.command_id IS 'One row over all periods: whoever takes commands in holds a lock on each id and looks it up in all of them';
+
+COMMENT ON COLUMN sender.send_commands.period IS 'Of received_at; an attempt has that of its command, so that both go together';
+
+COMMENT ON COLUMN sender.send_commands.seq IS 'Order of arrival: what the order per recipient within a lane is kept by';
+
+COMMENT ON COLUMN sender.send_commands.fingerprint IS 'SHA-256 of the command: the same id with another one is a conflict';
+
+COMMENT ON COLUMN sender.send_commands.lane IS '0 otp, 1 transactional, 2 bulk; they share what the number may send';
+
+COMMENT ON COLUMN sender.send_commands.pair IS 'The recipient as order and pair back-off know it: digits, else the BSUID, else as given';
+
+COMMENT ON COLUMN sender.send_commands.appended_at IS 'When the command was put into the lane''s topic';
+
+COMMENT ON COLUMN sender.send_commands.next_action_at IS 'waiting, retry: not before. unknown: when the wait for evidence is over';
+
+COMMENT ON COLUMN sender.send_commands.reason IS 'Why it ended, or what it waits for';
+
+COMMENT ON COLUMN sender.send_commands.outcome IS 'The last outcome as it went to the log: told again, byte for byte, when the command comes again';
+
+COMMENT ON COLUMN sender.send_commands.options IS 'JSON of the command''s seldom fields, by their names; null where it has none of them';
+
+COMMENT ON COLUMN sender.send_commands.held_by IS 'Why a stop of its number or account holds it, if one does: it then keeps nothing else of its recipient waiting';
+
+COMMENT ON COLUMN sender.send_commands.possible_duplicate IS 'Tried again although Meta may have an earlier attempt: by policy, once, or by an operator';
+
+COMMENT ON COLUMN sender.send_commands.is_duplicate IS 'Meta accepted two attempts, and the log was told so';
+
+COMMENT ON COLUMN sender.send_commands.deferred IS 'The causes of waiting that the log was told, each once';
+
+COMMENT ON COLUMN sender.send_commands.send_at IS 'Not before: until then it keeps no later command of its recipient waiting; null where the command did not say';
+
+CREATE VIEW analytics.fct_send_latency AS
+ SELECT a.command_id,
+    a.attempt_no,
+    c.phone_number_id,
+    (ARRAY['otp'::text, 'transactional'::text, 'bulk'::text])[(c.lane + 1)] AS lane,
+    c.type,
+    GREATEST(c.appended_at, c.send_at) AS due_at,
+    a.started_at,
+    a.finished_at,
+    EXTRACT(epoch FROM (a.started_at - GREATEST(c.appended_at, c.send_at))) AS wait_seconds,
+    EXTRACT(epoch FROM (a.finished_at - a.started_at)) AS call_seconds
+   FROM (sender.send_attempts a
+     JOIN sender.send_commands c ON (((c.command_id = a.command_id) AND (c.period = a.period))))
+  WHERE (a.outcome = 'accepted'::text);
+
+COMMENT ON VIEW analytics.fct_send_latency IS 'How long commands took to be accepted, one row an accepted attempt, for as long as the sender''s ledger keeps them: 37 days and more';
+
+COMMENT ON COLUMN analytics.fct_send_latency.command_id IS 'The producer''s id of the command';
+
+COMMENT ON COLUMN analytics.fct_send_latency.attempt_no IS 'Which attempt was accepted';
+
+COMMENT ON COLUMN analytics.fct_send_latency.phone_number_id IS 'Meta''s id of the business number';
+
+COMMENT ON COLUMN analytics.fct_send_latency.lane IS 'otp, transactional or bulk';
+
+COMMENT ON COLUMN analytics.fct_send_latency.type IS 'Kind of message: text, template, image …';
+
+COMMENT ON COLUMN analytics.fct_send_latency.due_at IS 'When the command was put into its lane''s topic, or the later instant before which it was not to be sent';
+
+COMMENT ON COLUMN analytics.fct_send_latency.started_at IS 'When the call to Meta began';
+
+COMMENT ON COLUMN analytics.fct_send_latency.finished_at IS 'When Meta answered it, or when it was given up if a webhook told of the acceptance';
+
+COMMENT ON COLUMN analytics.fct_send_latency.wait_seconds IS 'Seconds from due_at to started_at: limits, order, stops and earlier attempts';
+
+COMMENT ON COLUMN analytics.fct_send_latency.call_seconds IS 'Seconds from started_at to finished_at';
 
 CREATE TABLE projector.conversations (
     phone_number_id text NOT NULL COLLATE pg_catalog."C",
@@ -1253,31 +1704,6 @@ COMMENT ON COLUMN projector.phone_number_changes.messages_per_second IS 'The rat
 
 COMMENT ON COLUMN projector.phone_number_changes.status IS 'Meta''s word for a username or setting; of a stop its reason';
 
-CREATE TABLE projector.priced_conversations (
-    conversation_id text NOT NULL COLLATE pg_catalog."C",
-    phone_number_id text NOT NULL COLLATE pg_catalog."C",
-    waba_id text NOT NULL COLLATE pg_catalog."C",
-    contact text COLLATE pg_catalog."C",
-    origin_type text COLLATE pg_catalog."C",
-    first_status_at timestamp with time zone NOT NULL,
-    expires_at timestamp with time zone,
-    pricing_model text COLLATE pg_catalog."C",
-    pricing_type text COLLATE pg_catalog."C",
-    pricing_type_at timestamp with time zone,
-    pricing_category text COLLATE pg_catalog."C",
-    pricing_category_at timestamp with time zone,
-    is_billable boolean
-)
-WITH (fillfactor='80');
-
-COMMENT ON TABLE projector.priced_conversations IS 'What Meta counted as one conversation: priced as such (until July 2025), or a free entry point';
-
-COMMENT ON COLUMN projector.priced_conversations.origin_type IS 'Meta''s word; referral_conversion is a free entry point, free for 72 h from the answer until expires_at';
-
-COMMENT ON COLUMN projector.priced_conversations.first_status_at IS 'The first status that named it: Meta tells no beginning';
-
-COMMENT ON COLUMN projector.priced_conversations.is_billable IS 'True when any status of it says so';
-
 CREATE TABLE projector.template_changes (
     content_sha256 bytea NOT NULL,
     event_id text NOT NULL COLLATE pg_catalog."C",
@@ -1328,77 +1754,6 @@ CREATE TABLE registry.tenants (
 COMMENT ON TABLE registry.tenants IS 'Whose numbers they are';
 
 COMMENT ON COLUMN registry.tenants.resend_once IS 'Lanes in which a command''s policy resend_once is honoured: a lost answer may then become a second message. Never bulk';
-
-CREATE TABLE sender.send_commands (
-    command_id text CONSTRAINT send_commands_command_id_not_null1 NOT NULL,
-    period integer NOT NULL,
-    seq bigint CONSTRAINT send_commands_seq_not_null1 NOT NULL,
-    shard integer CONSTRAINT send_commands_shard_not_null1 NOT NULL,
-    fingerprint bytea CONSTRAINT send_commands_fingerprint_not_null1 NOT NULL,
-    phone_number_id text CONSTRAINT send_commands_phone_number_id_not_null1 NOT NULL,
-    lane smallint CONSTRAINT send_commands_lane_not_null1 NOT NULL,
-    policy text CONSTRAINT send_commands_policy_not_null1 NOT NULL,
-    state text DEFAULT 'waiting'::text CONSTRAINT send_commands_state_not_null1 NOT NULL,
-    type text CONSTRAINT send_commands_type_not_null1 NOT NULL,
-    content text CONSTRAINT send_commands_content_not_null1 NOT NULL,
-    to_number text,
-    bsuid text,
-    pair text CONSTRAINT send_commands_pair_not_null1 NOT NULL,
-    context_wamid text,
-    appended_at timestamp with time zone CONSTRAINT send_commands_appended_at_not_null1 NOT NULL,
-    received_at timestamp with time zone DEFAULT now() CONSTRAINT send_commands_received_at_not_null1 NOT NULL,
-    expires_at timestamp with time zone CONSTRAINT send_commands_expires_at_not_null1 NOT NULL,
-    next_action_at timestamp with time zone DEFAULT now() CONSTRAINT send_commands_next_action_at_not_null1 NOT NULL,
-    attempts integer DEFAULT 0 CONSTRAINT send_commands_attempts_not_null1 NOT NULL,
-    reason text,
-    error_code integer,
-    wamid text,
-    outcome bytea,
-    updated_at timestamp with time zone DEFAULT now() CONSTRAINT send_commands_updated_at_not_null1 NOT NULL,
-    options text,
-    held_by text,
-    possible_duplicate boolean DEFAULT false NOT NULL,
-    is_duplicate boolean DEFAULT false NOT NULL,
-    deferred text[] DEFAULT '{}'::text[] NOT NULL,
-    send_at timestamp with time zone,
-    CONSTRAINT send_commands_lane_check1 CHECK (((lane >= 0) AND (lane <= 2))),
-    CONSTRAINT send_commands_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'retry'::text, 'started'::text, 'accepted'::text, 'refused'::text, 'rejected'::text, 'expired'::text, 'unknown'::text, 'unresolved'::text])))
-)
-PARTITION BY LIST (period);
-
-COMMENT ON TABLE sender.send_commands IS 'Every command of the last 37 days and more, by its producer''s idempotency key';
-
-COMMENT ON COLUMN sender.send_commands.command_id IS 'One row over all periods: whoever takes commands in holds a lock on each id and looks it up in all of them';
-
-COMMENT ON COLUMN sender.send_commands.period IS 'Of received_at; an attempt has that of its command, so that both go together';
-
-COMMENT ON COLUMN sender.send_commands.seq IS 'Order of arrival: what the order per recipient within a lane is kept by';
-
-COMMENT ON COLUMN sender.send_commands.fingerprint IS 'SHA-256 of the command: the same id with another one is a conflict';
-
-COMMENT ON COLUMN sender.send_commands.lane IS '0 otp, 1 transactional, 2 bulk; they share what the number may send';
-
-COMMENT ON COLUMN sender.send_commands.pair IS 'The recipient as order and pair back-off know it: digits, else the BSUID, else as given';
-
-COMMENT ON COLUMN sender.send_commands.appended_at IS 'When the command was put into the lane''s topic';
-
-COMMENT ON COLUMN sender.send_commands.next_action_at IS 'waiting, retry: not before. unknown: when the wait for evidence is over';
-
-COMMENT ON COLUMN sender.send_commands.reason IS 'Why it ended, or what it waits for';
-
-COMMENT ON COLUMN sender.send_commands.outcome IS 'The last outcome as it went to the log: told again, byte for byte, when the command comes again';
-
-COMMENT ON COLUMN sender.send_commands.options IS 'JSON of the command''s seldom fields, by their names; null where it has none of them';
-
-COMMENT ON COLUMN sender.send_commands.held_by IS 'Why a stop of its number or account holds it, if one does: it then keeps nothing else of its recipient waiting';
-
-COMMENT ON COLUMN sender.send_commands.possible_duplicate IS 'Tried again although Meta may have an earlier attempt: by policy, once, or by an operator';
-
-COMMENT ON COLUMN sender.send_commands.is_duplicate IS 'Meta accepted two attempts, and the log was told so';
-
-COMMENT ON COLUMN sender.send_commands.deferred IS 'The causes of waiting that the log was told, each once';
-
-COMMENT ON COLUMN sender.send_commands.send_at IS 'Not before: until then it keeps no later command of its recipient waiting; null where the command did not say';
 
 CREATE SEQUENCE sender.command_seq
     START WITH 1
@@ -1571,33 +1926,6 @@ ALTER TABLE sender.resends ALTER COLUMN resend_id ADD GENERATED ALWAYS AS IDENTI
     CACHE 1
 );
 
-CREATE TABLE sender.send_attempts (
-    command_id text CONSTRAINT send_attempts_command_id_not_null1 NOT NULL,
-    period integer NOT NULL,
-    attempt_no integer CONSTRAINT send_attempts_attempt_no_not_null1 NOT NULL,
-    attempt_id text CONSTRAINT send_attempts_attempt_id_not_null1 NOT NULL,
-    shard integer CONSTRAINT send_attempts_shard_not_null1 NOT NULL,
-    epoch bigint CONSTRAINT send_attempts_epoch_not_null1 NOT NULL,
-    phone_number_id text CONSTRAINT send_attempts_phone_number_id_not_null1 NOT NULL,
-    started_at timestamp with time zone DEFAULT now() CONSTRAINT send_attempts_started_at_not_null1 NOT NULL,
-    outcome text,
-    finished_at timestamp with time zone,
-    reason text,
-    error_code integer,
-    wamid text,
-    trace_id text,
-    CONSTRAINT send_attempts_outcome_check CHECK ((outcome = ANY (ARRAY['accepted'::text, 'rejected'::text, 'retry'::text, 'not_sent'::text, 'unknown'::text, 'unresolved'::text])))
-)
-PARTITION BY LIST (period);
-
-COMMENT ON TABLE sender.send_attempts IS 'A row is committed before any byte of its call goes out; no outcome yet means: may have reached Meta';
-
-COMMENT ON COLUMN sender.send_attempts.attempt_id IS 'What biz_opaque_callback_data carries: uuid5 of command_id and attempt_no';
-
-COMMENT ON COLUMN sender.send_attempts.epoch IS 'The owner that started it';
-
-COMMENT ON COLUMN sender.send_attempts.trace_id IS 'Meta''s own name of a refusal (fbtrace_id)';
-
 CREATE TABLE sender.shards (
     shard integer NOT NULL,
     epoch bigint NOT NULL,
@@ -1735,6 +2063,12 @@ ALTER TABLE ONLY projector.template_changes
 ALTER TABLE ONLY projector.templates
     ADD CONSTRAINT templates_pkey PRIMARY KEY (waba_id, name, language);
 
+ALTER TABLE ONLY registry.business_calendars
+    ADD CONSTRAINT business_calendars_pkey PRIMARY KEY (scope, scope_id);
+
+ALTER TABLE ONLY registry.business_hours
+    ADD CONSTRAINT business_hours_pkey PRIMARY KEY (scope, scope_id, weekday, opens);
+
 ALTER TABLE ONLY registry.contact_secret
     ADD CONSTRAINT contact_secret_pkey PRIMARY KEY (only_one);
 
@@ -1867,6 +2201,9 @@ CREATE INDEX send_commands_order ON ONLY sender.send_commands USING btree (phone
 
 CREATE INDEX send_commands_refused_pairs ON ONLY sender.send_commands USING btree (shard) WHERE ((state = 'retry'::text) AND (reason = 'pair_limit'::text));
 
+ALTER TABLE ONLY registry.business_hours
+    ADD CONSTRAINT business_hours_scope_scope_id_fkey FOREIGN KEY (scope, scope_id) REFERENCES registry.business_calendars(scope, scope_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY registry.phone_numbers
     ADD CONSTRAINT phone_numbers_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES registry.tenants(tenant_id);
 
@@ -1934,9 +2271,23 @@ GRANT SELECT,INSERT,UPDATE ON TABLE projector.consent_events TO parley_projector
 
 GRANT SELECT ON TABLE analytics.fct_consent_event TO parley_analytics;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.priced_conversations TO parley_projector;
+
+GRANT SELECT ON TABLE analytics.fct_conversation TO parley_analytics;
+
+GRANT SELECT ON TABLE analytics.fct_csat TO parley_analytics;
+
+GRANT SELECT ON TABLE analytics.fct_legacy_conversation TO parley_analytics;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE projector.send_outcomes TO parley_projector;
 
 GRANT SELECT ON TABLE analytics.fct_send_attempt TO parley_analytics;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.send_attempts TO parley_sender;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.send_commands TO parley_sender;
+
+GRANT SELECT ON TABLE analytics.fct_send_latency TO parley_analytics;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE projector.conversations TO parley_projector;
 GRANT SELECT ON TABLE projector.conversations TO parley_sender;
@@ -1975,13 +2326,9 @@ GRANT SELECT ON TABLE projector.message_statuses TO parley_sender;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE projector.phone_number_changes TO parley_projector;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE projector.priced_conversations TO parley_projector;
-
 GRANT SELECT,INSERT,UPDATE ON TABLE projector.template_changes TO parley_projector;
 
 GRANT SELECT ON TABLE registry.tenants TO parley_sender;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.send_commands TO parley_sender;
 
 GRANT USAGE ON SEQUENCE sender.command_seq TO parley_sender;
 
@@ -2006,8 +2353,6 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.portfolio_recipients TO parley
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.portfolios TO parley_sender;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.resends TO parley_sender;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.send_attempts TO parley_sender;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.shards TO parley_sender;
 
