@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help setup demo up down check test unit contract integration faults bench fmt samples docs asyncapi schema lock
+.PHONY: help setup demo up down check test unit contract integration faults bench fmt samples docs analytics asyncapi schema lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -58,6 +58,9 @@ samples: .venv/.setup ## Write anew what each sample webhook becomes (then read 
 
 docs: .venv/.setup ## Write docs/events.md, docs/asyncapi.yaml and the JSON Schemas from the schemas
 	@$(BIN)/python -m tools.documents $(ARGS)
+
+analytics: .venv/.setup ## Write docs/analytics.md from the named questions and a demo (a minute and a half)
+	@$(BIN)/python -m tools.analytics_page
 
 asyncapi: ## Validate docs/asyncapi.yaml with the AsyncAPI parser (needs Node.js 18 or newer)
 	@command -v npm >/dev/null 2>&1 || { echo 'make asyncapi needs Node.js 18 or newer, with npm, on PATH.' >&2; exit 1; }
