@@ -26,6 +26,7 @@ _BENCHMARKS: Final[dict[str, Callable[[Bench], Section]]] = {
     "bodies": large.bodies,
     "projector": drain.projector,
     "latency": latency.latency,
+    "freshness": latency.freshness,
     "webhooks": cost.webhooks,
     "sends": cost.sends,
     "virtual": sliding.virtual,

@@ -1,18 +1,25 @@
-"""How long from Meta's request to the row, and from a command to the write to Meta? At a rate that leaves room."""
+"""How long from Meta's request to the row, and from a command to the write to Meta? At modest rates and at half the full one."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Final
 
 from benchmarks.bench import Bench
-from benchmarks.figures import Section, Spread, percentile
+from benchmarks.bodies import Kind
+from benchmarks.figures import Section, Spread, judged, percentile
 from benchmarks.system import running
 
 _RATE: Final = 70.0
 _SEND_RATE: Final = 20.0
 """One core has to do the message's three status webhooks, too."""
 _PERCENTS: Final = (50, 99)
+_WATCHED: Final[tuple[tuple[str, Kind], ...]] = (("inbound message → row", "messages"), ("status → row", "statuses"))
+_FULL: Final = "mix"
+_HALF_SECONDS: Final = 10.0
+_P50_MS: Final = 100.0
+_P99_MS: Final = 250.0
 
 
 def latency(bench: Bench) -> Section:
@@ -43,6 +50,45 @@ def latency(bench: Bench) -> Section:
             "to a row: from the first byte to ingest until a query of another session sees the row, asked every 2 ms",
             "to Graph: from before the append of the command (JSON, on send-commands) until the simulated Meta has read the "
             "request; four numbers; every message's three status webhooks run through the same stack meanwhile",
+        ],
+        data=data,
+    )
+
+
+def freshness(bench: Bench) -> Section:
+    """How fast everything is worked off at once, and how old a row is at half of that rate."""
+    count = bench.pick(full=10_000, quick=4_000)
+    with running(bench) as system:
+        fulls = []
+        for _ in range(bench.rounds):
+            begun = time.monotonic()
+            system.post(_FULL, count, 0.0)
+            fulls.append(count / (time.monotonic() - begun))
+        full = Spread.of(fulls)
+        half = full.median / 2
+        found = {
+            name: [
+                list(system.post(kind, int(half * _HALF_SECONDS), half, watch=True)["milliseconds"]) for _ in range(bench.rounds)
+            ]
+            for name, kind in _WATCHED
+        }
+    rows = [["all at once", "webhooks a second, to the last row", f"{bench.rounds} × {count:,}", "", full.text(0)]]
+    data: dict[str, object] = {"full_per_second": full.data()}
+    for name, rounds in found.items():
+        for percent, bar in zip(_PERCENTS, (_P50_MS, _P99_MS), strict=True):
+            spread = Spread.of([percentile(one, percent) for one in rounds])
+            n = f"{bench.rounds} × {len(rounds[0]):,}"
+            result = f"{spread.text(1)} {judged(spread.median, at_most=bar, digits=1)[-1]}"
+            rows.append([f"at {half:.0f}/s", f"{name}, p{percent}, ms", n, f"≤ {bar:g}", result])
+            data[f"{name}, p{percent}"] = spread.data()
+    return Section(
+        title="Freshness at half load",
+        columns=["load", "figure", "n", "bar", "result"],
+        rows=rows,
+        notes=[
+            f"median (lowest–highest) of {bench.rounds} rounds; ingest, Kafka, router, projector and Postgres share one core",
+            "all at once: 70 % statuses, 25 % inbound messages, 5 % other, over 64 connections, until the last is a row",
+            "to a row: from the first byte to ingest until a query of another session sees the row, asked every 2 ms",
         ],
         data=data,
     )
