@@ -73,7 +73,7 @@ schema: .venv/.setup ## Write deploy/postgres/schema.sql and docs/entities.md fr
 # Versions and hashes only: the file names no address to download from. Needs uv on PATH.
 lock: ## Write requirements.lock from pyproject.toml (needs uv; ARGS=--upgrade takes newer versions)
 	@command -v uv >/dev/null 2>&1 || { echo 'make lock needs uv on PATH: https://docs.astral.sh/uv' >&2; exit 1; }
-	uv pip compile pyproject.toml --extra sandbox --extra dev --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra sandbox --extra export --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet $(ARGS) --output-file requirements.lock
 
 .venv/.setup: requirements.lock pyproject.toml

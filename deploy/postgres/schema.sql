@@ -640,6 +640,162 @@ COMMENT ON COLUMN analytics.agg_template_day.failed IS 'Of those accepted, how m
 
 COMMENT ON COLUMN analytics.agg_template_day.held_back IS 'Of those failed, how many because people or Meta want less of them: 130472, 131049, 131050';
 
+CREATE TABLE projector.contact_aliases (
+    alias text NOT NULL COLLATE pg_catalog."C",
+    contact text NOT NULL COLLATE pg_catalog."C",
+    first_seen_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE projector.contact_aliases IS 'Every name a contact was met under: its key, wa_id, BSUID, and the number a command was addressed to';
+
+CREATE TABLE projector.contact_moves (
+    alias text NOT NULL COLLATE pg_catalog."C",
+    contact text NOT NULL COLLATE pg_catalog."C",
+    moved_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE projector.contact_moves IS 'A number (alias) named this contact until moved_at; after that it may be somebody else''s';
+
+CREATE VIEW analytics.dim_contact AS
+ SELECT encode(sha256((k.secret || convert_to(c.contact, 'UTF8'::name))), 'hex'::text) AS contact_key,
+    c.country,
+    c.first_seen_at,
+    c.last_seen_at,
+    (EXISTS ( SELECT
+           FROM projector.contact_aliases a
+          WHERE ((a.contact = c.contact) AND (a.alias ~ '^[0-9]+$'::text)))) AS has_number,
+    (EXISTS ( SELECT
+           FROM projector.contact_aliases a
+          WHERE ((a.contact = c.contact) AND (a.alias ~ '^[A-Z]{2}[.]'::text)))) AS has_user_id,
+    ( SELECT max(m.moved_at) AS max
+           FROM projector.contact_moves m
+          WHERE (m.contact = c.contact)) AS number_given_up_at,
+    encode(sha256((k.secret || convert_to(c.superseded_by, 'UTF8'::name))), 'hex'::text) AS superseded_by_contact_key,
+    c.superseded_at
+   FROM (projector.contacts c
+     CROSS JOIN registry.contact_secret k);
+
+COMMENT ON VIEW analytics.dim_contact IS 'People as they are known now, one row a key; somebody who was met under a number before Meta gave a user id may have two';
+
+COMMENT ON COLUMN analytics.dim_contact.contact_key IS 'The person, the same key in every table';
+
+COMMENT ON COLUMN analytics.dim_contact.country IS 'ISO 3166-1 alpha-2, as the number or user id tells it; null where it tells none';
+
+COMMENT ON COLUMN analytics.dim_contact.first_seen_at IS 'The first event of any kind that named the person';
+
+COMMENT ON COLUMN analytics.dim_contact.last_seen_at IS 'The last message from the person; null when there was none';
+
+COMMENT ON COLUMN analytics.dim_contact.has_number IS 'Whether the person was ever met under a phone number';
+
+COMMENT ON COLUMN analytics.dim_contact.has_user_id IS 'Whether Meta ever gave a business-scoped user id';
+
+COMMENT ON COLUMN analytics.dim_contact.number_given_up_at IS 'When the person last changed the phone number; null when Meta told of no change';
+
+COMMENT ON COLUMN analytics.dim_contact.superseded_by_contact_key IS 'The key that this one became: the same person under a new number or user id';
+
+COMMENT ON COLUMN analytics.dim_contact.superseded_at IS 'When it became that one';
+
+CREATE TABLE projector.group_members (
+    phone_number_id text NOT NULL COLLATE pg_catalog."C",
+    group_id text NOT NULL COLLATE pg_catalog."C",
+    contact text NOT NULL COLLATE pg_catalog."C",
+    added_at timestamp with time zone,
+    removed_at timestamp with time zone
+);
+
+COMMENT ON TABLE projector.group_members IS 'The last time that somebody came into a group and the last time out; of one instant out counts';
+
+CREATE TABLE projector.groups (
+    phone_number_id text NOT NULL COLLATE pg_catalog."C",
+    group_id text NOT NULL COLLATE pg_catalog."C",
+    waba_id text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone,
+    deleted_at timestamp with time zone,
+    subject text COLLATE pg_catalog."C",
+    subject_at timestamp with time zone,
+    description text COLLATE pg_catalog."C",
+    description_at timestamp with time zone,
+    invite_link text COLLATE pg_catalog."C",
+    invite_link_at timestamp with time zone,
+    join_approval_mode text COLLATE pg_catalog."C",
+    join_approval_mode_at timestamp with time zone,
+    suspension text COLLATE pg_catalog."C",
+    suspension_at timestamp with time zone
+);
+
+COMMENT ON TABLE projector.groups IS 'Groups of business numbers, each setting as last told';
+
+COMMENT ON COLUMN projector.groups.suspension IS 'suspended or cleared, as last told; null when neither was';
+
+CREATE VIEW analytics.dim_group AS
+ SELECT g.phone_number_id,
+    g.group_id,
+    g.waba_id,
+    g.created_at,
+    g.deleted_at,
+    g.join_approval_mode,
+    g.suspension,
+    g.suspension_at,
+    COALESCE(m.members, (0)::bigint) AS members,
+    COALESCE(m.members_ever, (0)::bigint) AS members_ever
+   FROM (projector.groups g
+     LEFT JOIN ( SELECT group_members.phone_number_id,
+            group_members.group_id,
+            count(*) FILTER (WHERE ((group_members.added_at IS NOT NULL) AND ((group_members.removed_at IS NULL) OR (group_members.added_at > group_members.removed_at)))) AS members,
+            count(*) AS members_ever
+           FROM projector.group_members
+          GROUP BY group_members.phone_number_id, group_members.group_id) m ON (((m.phone_number_id = g.phone_number_id) AND (m.group_id = g.group_id))));
+
+COMMENT ON VIEW analytics.dim_group IS 'Groups of business numbers as they are now: settings as last told, and how many are in them';
+
+COMMENT ON COLUMN analytics.dim_group.phone_number_id IS 'Meta''s id of the business number that the group is of';
+
+COMMENT ON COLUMN analytics.dim_group.group_id IS 'Meta''s id of the group';
+
+COMMENT ON COLUMN analytics.dim_group.waba_id IS 'Meta''s id of the business account';
+
+COMMENT ON COLUMN analytics.dim_group.created_at IS 'When it was created; null when that was not told';
+
+COMMENT ON COLUMN analytics.dim_group.deleted_at IS 'When it was deleted; null while it exists';
+
+COMMENT ON COLUMN analytics.dim_group.join_approval_mode IS 'Meta''s word: whether somebody has to let people in';
+
+COMMENT ON COLUMN analytics.dim_group.suspension IS 'suspended or cleared, as last told; null when neither was';
+
+COMMENT ON COLUMN analytics.dim_group.suspension_at IS 'When that was told';
+
+COMMENT ON COLUMN analytics.dim_group.members IS 'How many people are in it, as Meta told of them coming and going';
+
+COMMENT ON COLUMN analytics.dim_group.members_ever IS 'How many people are or were in it';
+
+CREATE VIEW analytics.dim_group_member AS
+ SELECT m.phone_number_id,
+    m.group_id,
+    encode(sha256((k.secret || convert_to(m.contact, 'UTF8'::name))), 'hex'::text) AS contact_key,
+    c.country,
+    m.added_at,
+    m.removed_at,
+    ((m.added_at IS NOT NULL) AND ((m.removed_at IS NULL) OR (m.added_at > m.removed_at))) AS is_member
+   FROM ((projector.group_members m
+     CROSS JOIN registry.contact_secret k)
+     LEFT JOIN projector.contacts c ON ((c.contact = m.contact)));
+
+COMMENT ON VIEW analytics.dim_group_member IS 'Who is and was in a group, as keys: the last time in and the last time out';
+
+COMMENT ON COLUMN analytics.dim_group_member.phone_number_id IS 'Meta''s id of the business number that the group is of';
+
+COMMENT ON COLUMN analytics.dim_group_member.group_id IS 'Meta''s id of the group';
+
+COMMENT ON COLUMN analytics.dim_group_member.contact_key IS 'The person, as in dim_contact';
+
+COMMENT ON COLUMN analytics.dim_group_member.country IS 'ISO 3166-1 alpha-2 of that person; null where only the group named them';
+
+COMMENT ON COLUMN analytics.dim_group_member.added_at IS 'The last time that they came in; null when only their leaving was told';
+
+COMMENT ON COLUMN analytics.dim_group_member.removed_at IS 'The last time that they left or were removed; null when they never did';
+
+COMMENT ON COLUMN analytics.dim_group_member.is_member IS 'Whether they are in it now';
+
 CREATE TABLE projector.messaging_limits (
     waba_id text NOT NULL COLLATE pg_catalog."C",
     messaging_limit text NOT NULL COLLATE pg_catalog."C",
@@ -806,6 +962,155 @@ COMMENT ON COLUMN analytics.dim_template.quality_score IS 'Meta''s word: GREEN, 
 COMMENT ON COLUMN analytics.dim_template.is_listed IS 'Whether Meta listed it the last time it was asked';
 
 COMMENT ON COLUMN analytics.dim_template.changed_at IS 'The last change that a webhook told';
+
+CREATE TABLE projector.account_events (
+    content_sha256 bytea NOT NULL,
+    event_id text NOT NULL COLLATE pg_catalog."C",
+    recorded_at timestamp with time zone NOT NULL,
+    occurred_at timestamp with time zone,
+    waba_id text,
+    phone_number_id text,
+    field text,
+    pointer text,
+    raw text NOT NULL,
+    record text NOT NULL,
+    event text,
+    contact text COLLATE pg_catalog."C"
+);
+
+COMMENT ON TABLE projector.account_events IS 'What Meta told besides messages and their statuses: of accounts, numbers, templates, flows, groups, calls, people; each content once';
+
+COMMENT ON COLUMN projector.account_events.record IS 'Name of the event, as in docs/events.md';
+
+COMMENT ON COLUMN projector.account_events.event IS 'Meta''s word for what happened';
+
+CREATE VIEW analytics.fct_account_event AS
+ SELECT e.event_id,
+    COALESCE(e.occurred_at, e.recorded_at) AS occurred_at,
+    e.recorded_at,
+    e.waba_id,
+    e.phone_number_id,
+    e.record AS type,
+    e.field,
+    e.event,
+    encode(sha256((k.secret || convert_to(e.contact, 'UTF8'::name))), 'hex'::text) AS contact_key
+   FROM (projector.account_events e
+     CROSS JOIN registry.contact_secret k);
+
+COMMENT ON VIEW analytics.fct_account_event IS 'What Meta told besides messages and their statuses, and what stopped sending: one row each, without its words';
+
+COMMENT ON COLUMN analytics.fct_account_event.event_id IS 'Id of the event in the log: one row an id';
+
+COMMENT ON COLUMN analytics.fct_account_event.occurred_at IS 'Meta''s instant; where it gave none, recorded_at';
+
+COMMENT ON COLUMN analytics.fct_account_event.recorded_at IS 'When the webhook came to us, or the sender told it';
+
+COMMENT ON COLUMN analytics.fct_account_event.waba_id IS 'Meta''s id of the business account';
+
+COMMENT ON COLUMN analytics.fct_account_event.phone_number_id IS 'Meta''s id of the business number; null where it is about the account';
+
+COMMENT ON COLUMN analytics.fct_account_event.type IS 'Name of the event, as in docs/events.md: AccountChanged, CallChanged, UnrecognizedChange …';
+
+COMMENT ON COLUMN analytics.fct_account_event.field IS 'Webhook field; null for what the sender told';
+
+COMMENT ON COLUMN analytics.fct_account_event.event IS 'Meta''s word for what happened';
+
+COMMENT ON COLUMN analytics.fct_account_event.contact_key IS 'The person it is about, as in dim_contact; null where it is about nobody';
+
+CREATE TABLE projector.calls (
+    wacid text NOT NULL COLLATE pg_catalog."C",
+    phone_number_id text NOT NULL COLLATE pg_catalog."C",
+    waba_id text NOT NULL COLLATE pg_catalog."C",
+    contact text COLLATE pg_catalog."C",
+    direction text COLLATE pg_catalog."C",
+    connected_at timestamp with time zone,
+    ringing_at timestamp with time zone,
+    accepted_at timestamp with time zone,
+    rejected_at timestamp with time zone,
+    terminated_at timestamp with time zone,
+    termination text COLLATE pg_catalog."C",
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    duration_seconds bigint,
+    error_code integer,
+    biz_opaque_callback_data text COLLATE pg_catalog."C",
+    cta_payload text COLLATE pg_catalog."C",
+    deeplink_payload text COLLATE pg_catalog."C",
+    recording_at timestamp with time zone
+)
+WITH (fillfactor='80');
+
+COMMENT ON TABLE projector.calls IS 'One row a call, both directions; answered is what has started_at';
+
+COMMENT ON COLUMN projector.calls.direction IS 'USER_INITIATED or BUSINESS_INITIATED';
+
+COMMENT ON COLUMN projector.calls.termination IS 'COMPLETED or FAILED; an unanswered call of ours is COMPLETED too';
+
+COMMENT ON COLUMN projector.calls.recording_at IS 'When a recording or transcript was first ready; Meta keeps it for 7 days';
+
+CREATE VIEW analytics.fct_call AS
+ SELECT encode(sha256(convert_to(v.wacid, 'UTF8'::name)), 'hex'::text) AS call_key,
+    LEAST(v.connected_at, v.ringing_at, v.accepted_at, v.rejected_at, v.started_at, v.terminated_at, v.recording_at) AS occurred_at,
+    v.phone_number_id,
+    v.waba_id,
+    encode(sha256((k.secret || convert_to(v.contact, 'UTF8'::name))), 'hex'::text) AS contact_key,
+    c.country,
+    v.direction,
+    (v.started_at IS NOT NULL) AS is_answered,
+    v.connected_at,
+    v.ringing_at,
+    v.accepted_at,
+    v.rejected_at,
+    v.started_at,
+    v.ended_at,
+    v.terminated_at,
+    v.termination,
+    v.duration_seconds,
+    v.error_code,
+    v.recording_at
+   FROM ((projector.calls v
+     CROSS JOIN registry.contact_secret k)
+     LEFT JOIN projector.contacts c ON ((c.contact = v.contact)));
+
+COMMENT ON VIEW analytics.fct_call IS 'One row a call, both directions; instants are Meta''s, the first of each kind';
+
+COMMENT ON COLUMN analytics.fct_call.call_key IS 'One call; a digest of Meta''s id';
+
+COMMENT ON COLUMN analytics.fct_call.occurred_at IS 'The first instant below; null while none is known';
+
+COMMENT ON COLUMN analytics.fct_call.phone_number_id IS 'Meta''s id of the business number';
+
+COMMENT ON COLUMN analytics.fct_call.waba_id IS 'Meta''s id of the business account';
+
+COMMENT ON COLUMN analytics.fct_call.contact_key IS 'The person, as in dim_contact';
+
+COMMENT ON COLUMN analytics.fct_call.country IS 'ISO 3166-1 alpha-2 of that person';
+
+COMMENT ON COLUMN analytics.fct_call.direction IS 'USER_INITIATED or BUSINESS_INITIATED';
+
+COMMENT ON COLUMN analytics.fct_call.is_answered IS 'Whether somebody picked it up';
+
+COMMENT ON COLUMN analytics.fct_call.connected_at IS 'When it began to be connected';
+
+COMMENT ON COLUMN analytics.fct_call.ringing_at IS 'When it rang at the person; of calls of the business';
+
+COMMENT ON COLUMN analytics.fct_call.accepted_at IS 'When the person took it; of calls of the business';
+
+COMMENT ON COLUMN analytics.fct_call.rejected_at IS 'When the person refused it; of calls of the business';
+
+COMMENT ON COLUMN analytics.fct_call.started_at IS 'When it was picked up; null when it was not';
+
+COMMENT ON COLUMN analytics.fct_call.ended_at IS 'When who spoke hung up; null when nobody picked it up';
+
+COMMENT ON COLUMN analytics.fct_call.terminated_at IS 'When Meta told its end, answered or not';
+
+COMMENT ON COLUMN analytics.fct_call.termination IS 'COMPLETED or FAILED; an unanswered call of the business is COMPLETED too';
+
+COMMENT ON COLUMN analytics.fct_call.duration_seconds IS 'Seconds, of calls that were picked up';
+
+COMMENT ON COLUMN analytics.fct_call.error_code IS 'Meta''s code, of a failure';
+
+COMMENT ON COLUMN analytics.fct_call.recording_at IS 'When a recording or transcript was first ready; Meta keeps it for 7 days';
 
 CREATE TABLE projector.consent_events (
     consent_id text NOT NULL COLLATE pg_catalog."C",
@@ -1073,6 +1378,78 @@ COMMENT ON COLUMN analytics.fct_csat.score IS '1 (worst) to 5 (best)';
 
 COMMENT ON COLUMN analytics.fct_csat.reply_to_message_key IS 'message_key of the question; one question may be answered several times, and the last answer counts';
 
+CREATE TABLE projector.flow_changes (
+    content_sha256 bytea NOT NULL,
+    event_id text NOT NULL COLLATE pg_catalog."C",
+    recorded_at timestamp with time zone NOT NULL,
+    occurred_at timestamp with time zone,
+    waba_id text,
+    flow_id text,
+    event text NOT NULL,
+    previous_status text,
+    status text,
+    alert_state text,
+    threshold double precision,
+    error_rate double precision,
+    availability double precision,
+    p50_latency double precision,
+    p90_latency double precision,
+    requests_count bigint,
+    message text
+);
+
+COMMENT ON TABLE projector.flow_changes IS 'Every change of state of a flow and every alert about it, each content once; numbers in Meta''s units';
+
+CREATE VIEW analytics.fct_flow_change AS
+ SELECT event_id,
+    COALESCE(occurred_at, recorded_at) AS occurred_at,
+    recorded_at,
+    waba_id,
+    flow_id,
+    event,
+    previous_status,
+    status,
+    alert_state,
+    threshold,
+    error_rate,
+    availability,
+    p50_latency,
+    p90_latency,
+    requests_count
+   FROM projector.flow_changes;
+
+COMMENT ON VIEW analytics.fct_flow_change IS 'Every change of state of a flow and every alert about it, one row each';
+
+COMMENT ON COLUMN analytics.fct_flow_change.event_id IS 'Id of the event in the log: one row an id';
+
+COMMENT ON COLUMN analytics.fct_flow_change.occurred_at IS 'Meta''s instant; where it gave none, recorded_at';
+
+COMMENT ON COLUMN analytics.fct_flow_change.recorded_at IS 'When the webhook came to us';
+
+COMMENT ON COLUMN analytics.fct_flow_change.waba_id IS 'Meta''s id of the business account';
+
+COMMENT ON COLUMN analytics.fct_flow_change.flow_id IS 'Meta''s id of the flow';
+
+COMMENT ON COLUMN analytics.fct_flow_change.event IS 'Meta''s word: FLOW_STATUS_CHANGE, ENDPOINT_ERROR_RATE, ENDPOINT_LATENCY …';
+
+COMMENT ON COLUMN analytics.fct_flow_change.previous_status IS 'DRAFT, PUBLISHED, DEPRECATED, BLOCKED or THROTTLED, until then';
+
+COMMENT ON COLUMN analytics.fct_flow_change.status IS 'The same from then on; null in an alert';
+
+COMMENT ON COLUMN analytics.fct_flow_change.alert_state IS 'ACTIVATED or DEACTIVATED; null in a change of state';
+
+COMMENT ON COLUMN analytics.fct_flow_change.threshold IS 'What the figure passed, in the unit of the figure';
+
+COMMENT ON COLUMN analytics.fct_flow_change.error_rate IS 'Percent of requests, as Meta tells it';
+
+COMMENT ON COLUMN analytics.fct_flow_change.availability IS 'Percent, as Meta tells it';
+
+COMMENT ON COLUMN analytics.fct_flow_change.p50_latency IS 'Milliseconds, the median';
+
+COMMENT ON COLUMN analytics.fct_flow_change.p90_latency IS 'Milliseconds, which nine of ten requests kept below';
+
+COMMENT ON COLUMN analytics.fct_flow_change.requests_count IS 'How many requests the figure is about';
+
 CREATE VIEW analytics.fct_legacy_conversation AS
  SELECT encode(sha256((k.secret || convert_to(p.conversation_id, 'UTF8'::name))), 'hex'::text) AS conversation_key,
     p.phone_number_id,
@@ -1172,6 +1549,93 @@ COMMENT ON COLUMN analytics.fct_legacy_conversation.service_number IS 'Of servic
 COMMENT ON COLUMN analytics.fct_legacy_conversation.is_free_tier IS 'Whether it is one of the first 1,000 service conversations of the account in the month; null of others';
 
 COMMENT ON COLUMN analytics.fct_legacy_conversation.is_free IS 'Free entry points, the free tier, and from November 2024 every service conversation';
+
+CREATE TABLE projector.phone_number_changes (
+    content_sha256 bytea NOT NULL,
+    event_id text NOT NULL COLLATE pg_catalog."C",
+    recorded_at timestamp with time zone NOT NULL,
+    occurred_at timestamp with time zone,
+    waba_id text,
+    phone_number_id text,
+    display_phone_number text,
+    field text,
+    event text NOT NULL,
+    messaging_limit text,
+    previous_limit text,
+    messages_per_second integer,
+    requested_verified_name text,
+    decision text,
+    rejection_reason text,
+    username text,
+    status text,
+    calling_status text
+);
+
+COMMENT ON TABLE projector.phone_number_changes IS 'Limits, tiers, rates, names and stops of business numbers over time, each content once; without a number it is about all of the account';
+
+COMMENT ON COLUMN projector.phone_number_changes.display_phone_number IS 'The business'' own number: some of Meta''s events name no other';
+
+COMMENT ON COLUMN projector.phone_number_changes.field IS 'Webhook field; null for what the sender told';
+
+COMMENT ON COLUMN projector.phone_number_changes.event IS 'Meta''s word, or the sender''s: stopped, sending, limit';
+
+COMMENT ON COLUMN projector.phone_number_changes.messaging_limit IS 'People a day that may be written to first: a tier or a number, -1 for no limit';
+
+COMMENT ON COLUMN projector.phone_number_changes.messages_per_second IS 'The rate that the sender keeps to from then on';
+
+COMMENT ON COLUMN projector.phone_number_changes.status IS 'Meta''s word for a username or setting; of a stop its reason';
+
+CREATE VIEW analytics.fct_number_change AS
+ SELECT event_id,
+    COALESCE(occurred_at, recorded_at) AS occurred_at,
+    recorded_at,
+    waba_id,
+    COALESCE(phone_number_id, ( SELECT min(n.phone_number_id) AS min
+           FROM registry.phone_numbers n
+          WHERE (regexp_replace(n.display_phone_number, '[^0-9]'::text, ''::text, 'g'::text) = regexp_replace(c.display_phone_number, '[^0-9]'::text, ''::text, 'g'::text)))) AS phone_number_id,
+    ((phone_number_id IS NULL) AND (display_phone_number IS NULL)) AS is_of_account,
+    field,
+    event,
+    messaging_limit,
+    previous_limit,
+    messages_per_second,
+    decision,
+    rejection_reason,
+    status,
+    calling_status
+   FROM projector.phone_number_changes c;
+
+COMMENT ON VIEW analytics.fct_number_change IS 'Limits, rates, decisions about names, and stops of business numbers, one row a change; dim_phone_number is what holds now';
+
+COMMENT ON COLUMN analytics.fct_number_change.event_id IS 'Id of the event in the log: one row an id';
+
+COMMENT ON COLUMN analytics.fct_number_change.occurred_at IS 'Meta''s instant; where it gave none, recorded_at';
+
+COMMENT ON COLUMN analytics.fct_number_change.recorded_at IS 'When the webhook came to us, or the sender told it';
+
+COMMENT ON COLUMN analytics.fct_number_change.waba_id IS 'Meta''s id of the business account';
+
+COMMENT ON COLUMN analytics.fct_number_change.phone_number_id IS 'Meta''s id of the business number; null for all numbers of the account, and for one that is not registered here';
+
+COMMENT ON COLUMN analytics.fct_number_change.is_of_account IS 'Whether it is about all numbers of the account';
+
+COMMENT ON COLUMN analytics.fct_number_change.field IS 'Webhook field; null for what the sender told';
+
+COMMENT ON COLUMN analytics.fct_number_change.event IS 'Meta''s word, or the sender''s: stopped, sending, limit';
+
+COMMENT ON COLUMN analytics.fct_number_change.messaging_limit IS 'People a day that may be written to first, from then on: a tier or a number, -1 for no limit';
+
+COMMENT ON COLUMN analytics.fct_number_change.previous_limit IS 'The same until then';
+
+COMMENT ON COLUMN analytics.fct_number_change.messages_per_second IS 'The rate that the sender keeps to from then on';
+
+COMMENT ON COLUMN analytics.fct_number_change.decision IS 'About the name that was asked for: APPROVED, DEFERRED, PENDING or REJECTED';
+
+COMMENT ON COLUMN analytics.fct_number_change.rejection_reason IS 'Why that name was refused, in Meta''s word';
+
+COMMENT ON COLUMN analytics.fct_number_change.status IS 'Meta''s word for a username or setting; of a stop its reason';
+
+COMMENT ON COLUMN analytics.fct_number_change.calling_status IS 'Whether the number takes calls: ENABLED or DISABLED';
 
 CREATE TABLE projector.send_outcomes (
     event_id text NOT NULL COLLATE pg_catalog."C",
@@ -1403,6 +1867,179 @@ COMMENT ON COLUMN analytics.fct_send_latency.wait_seconds IS 'Seconds from due_a
 
 COMMENT ON COLUMN analytics.fct_send_latency.call_seconds IS 'Seconds from started_at to finished_at';
 
+CREATE TABLE projector.message_statuses (
+    wamid text NOT NULL COLLATE pg_catalog."C",
+    status text NOT NULL COLLATE pg_catalog."C",
+    occurred_at timestamp with time zone NOT NULL,
+    contact text NOT NULL COLLATE pg_catalog."C",
+    type text NOT NULL COLLATE pg_catalog."C",
+    event_id text NOT NULL COLLATE pg_catalog."C",
+    recorded_at timestamp with time zone NOT NULL,
+    phone_number_id text NOT NULL,
+    waba_id text NOT NULL,
+    biz_opaque_callback_data text,
+    error_code integer,
+    error_title text,
+    pricing_model text,
+    pricing_type text,
+    pricing_category text,
+    conversation_id text,
+    raw text NOT NULL,
+    written_at timestamp with time zone DEFAULT clock_timestamp(),
+    pricing_billable boolean,
+    conversation_origin_type text,
+    conversation_expires_at timestamp with time zone
+)
+PARTITION BY RANGE (occurred_at);
+
+COMMENT ON TABLE projector.message_statuses IS 'Every status Meta reported, each once however often it was delivered';
+
+COMMENT ON COLUMN projector.message_statuses.contact IS 'Empty when Meta named nobody';
+
+COMMENT ON COLUMN projector.message_statuses.biz_opaque_callback_data IS 'The attempt id of our own sends; at most 512 characters, a longer one stands in raw only';
+
+COMMENT ON COLUMN projector.message_statuses.written_at IS 'When the row was written here, however late: what the sender reads new failures by. Null before there was this column';
+
+COMMENT ON COLUMN projector.message_statuses.pricing_billable IS 'As Meta sent it; deprecated there, pricing_type says more';
+
+CREATE VIEW analytics.fct_status AS
+ SELECT s.event_id,
+    encode(sha256(convert_to(s.wamid, 'UTF8'::name)), 'hex'::text) AS message_key,
+    s.status,
+    s.type,
+    s.occurred_at,
+    s.recorded_at,
+    s.phone_number_id,
+    s.waba_id,
+    encode(sha256((k.secret || convert_to(NULLIF(s.contact, ''::text), 'UTF8'::name))), 'hex'::text) AS contact_key,
+    c.country,
+    s.error_code,
+    s.pricing_model,
+    s.pricing_type,
+    s.pricing_category,
+    s.pricing_billable,
+    s.conversation_origin_type
+   FROM ((projector.message_statuses s
+     CROSS JOIN registry.contact_secret k)
+     LEFT JOIN projector.contacts c ON ((c.contact = s.contact)));
+
+COMMENT ON VIEW analytics.fct_status IS 'Every status that Meta reported, each once however often it was delivered; fct_message has what follows from them';
+
+COMMENT ON COLUMN analytics.fct_status.event_id IS 'Id of the event in the log: one row an id';
+
+COMMENT ON COLUMN analytics.fct_status.message_key IS 'The message, as in fct_message; it may be unknown there';
+
+COMMENT ON COLUMN analytics.fct_status.status IS 'Meta''s word: sent, delivered, read, played, failed …';
+
+COMMENT ON COLUMN analytics.fct_status.type IS 'What it is a status of: message, payment …';
+
+COMMENT ON COLUMN analytics.fct_status.occurred_at IS 'Meta''s time of it, in whole seconds';
+
+COMMENT ON COLUMN analytics.fct_status.recorded_at IS 'When the webhook came to us';
+
+COMMENT ON COLUMN analytics.fct_status.phone_number_id IS 'Meta''s id of the business number';
+
+COMMENT ON COLUMN analytics.fct_status.waba_id IS 'Meta''s id of the business account';
+
+COMMENT ON COLUMN analytics.fct_status.contact_key IS 'The person who got the message, in a group one of several; null where Meta named nobody';
+
+COMMENT ON COLUMN analytics.fct_status.country IS 'ISO 3166-1 alpha-2 of that person';
+
+COMMENT ON COLUMN analytics.fct_status.error_code IS 'Meta''s code, of a failure';
+
+COMMENT ON COLUMN analytics.fct_status.pricing_model IS 'Meta''s word: PMP by message, CBP by conversation (until July 2025)';
+
+COMMENT ON COLUMN analytics.fct_status.pricing_type IS 'Meta''s word: regular is billed, the others are free';
+
+COMMENT ON COLUMN analytics.fct_status.pricing_category IS 'Meta''s word: marketing, utility, authentication, service …';
+
+COMMENT ON COLUMN analytics.fct_status.pricing_billable IS 'As Meta sent it; deprecated there, pricing_type says more';
+
+COMMENT ON COLUMN analytics.fct_status.conversation_origin_type IS 'Meta''s word for what began the conversation that it counted; null where it counted none';
+
+CREATE TABLE projector.template_changes (
+    content_sha256 bytea NOT NULL,
+    event_id text NOT NULL COLLATE pg_catalog."C",
+    recorded_at timestamp with time zone NOT NULL,
+    occurred_at timestamp with time zone,
+    waba_id text,
+    template_id text NOT NULL,
+    template_name text,
+    template_language text,
+    field text NOT NULL,
+    event text NOT NULL,
+    category text,
+    previous_category text,
+    correct_category text,
+    category_update_at timestamp with time zone,
+    previous_quality_score text,
+    new_quality_score text,
+    reason text,
+    recommendation text,
+    disable_date text
+);
+
+COMMENT ON TABLE projector.template_changes IS 'Every change of status, category, quality or content of a template, each content once';
+
+COMMENT ON COLUMN projector.template_changes.occurred_at IS 'Meta''s instant; null where it gave none';
+
+COMMENT ON COLUMN projector.template_changes.event IS 'Meta''s word for what happened';
+
+COMMENT ON COLUMN projector.template_changes.category_update_at IS 'When an announced category begins to hold';
+
+CREATE VIEW analytics.fct_template_change AS
+ SELECT event_id,
+    COALESCE(occurred_at, recorded_at) AS occurred_at,
+    recorded_at,
+    waba_id,
+    template_id,
+    template_name,
+    template_language AS language,
+    field,
+    event,
+    category,
+    previous_category,
+    correct_category,
+    category_update_at,
+    previous_quality_score,
+    new_quality_score,
+    reason
+   FROM projector.template_changes;
+
+COMMENT ON VIEW analytics.fct_template_change IS 'Every change of status, category, quality or content of a template, one row a change; dim_template is what holds now';
+
+COMMENT ON COLUMN analytics.fct_template_change.event_id IS 'Id of the event in the log: one row an id';
+
+COMMENT ON COLUMN analytics.fct_template_change.occurred_at IS 'Meta''s instant; where it gave none, recorded_at';
+
+COMMENT ON COLUMN analytics.fct_template_change.recorded_at IS 'When the webhook came to us';
+
+COMMENT ON COLUMN analytics.fct_template_change.waba_id IS 'Meta''s id of the business account';
+
+COMMENT ON COLUMN analytics.fct_template_change.template_id IS 'Meta''s id of the template in this language';
+
+COMMENT ON COLUMN analytics.fct_template_change.template_name IS 'Name, one of several languages';
+
+COMMENT ON COLUMN analytics.fct_template_change.language IS 'Meta''s code, as pt_BR';
+
+COMMENT ON COLUMN analytics.fct_template_change.field IS 'Webhook field it came by: status, category, quality or components';
+
+COMMENT ON COLUMN analytics.fct_template_change.event IS 'Meta''s word: APPROVED, PAUSED …; of a category impending, completed or detected; quality_changed; components_changed';
+
+COMMENT ON COLUMN analytics.fct_template_change.category IS 'The category that holds from then on';
+
+COMMENT ON COLUMN analytics.fct_template_change.previous_category IS 'The category until then';
+
+COMMENT ON COLUMN analytics.fct_template_change.correct_category IS 'What Meta holds for right; it comes into force only with a completed change';
+
+COMMENT ON COLUMN analytics.fct_template_change.category_update_at IS 'When an announced category begins to hold';
+
+COMMENT ON COLUMN analytics.fct_template_change.previous_quality_score IS 'GREEN, YELLOW, RED or UNKNOWN, until then';
+
+COMMENT ON COLUMN analytics.fct_template_change.new_quality_score IS 'GREEN, YELLOW, RED or UNKNOWN, from then on';
+
+COMMENT ON COLUMN analytics.fct_template_change.reason IS 'Why Meta refused or stopped it, in its words';
+
 CREATE TABLE projector.conversations (
     phone_number_id text NOT NULL COLLATE pg_catalog."C",
     contact text NOT NULL COLLATE pg_catalog."C",
@@ -1437,6 +2074,47 @@ COMMENT ON COLUMN analytics.fct_window.open_windows IS 'Of these, who wrote in t
 COMMENT ON COLUMN analytics.fct_window.closed_windows IS 'Of these, who wrote longer ago';
 
 COMMENT ON COLUMN analytics.fct_window.never_opened IS 'Of these, who never wrote';
+
+CREATE TABLE projector.dead_letters (
+    topic text NOT NULL COLLATE pg_catalog."C",
+    partition integer NOT NULL,
+    "offset" bigint NOT NULL,
+    pointer text NOT NULL COLLATE pg_catalog."C",
+    recorded_at timestamp with time zone NOT NULL,
+    consumer_group text NOT NULL COLLATE pg_catalog."C",
+    reason text NOT NULL COLLATE pg_catalog."C",
+    error text NOT NULL COLLATE pg_catalog."C",
+    record_key bytea,
+    record_value bytea,
+    headers jsonb NOT NULL
+);
+
+COMMENT ON TABLE projector.dead_letters IS 'Records, or elements of them, that a service set aside: where they stood, why, and their bytes';
+
+COMMENT ON COLUMN projector.dead_letters.headers IS 'The original headers: [[name, text]], or [[name, null, base64]] for bytes that are no text';
+
+CREATE VIEW analytics.ops_dead_letter AS
+ SELECT topic,
+    partition,
+    "offset" AS record_offset,
+    recorded_at AS appended_at,
+    consumer_group,
+    reason
+   FROM projector.dead_letters;
+
+COMMENT ON VIEW analytics.ops_dead_letter IS 'Records, or elements of them, that a service set aside: where they stood and why. Several elements of one record are several rows';
+
+COMMENT ON COLUMN analytics.ops_dead_letter.topic IS 'Topic of the record';
+
+COMMENT ON COLUMN analytics.ops_dead_letter.partition IS 'Partition of the topic';
+
+COMMENT ON COLUMN analytics.ops_dead_letter.record_offset IS 'Offset in the partition';
+
+COMMENT ON COLUMN analytics.ops_dead_letter.appended_at IS 'When the record was appended to the log';
+
+COMMENT ON COLUMN analytics.ops_dead_letter.consumer_group IS 'Kafka''s consumer group of the service that set it aside';
+
+COMMENT ON COLUMN analytics.ops_dead_letter.reason IS 'Why, in one word';
 
 CREATE TABLE projector.positions (
     projection text NOT NULL COLLATE pg_catalog."C",
@@ -1484,58 +2162,6 @@ COMMENT ON COLUMN analytics.ops_projection.lag_seconds IS 'How old that record w
 
 COMMENT ON COLUMN analytics.ops_projection.idle_seconds IS 'How long ago that was: nothing came since, or nobody reads';
 
-CREATE TABLE projector.account_events (
-    content_sha256 bytea NOT NULL,
-    event_id text NOT NULL COLLATE pg_catalog."C",
-    recorded_at timestamp with time zone NOT NULL,
-    occurred_at timestamp with time zone,
-    waba_id text,
-    phone_number_id text,
-    field text,
-    pointer text,
-    raw text NOT NULL,
-    record text NOT NULL,
-    event text,
-    contact text COLLATE pg_catalog."C"
-);
-
-COMMENT ON TABLE projector.account_events IS 'What Meta told besides messages and their statuses: of accounts, numbers, templates, flows, groups, calls, people; each content once';
-
-COMMENT ON COLUMN projector.account_events.record IS 'Name of the event, as in docs/events.md';
-
-COMMENT ON COLUMN projector.account_events.event IS 'Meta''s word for what happened';
-
-CREATE TABLE projector.calls (
-    wacid text NOT NULL COLLATE pg_catalog."C",
-    phone_number_id text NOT NULL COLLATE pg_catalog."C",
-    waba_id text NOT NULL COLLATE pg_catalog."C",
-    contact text COLLATE pg_catalog."C",
-    direction text COLLATE pg_catalog."C",
-    connected_at timestamp with time zone,
-    ringing_at timestamp with time zone,
-    accepted_at timestamp with time zone,
-    rejected_at timestamp with time zone,
-    terminated_at timestamp with time zone,
-    termination text COLLATE pg_catalog."C",
-    started_at timestamp with time zone,
-    ended_at timestamp with time zone,
-    duration_seconds bigint,
-    error_code integer,
-    biz_opaque_callback_data text COLLATE pg_catalog."C",
-    cta_payload text COLLATE pg_catalog."C",
-    deeplink_payload text COLLATE pg_catalog."C",
-    recording_at timestamp with time zone
-)
-WITH (fillfactor='80');
-
-COMMENT ON TABLE projector.calls IS 'One row a call, both directions; answered is what has started_at';
-
-COMMENT ON COLUMN projector.calls.direction IS 'USER_INITIATED or BUSINESS_INITIATED';
-
-COMMENT ON COLUMN projector.calls.termination IS 'COMPLETED or FAILED; an unanswered call of ours is COMPLETED too';
-
-COMMENT ON COLUMN projector.calls.recording_at IS 'When a recording or transcript was first ready; Meta keeps it for 7 days';
-
 CREATE TABLE projector.consents (
     phone_number_id text NOT NULL COLLATE pg_catalog."C",
     contact text NOT NULL COLLATE pg_catalog."C",
@@ -1545,194 +2171,6 @@ CREATE TABLE projector.consents (
 );
 
 COMMENT ON TABLE projector.consents IS 'Last grant and last withdrawal by category; contact is digits or a BSUID as the evidence named it';
-
-CREATE TABLE projector.contact_aliases (
-    alias text NOT NULL COLLATE pg_catalog."C",
-    contact text NOT NULL COLLATE pg_catalog."C",
-    first_seen_at timestamp with time zone NOT NULL
-);
-
-COMMENT ON TABLE projector.contact_aliases IS 'Every name a contact was met under: its key, wa_id, BSUID, and the number a command was addressed to';
-
-CREATE TABLE projector.contact_moves (
-    alias text NOT NULL COLLATE pg_catalog."C",
-    contact text NOT NULL COLLATE pg_catalog."C",
-    moved_at timestamp with time zone NOT NULL
-);
-
-COMMENT ON TABLE projector.contact_moves IS 'A number (alias) named this contact until moved_at; after that it may be somebody else''s';
-
-CREATE TABLE projector.dead_letters (
-    topic text NOT NULL COLLATE pg_catalog."C",
-    partition integer NOT NULL,
-    "offset" bigint NOT NULL,
-    pointer text NOT NULL COLLATE pg_catalog."C",
-    recorded_at timestamp with time zone NOT NULL,
-    consumer_group text NOT NULL COLLATE pg_catalog."C",
-    reason text NOT NULL COLLATE pg_catalog."C",
-    error text NOT NULL COLLATE pg_catalog."C",
-    record_key bytea,
-    record_value bytea,
-    headers jsonb NOT NULL
-);
-
-COMMENT ON TABLE projector.dead_letters IS 'Records, or elements of them, that a service set aside: where they stood, why, and their bytes';
-
-COMMENT ON COLUMN projector.dead_letters.headers IS 'The original headers: [[name, text]], or [[name, null, base64]] for bytes that are no text';
-
-CREATE TABLE projector.flow_changes (
-    content_sha256 bytea NOT NULL,
-    event_id text NOT NULL COLLATE pg_catalog."C",
-    recorded_at timestamp with time zone NOT NULL,
-    occurred_at timestamp with time zone,
-    waba_id text,
-    flow_id text,
-    event text NOT NULL,
-    previous_status text,
-    status text,
-    alert_state text,
-    threshold double precision,
-    error_rate double precision,
-    availability double precision,
-    p50_latency double precision,
-    p90_latency double precision,
-    requests_count bigint,
-    message text
-);
-
-COMMENT ON TABLE projector.flow_changes IS 'Every change of state of a flow and every alert about it, each content once; numbers in Meta''s units';
-
-CREATE TABLE projector.group_members (
-    phone_number_id text NOT NULL COLLATE pg_catalog."C",
-    group_id text NOT NULL COLLATE pg_catalog."C",
-    contact text NOT NULL COLLATE pg_catalog."C",
-    added_at timestamp with time zone,
-    removed_at timestamp with time zone
-);
-
-COMMENT ON TABLE projector.group_members IS 'The last time that somebody came into a group and the last time out; of one instant out counts';
-
-CREATE TABLE projector.groups (
-    phone_number_id text NOT NULL COLLATE pg_catalog."C",
-    group_id text NOT NULL COLLATE pg_catalog."C",
-    waba_id text NOT NULL COLLATE pg_catalog."C",
-    created_at timestamp with time zone,
-    deleted_at timestamp with time zone,
-    subject text COLLATE pg_catalog."C",
-    subject_at timestamp with time zone,
-    description text COLLATE pg_catalog."C",
-    description_at timestamp with time zone,
-    invite_link text COLLATE pg_catalog."C",
-    invite_link_at timestamp with time zone,
-    join_approval_mode text COLLATE pg_catalog."C",
-    join_approval_mode_at timestamp with time zone,
-    suspension text COLLATE pg_catalog."C",
-    suspension_at timestamp with time zone
-);
-
-COMMENT ON TABLE projector.groups IS 'Groups of business numbers, each setting as last told';
-
-COMMENT ON COLUMN projector.groups.suspension IS 'suspended or cleared, as last told; null when neither was';
-
-CREATE TABLE projector.message_statuses (
-    wamid text NOT NULL COLLATE pg_catalog."C",
-    status text NOT NULL COLLATE pg_catalog."C",
-    occurred_at timestamp with time zone NOT NULL,
-    contact text NOT NULL COLLATE pg_catalog."C",
-    type text NOT NULL COLLATE pg_catalog."C",
-    event_id text NOT NULL COLLATE pg_catalog."C",
-    recorded_at timestamp with time zone NOT NULL,
-    phone_number_id text NOT NULL,
-    waba_id text NOT NULL,
-    biz_opaque_callback_data text,
-    error_code integer,
-    error_title text,
-    pricing_model text,
-    pricing_type text,
-    pricing_category text,
-    conversation_id text,
-    raw text NOT NULL,
-    written_at timestamp with time zone DEFAULT clock_timestamp(),
-    pricing_billable boolean,
-    conversation_origin_type text,
-    conversation_expires_at timestamp with time zone
-)
-PARTITION BY RANGE (occurred_at);
-
-COMMENT ON TABLE projector.message_statuses IS 'Every status Meta reported, each once however often it was delivered';
-
-COMMENT ON COLUMN projector.message_statuses.contact IS 'Empty when Meta named nobody';
-
-COMMENT ON COLUMN projector.message_statuses.biz_opaque_callback_data IS 'The attempt id of our own sends; at most 512 characters, a longer one stands in raw only';
-
-COMMENT ON COLUMN projector.message_statuses.written_at IS 'When the row was written here, however late: what the sender reads new failures by. Null before there was this column';
-
-COMMENT ON COLUMN projector.message_statuses.pricing_billable IS 'As Meta sent it; deprecated there, pricing_type says more';
-
-CREATE TABLE projector.phone_number_changes (
-    content_sha256 bytea NOT NULL,
-    event_id text NOT NULL COLLATE pg_catalog."C",
-    recorded_at timestamp with time zone NOT NULL,
-    occurred_at timestamp with time zone,
-    waba_id text,
-    phone_number_id text,
-    display_phone_number text,
-    field text,
-    event text NOT NULL,
-    messaging_limit text,
-    previous_limit text,
-    messages_per_second integer,
-    requested_verified_name text,
-    decision text,
-    rejection_reason text,
-    username text,
-    status text,
-    calling_status text
-);
-
-COMMENT ON TABLE projector.phone_number_changes IS 'Limits, tiers, rates, names and stops of business numbers over time, each content once; without a number it is about all of the account';
-
-COMMENT ON COLUMN projector.phone_number_changes.display_phone_number IS 'The business'' own number: some of Meta''s events name no other';
-
-COMMENT ON COLUMN projector.phone_number_changes.field IS 'Webhook field; null for what the sender told';
-
-COMMENT ON COLUMN projector.phone_number_changes.event IS 'Meta''s word, or the sender''s: stopped, sending, limit';
-
-COMMENT ON COLUMN projector.phone_number_changes.messaging_limit IS 'People a day that may be written to first: a tier or a number, -1 for no limit';
-
-COMMENT ON COLUMN projector.phone_number_changes.messages_per_second IS 'The rate that the sender keeps to from then on';
-
-COMMENT ON COLUMN projector.phone_number_changes.status IS 'Meta''s word for a username or setting; of a stop its reason';
-
-CREATE TABLE projector.template_changes (
-    content_sha256 bytea NOT NULL,
-    event_id text NOT NULL COLLATE pg_catalog."C",
-    recorded_at timestamp with time zone NOT NULL,
-    occurred_at timestamp with time zone,
-    waba_id text,
-    template_id text NOT NULL,
-    template_name text,
-    template_language text,
-    field text NOT NULL,
-    event text NOT NULL,
-    category text,
-    previous_category text,
-    correct_category text,
-    category_update_at timestamp with time zone,
-    previous_quality_score text,
-    new_quality_score text,
-    reason text,
-    recommendation text,
-    disable_date text
-);
-
-COMMENT ON TABLE projector.template_changes IS 'Every change of status, category, quality or content of a template, each content once';
-
-COMMENT ON COLUMN projector.template_changes.occurred_at IS 'Meta''s instant; null where it gave none';
-
-COMMENT ON COLUMN projector.template_changes.event IS 'Meta''s word for what happened';
-
-COMMENT ON COLUMN projector.template_changes.category_update_at IS 'When an announced category begins to hold';
 
 CREATE TABLE registry.dropped_months (
     relation text NOT NULL,
@@ -2245,6 +2683,22 @@ GRANT SELECT ON TABLE analytics.agg_number_hour TO parley_analytics;
 
 GRANT SELECT ON TABLE analytics.agg_template_day TO parley_analytics;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.contact_aliases TO parley_projector;
+GRANT SELECT ON TABLE projector.contact_aliases TO parley_sender;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.contact_moves TO parley_projector;
+GRANT SELECT ON TABLE projector.contact_moves TO parley_sender;
+
+GRANT SELECT ON TABLE analytics.dim_contact TO parley_analytics;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.group_members TO parley_projector;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.groups TO parley_projector;
+
+GRANT SELECT ON TABLE analytics.dim_group TO parley_analytics;
+
+GRANT SELECT ON TABLE analytics.dim_group_member TO parley_analytics;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE projector.messaging_limits TO parley_projector;
 GRANT SELECT ON TABLE projector.messaging_limits TO parley_sender;
 
@@ -2267,6 +2721,15 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.templates TO parley_sender;
 
 GRANT SELECT ON TABLE analytics.dim_template TO parley_analytics;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.account_events TO parley_projector;
+GRANT SELECT ON TABLE projector.account_events TO parley_sender;
+
+GRANT SELECT ON TABLE analytics.fct_account_event TO parley_analytics;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.calls TO parley_projector;
+
+GRANT SELECT ON TABLE analytics.fct_call TO parley_analytics;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE projector.consent_events TO parley_projector;
 
 GRANT SELECT ON TABLE analytics.fct_consent_event TO parley_analytics;
@@ -2277,7 +2740,15 @@ GRANT SELECT ON TABLE analytics.fct_conversation TO parley_analytics;
 
 GRANT SELECT ON TABLE analytics.fct_csat TO parley_analytics;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.flow_changes TO parley_projector;
+
+GRANT SELECT ON TABLE analytics.fct_flow_change TO parley_analytics;
+
 GRANT SELECT ON TABLE analytics.fct_legacy_conversation TO parley_analytics;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.phone_number_changes TO parley_projector;
+
+GRANT SELECT ON TABLE analytics.fct_number_change TO parley_analytics;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE projector.send_outcomes TO parley_projector;
 
@@ -2289,44 +2760,31 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.send_commands TO parley_sender
 
 GRANT SELECT ON TABLE analytics.fct_send_latency TO parley_analytics;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.message_statuses TO parley_projector;
+GRANT SELECT ON TABLE projector.message_statuses TO parley_sender;
+
+GRANT SELECT ON TABLE analytics.fct_status TO parley_analytics;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.template_changes TO parley_projector;
+
+GRANT SELECT ON TABLE analytics.fct_template_change TO parley_analytics;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE projector.conversations TO parley_projector;
 GRANT SELECT ON TABLE projector.conversations TO parley_sender;
 
 GRANT SELECT ON TABLE analytics.fct_window TO parley_analytics;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE projector.dead_letters TO parley_projector;
+
+GRANT SELECT ON TABLE analytics.ops_dead_letter TO parley_analytics;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE projector.positions TO parley_projector;
 GRANT SELECT ON TABLE projector.positions TO parley_sender;
 
 GRANT SELECT ON TABLE analytics.ops_projection TO parley_analytics;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE projector.account_events TO parley_projector;
-GRANT SELECT ON TABLE projector.account_events TO parley_sender;
-
-GRANT SELECT,INSERT,UPDATE ON TABLE projector.calls TO parley_projector;
-
 GRANT SELECT,INSERT,UPDATE ON TABLE projector.consents TO parley_projector;
 GRANT SELECT ON TABLE projector.consents TO parley_sender;
-
-GRANT SELECT,INSERT,UPDATE ON TABLE projector.contact_aliases TO parley_projector;
-GRANT SELECT ON TABLE projector.contact_aliases TO parley_sender;
-
-GRANT SELECT,INSERT,UPDATE ON TABLE projector.contact_moves TO parley_projector;
-GRANT SELECT ON TABLE projector.contact_moves TO parley_sender;
-
-GRANT SELECT,INSERT,UPDATE ON TABLE projector.dead_letters TO parley_projector;
-
-GRANT SELECT,INSERT,UPDATE ON TABLE projector.flow_changes TO parley_projector;
-
-GRANT SELECT,INSERT,UPDATE ON TABLE projector.group_members TO parley_projector;
-
-GRANT SELECT,INSERT,UPDATE ON TABLE projector.groups TO parley_projector;
-
-GRANT SELECT,INSERT,UPDATE ON TABLE projector.message_statuses TO parley_projector;
-GRANT SELECT ON TABLE projector.message_statuses TO parley_sender;
-
-GRANT SELECT,INSERT,UPDATE ON TABLE projector.phone_number_changes TO parley_projector;
-
-GRANT SELECT,INSERT,UPDATE ON TABLE projector.template_changes TO parley_projector;
 
 GRANT SELECT ON TABLE registry.tenants TO parley_sender;
 

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from services.cli import hours, numbers, rates, routes, show, sim, templates, tenants
+from services.cli.export import export
 from services.cli.listen import listen
 from services.cli.problem import CommandError
 from services.cli.rebuild import rebuild
@@ -27,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Operate Parley. Works against the stack of PARLEY_* variables, else that of .parley/stack.env in this directory.",
 )
-for command in (demo, up, down, migrate, send, sends, trace, resend, listen, simulate, sql, rebuild):
+for command in (demo, up, down, migrate, send, sends, trace, resend, listen, simulate, sql, export, rebuild):
     app.command()(command)
 app.add_typer(numbers.app, name="number")
 app.add_typer(tenants.app, name="tenant")

@@ -151,3 +151,16 @@ SELECT
 FROM registry.business_calendars AS c
 JOIN registry.business_hours AS h ON h.scope = c.scope AND h.scope_id = c.scope_id
 ORDER BY c.scope, c.scope_id, h.weekday, h.opens
+
+-- analytics_views --
+-- The views that this role may read: name, comment, and the names and types of their columns, in order.
+SELECT
+    c.relname::text,
+    obj_description(c.oid, 'pg_class'),
+    array_agg(a.attname::text ORDER BY a.attnum),
+    array_agg(format_type(a.atttypid, NULL) ORDER BY a.attnum)
+FROM pg_class AS c
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relnamespace = 'analytics'::regnamespace AND c.relkind IN ('v', 'm') AND has_table_privilege(c.oid, 'SELECT')
+GROUP BY c.oid, c.relname
+ORDER BY c.relname

@@ -75,6 +75,13 @@ class Progress:
         aside(text)
 
 
+class Silence(Progress):
+    """Tells nothing."""
+
+    def step(self, text: str) -> None:
+        pass
+
+
 class Spinner(Progress):
     """On a terminal the step in progress is one line that goes away; the first text stays."""
 
@@ -91,10 +98,10 @@ class Spinner(Progress):
 
 
 @contextmanager
-def progress() -> Iterator[Progress]:
-    """A spinner on a terminal, else one line for each step."""
+def progress(*, only_on_terminal: bool = False) -> Iterator[Progress]:
+    """A spinner on a terminal, else one line for each step, or none."""
     if not sys.stderr.isatty():
-        yield Progress()
+        yield Silence() if only_on_terminal else Progress()
         return
     with Console(stderr=True).status("") as status:
         yield Spinner(status)

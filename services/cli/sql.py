@@ -14,10 +14,9 @@ import psycopg
 import typer
 
 from services.cli import show
-from services.cli.database import answering
+from services.cli.database import as_analyst
 from services.cli.named_queries import NamedQuery, UnknownParameterError, catalogue
 from services.cli.problem import USAGE, CommandError
-from services.cli.surroundings import need
 from services.common.platform.postgres import queries
 
 CATALOGUE: Final = catalogue(queries("services.cli", "analytics.sql"))
@@ -74,22 +73,17 @@ def _values(query: NamedQuery, given: Sequence[str]) -> dict[str, str]:
 @contextmanager
 def _answer(query: NamedQuery, values: dict[str, str]) -> Iterator[tuple[list[str], Iterable[Row]]]:
     """The columns and the rows, a portion at a time. What goes wrong is said without values."""
-    with answering():
-        try:
-            with (
-                psycopg.connect(need("PARLEY_ANALYTICS_DSN"), connect_timeout=5, application_name="parley-sql") as connection,
-                connection.cursor(name="answer") as cursor,
-            ):
-                cursor.itersize = _FETCHED
-                cursor.execute(query.statement, values)
-                yield [column.name for column in cursor.description or ()], cursor
-        except psycopg.errors.DataError:
-            hint = ", ".join(f"{one.name}={one.default}" for one in query.parameters)
-            raise CommandError("A parameter is no value of its type.", hint=f"By default: {hint}.", exit_code=USAGE) from None
-        except psycopg.errors.QueryCanceled:
-            raise CommandError("The answer took longer than the role's statement_timeout.", hint="Ask for fewer days.") from None
-        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName):
-            raise CommandError("The database has not these views.", hint="`parley migrate` makes them.") from None
+    try:
+        with (
+            as_analyst("sql", when_too_long="Ask for fewer days.") as connection,
+            connection.cursor(name="answer") as cursor,
+        ):
+            cursor.itersize = _FETCHED
+            cursor.execute(query.statement, values)
+            yield [column.name for column in cursor.description or ()], cursor
+    except psycopg.errors.DataError:
+        hint = ", ".join(f"{one.name}={one.default}" for one in query.parameters)
+        raise CommandError("A parameter is no value of its type.", hint=f"By default: {hint}.", exit_code=USAGE) from None
 
 
 def _write(form: Format, columns: list[str], rows: Iterable[Row]) -> None:
