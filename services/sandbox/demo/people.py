@@ -68,7 +68,13 @@ REPLIES: Final[Mapping[str, Sequence[str]]] = {
 }
 STOP: Final = {"pt_BR": "SAIR", "es": "Baja", "en": "STOP", "de": "Stopp!"}
 START: Final = {"pt_BR": "Inscrever-se", "es": "Suscribirme", "en": "Start", "de": "abonnieren"}
-CONFIRM: Final = {"pt_BR": "Confirmar", "es": "Confirmar", "en": "Confirm", "de": "Bestätigen"}
+RATINGS: Final[Mapping[str, Mapping[int, str]]] = {
+    "pt_BR": {5: "Ótimo", 3: "Mais ou menos", 1: "Ruim"},
+    "es": {5: "Muy bien", 3: "Más o menos", 1: "Mal"},
+    "en": {5: "Great", 3: "So-so", 1: "Bad"},
+    "de": {5: "Sehr gut", 3: "Geht so", 1: "Schlecht"},
+}
+"""What the quick replies of an order update say, by score."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

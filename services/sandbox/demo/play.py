@@ -184,7 +184,7 @@ class Play:
             assert_never(step)
 
     async def _say(self, say: Say) -> None:
-        content = None if say.button is None else {"text": say.button, "payload": "confirm"}
+        content = None if say.button is None else {"text": say.button, "payload": say.payload}
         await self._simulator.inbound(
             say.phone_number_id,
             say.person.wa_id or say.person.bsuid or "",

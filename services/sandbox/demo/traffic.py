@@ -56,6 +56,7 @@ class Say:
     wamid: str
     text: str | None = None
     button: str | None = None
+    payload: str | None = None
     context_wamid: str | None = None
     age_seconds: float = 0.0
     reply: Planned | None = None
@@ -257,14 +258,18 @@ class _Writer:
                 self._answers[planned.command.command_id] = self._answer(person, number)
 
     def _answer(self, person: Person, number: BusinessNumber) -> Say:
+        """In words, or by a quick reply that says how content they are."""
         is_tap = self._rng.random() < 0.5
+        ratings = words.RATINGS[person.language]
+        score = self._rng.choices(list(ratings), (6, 3, 1))[0]
         return Say(
             at=round(self._rng.uniform(0.5, 3.0), 3),
             person=person,
             phone_number_id=number.phone_number_id,
             wamid=self._wamid(),
             text=None if is_tap else self._rng.choice(words.THANKS[person.language]),
-            button=words.CONFIRM[person.language] if is_tap else None,
+            button=ratings[score] if is_tap else None,
+            payload=f"parley.csat.delivery.{score}" if is_tap else None,
         )
 
     def _codes(self, known: Sequence[Person]) -> None:
