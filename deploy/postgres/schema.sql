@@ -1378,6 +1378,118 @@ COMMENT ON COLUMN analytics.fct_csat.score IS '1 (worst) to 5 (best)';
 
 COMMENT ON COLUMN analytics.fct_csat.reply_to_message_key IS 'message_key of the question; one question may be answered several times, and the last answer counts';
 
+CREATE TABLE registry.silence (
+    subject text NOT NULL,
+    seconds integer NOT NULL,
+    CONSTRAINT silence_seconds_check CHECK ((seconds > 0)),
+    CONSTRAINT silence_subject_check CHECK ((subject = ANY (ARRAY['otp'::text, 'transactional'::text, 'bulk'::text, 'webhooks'::text])))
+);
+
+COMMENT ON TABLE registry.silence IS 'How long Meta may say nothing: of a message of the lane, or (webhooks) of everything about a number it accepts messages from. Change it by UPDATE';
+
+COMMENT ON COLUMN registry.silence.seconds IS 'From the acceptance; a change counts at once, for what was accepted before too';
+
+CREATE VIEW analytics.fct_delivery AS
+ SELECT m.message_key,
+    m.command_id,
+    m.origin,
+    m.phone_number_id,
+    m.waba_id,
+    m.type,
+    m.lane,
+    m.template_name,
+    m.country,
+    m.occurred_at,
+    m.accepted_at,
+    m.sent_at,
+    m.delivered_at,
+    m.read_at,
+    m.played_at,
+    m.failed_at,
+    m.error_code,
+        CASE
+            WHEN (m.played_at IS NOT NULL) THEN 'played'::text
+            WHEN (m.read_at IS NOT NULL) THEN 'read'::text
+            WHEN (m.delivered_at IS NOT NULL) THEN 'delivered'::text
+            WHEN (m.sent_at IS NOT NULL) THEN 'sent'::text
+            ELSE 'accepted'::text
+        END AS stage,
+    (m.failed_at IS NOT NULL) AS is_failed,
+        CASE
+            WHEN (m.sent_at <= m.accepted_at) THEN (0)::numeric
+            ELSE EXTRACT(epoch FROM (m.sent_at - m.accepted_at))
+        END AS accepted_to_sent_seconds,
+        CASE
+            WHEN (m.delivered_at <= m.sent_at) THEN (0)::numeric
+            ELSE EXTRACT(epoch FROM (m.delivered_at - m.sent_at))
+        END AS sent_to_delivered_seconds,
+        CASE
+            WHEN (m.read_at <= m.delivered_at) THEN (0)::numeric
+            ELSE EXTRACT(epoch FROM (m.read_at - m.delivered_at))
+        END AS delivered_to_read_seconds,
+        CASE
+            WHEN (m.failed_at <= m.accepted_at) THEN (0)::numeric
+            ELSE EXTRACT(epoch FROM (m.failed_at - m.accepted_at))
+        END AS accepted_to_failed_seconds,
+        CASE
+            WHEN ((m.origin <> 'command'::text) OR (num_nonnulls(m.sent_at, m.delivered_at, m.read_at, m.played_at, m.failed_at) > 0)) THEN NULL::text
+            WHEN (m.accepted_at <= (now() - make_interval(secs => (x.seconds)::double precision))) THEN 'silent'::text
+            ELSE 'awaited'::text
+        END AS silence
+   FROM (analytics.fct_message m
+     LEFT JOIN registry.silence x ON ((x.subject = m.lane)))
+  WHERE (m.direction = 'outbound'::text);
+
+COMMENT ON VIEW analytics.fct_delivery IS 'The way of each outbound message, one row a message: when it reached each stage, in what time, and whether Meta said anything';
+
+COMMENT ON COLUMN analytics.fct_delivery.message_key IS 'The message, as in fct_message';
+
+COMMENT ON COLUMN analytics.fct_delivery.command_id IS 'The producer''s id of the command it was sent for';
+
+COMMENT ON COLUMN analytics.fct_delivery.origin IS 'command: sent for a command; other_system: known by its statuses only, so another system of the account sent it; copy: sent by hand in the app';
+
+COMMENT ON COLUMN analytics.fct_delivery.phone_number_id IS 'Meta''s id of the business number';
+
+COMMENT ON COLUMN analytics.fct_delivery.waba_id IS 'Meta''s id of the business account';
+
+COMMENT ON COLUMN analytics.fct_delivery.type IS 'Meta''s word for the kind of message; null while only statuses are known';
+
+COMMENT ON COLUMN analytics.fct_delivery.lane IS 'otp, transactional or bulk; null for what was not sent for a command';
+
+COMMENT ON COLUMN analytics.fct_delivery.template_name IS 'Of a template message';
+
+COMMENT ON COLUMN analytics.fct_delivery.country IS 'ISO 3166-1 alpha-2 of the recipient';
+
+COMMENT ON COLUMN analytics.fct_delivery.occurred_at IS 'When it was written or accepted; where only statuses are known, the first of them';
+
+COMMENT ON COLUMN analytics.fct_delivery.accepted_at IS 'When Meta accepted it from us, by our clock, in milliseconds; null for what was not sent for a command';
+
+COMMENT ON COLUMN analytics.fct_delivery.sent_at IS 'First status sent, by Meta''s clock, in whole seconds; a later status may come without it';
+
+COMMENT ON COLUMN analytics.fct_delivery.delivered_at IS 'First status delivered, likewise';
+
+COMMENT ON COLUMN analytics.fct_delivery.read_at IS 'First status read, likewise; people may switch it off';
+
+COMMENT ON COLUMN analytics.fct_delivery.played_at IS 'First status played, likewise, of voice messages';
+
+COMMENT ON COLUMN analytics.fct_delivery.failed_at IS 'First status failed, likewise';
+
+COMMENT ON COLUMN analytics.fct_delivery.error_code IS 'Meta''s code of that failure';
+
+COMMENT ON COLUMN analytics.fct_delivery.stage IS 'The furthest that it came: accepted, sent, delivered, read or played, whether or not it failed too';
+
+COMMENT ON COLUMN analytics.fct_delivery.is_failed IS 'Whether Meta ever said that it failed; beside the stage, for Meta may tell both: one device of a person got it, another did not';
+
+COMMENT ON COLUMN analytics.fct_delivery.accepted_to_sent_seconds IS 'Seconds from acceptance to sent, true to one second; 0 where Meta''s whole seconds would make it negative. Null where either is not known';
+
+COMMENT ON COLUMN analytics.fct_delivery.sent_to_delivered_seconds IS 'Seconds from sent to delivered, likewise';
+
+COMMENT ON COLUMN analytics.fct_delivery.delivered_to_read_seconds IS 'Seconds from delivered to read, likewise';
+
+COMMENT ON COLUMN analytics.fct_delivery.accepted_to_failed_seconds IS 'Seconds from acceptance to failed, likewise';
+
+COMMENT ON COLUMN analytics.fct_delivery.silence IS 'Of what was sent for a command and has no status of any kind: awaited, or silent once it was accepted longer ago than its lane''s time in registry.silence. Null as soon as there is a status';
+
 CREATE TABLE projector.flow_changes (
     content_sha256 bytea NOT NULL,
     event_id text NOT NULL COLLATE pg_catalog."C",
@@ -2116,6 +2228,91 @@ COMMENT ON COLUMN analytics.ops_dead_letter.consumer_group IS 'Kafka''s consumer
 
 COMMENT ON COLUMN analytics.ops_dead_letter.reason IS 'Why, in one word';
 
+CREATE VIEW analytics.ops_number AS
+ SELECT n.phone_number_id,
+    n.waba_id,
+    n.state,
+    accepted.last_accepted_at,
+    status.last_status_at,
+    inbound.last_inbound_at,
+    unheard.unheard_since,
+    ( SELECT count(*) AS count
+           FROM projector.send_outcomes o
+          WHERE ((o.phone_number_id = n.phone_number_id) AND (o.kind = 'accepted'::text) AND (o.wamid IS NOT NULL) AND (o.occurred_at > (now() - '01:00:00'::interval)))) AS accepted_last_hour,
+    ( SELECT count(*) AS count
+           FROM projector.send_outcomes o
+          WHERE ((o.phone_number_id = n.phone_number_id) AND (o.kind = 'accepted'::text) AND (o.wamid IS NOT NULL) AND (o.occurred_at > (now() - '01:00:00'::interval)) AND (( SELECT num_nonnulls(m.sent_at, m.delivered_at, m.read_at, m.played_at, m.failed_at) AS num_nonnulls
+                   FROM projector.messages m
+                  WHERE (m.wamid = o.wamid)) = 0))) AS without_status_last_hour,
+    ( SELECT (COALESCE(sum(lane.messages), (0)::numeric))::bigint AS "coalesce"
+           FROM (registry.silence x
+             CROSS JOIN LATERAL ( SELECT count(*) AS messages
+                   FROM ( SELECT o.wamid
+                           FROM projector.send_outcomes o
+                          WHERE ((o.phone_number_id = n.phone_number_id) AND (o.kind = 'accepted'::text) AND (o.wamid IS NOT NULL) AND (o.lane = x.subject) AND (o.occurred_at > (now() - make_interval(hours => 1, secs => (x.seconds)::double precision))) AND (o.occurred_at <= (now() - make_interval(secs => (x.seconds)::double precision))))
+                          ORDER BY o.occurred_at DESC
+                         LIMIT 20000) due
+                  WHERE (( SELECT num_nonnulls(m.sent_at, m.delivered_at, m.read_at, m.played_at, m.failed_at) AS num_nonnulls
+                           FROM projector.messages m
+                          WHERE (m.wamid = due.wamid)) = 0)) lane)) AS silent_last_hour,
+        CASE
+            WHEN (unheard.unheard_since <= (now() - make_interval(secs => (patience.seconds)::double precision))) THEN 'stopped'::text
+            WHEN (GREATEST(accepted.last_accepted_at, status.last_status_at, inbound.last_inbound_at) > (now() - '1 day'::interval)) THEN 'flowing'::text
+            ELSE 'idle'::text
+        END AS webhooks
+   FROM (((((registry.phone_numbers n
+     LEFT JOIN registry.silence patience ON ((patience.subject = 'webhooks'::text)))
+     CROSS JOIN LATERAL ( SELECT max(o.occurred_at) AS last_accepted_at
+           FROM projector.send_outcomes o
+          WHERE ((o.phone_number_id = n.phone_number_id) AND (o.kind = 'accepted'::text) AND (o.wamid IS NOT NULL))) accepted)
+     CROSS JOIN LATERAL ( SELECT GREATEST(( SELECT max(s.occurred_at) AS max
+                   FROM projector.message_statuses s
+                  WHERE ((s.phone_number_id = n.phone_number_id) AND (s.status = 'sent'::text))), max(( SELECT GREATEST(m.delivered_at, m.read_at, m.played_at, m.failed_at) AS "greatest"
+                   FROM projector.messages m
+                  WHERE (m.wamid = newest.wamid)))) AS last_status_at
+           FROM ( SELECT o.wamid
+                   FROM projector.send_outcomes o
+                  WHERE ((o.phone_number_id = n.phone_number_id) AND (o.kind = 'accepted'::text) AND (o.wamid IS NOT NULL))
+                  ORDER BY o.occurred_at DESC
+                 LIMIT 100) newest) status)
+     CROSS JOIN LATERAL ( SELECT max(m.recorded_at) AS last_inbound_at
+           FROM projector.messages m
+          WHERE ((m.phone_number_id = n.phone_number_id) AND (m.direction = 'inbound'::text))) inbound)
+     CROSS JOIN LATERAL ( SELECT min(later.occurred_at) AS unheard_since
+           FROM ( SELECT o.occurred_at,
+                    o.wamid
+                   FROM projector.send_outcomes o
+                  WHERE ((o.phone_number_id = n.phone_number_id) AND (o.kind = 'accepted'::text) AND (o.wamid IS NOT NULL) AND (o.occurred_at > GREATEST(status.last_status_at, inbound.last_inbound_at, (now() - '7 days'::interval))))
+                  ORDER BY o.occurred_at
+                 LIMIT 1000) later
+          WHERE (( SELECT num_nonnulls(m.sent_at, m.delivered_at, m.read_at, m.played_at, m.failed_at) AS num_nonnulls
+                   FROM projector.messages m
+                  WHERE (m.wamid = later.wamid)) = 0)) unheard);
+
+COMMENT ON VIEW analytics.ops_number IS 'Whether Meta tells us of each business number what it should, by what is in the tables: how far these are behind, ops_projection shows';
+
+COMMENT ON COLUMN analytics.ops_number.phone_number_id IS 'Meta''s id of the business number';
+
+COMMENT ON COLUMN analytics.ops_number.waba_id IS 'Meta''s id of the business account';
+
+COMMENT ON COLUMN analytics.ops_number.state IS 'active, paused or disabled, as the operator says';
+
+COMMENT ON COLUMN analytics.ops_number.last_accepted_at IS 'When Meta last accepted a message from us';
+
+COMMENT ON COLUMN analytics.ops_number.last_status_at IS 'What Meta last said of a message of the number, by its clock, in whole seconds: sent of any message, another system''s too, or any status of the hundred that were accepted last';
+
+COMMENT ON COLUMN analytics.ops_number.last_inbound_at IS 'When the last webhook with a message of a person came to us';
+
+COMMENT ON COLUMN analytics.ops_number.unheard_since IS 'When the first of the messages was accepted after which nothing came of this number; null where something did, or none was accepted in 7 days: as long as Meta delivers a webhook again';
+
+COMMENT ON COLUMN analytics.ops_number.accepted_last_hour IS 'Messages accepted in the last hour';
+
+COMMENT ON COLUMN analytics.ops_number.without_status_last_hour IS 'Of these, how many have no status of any kind yet';
+
+COMMENT ON COLUMN analytics.ops_number.silent_last_hour IS 'Messages that became silent, as in fct_delivery, in the last hour and are still; of each lane the last 20,000 that could have are looked at';
+
+COMMENT ON COLUMN analytics.ops_number.webhooks IS 'stopped: messages were accepted, and neither a status nor a message came for longer than registry.silence allows; flowing: something was accepted or came in the last day, and nothing is overdue; idle: nothing was, so nothing is to be expected';
+
 CREATE TABLE projector.positions (
     projection text NOT NULL COLLATE pg_catalog."C",
     topic text NOT NULL COLLATE pg_catalog."C",
@@ -2519,6 +2716,9 @@ ALTER TABLE ONLY registry.phone_numbers
 ALTER TABLE ONLY registry.rates
     ADD CONSTRAINT rates_pkey PRIMARY KEY (country, category, valid_from);
 
+ALTER TABLE ONLY registry.silence
+    ADD CONSTRAINT silence_pkey PRIMARY KEY (subject);
+
 ALTER TABLE ONLY registry.tenants
     ADD CONSTRAINT tenants_pkey PRIMARY KEY (tenant_id);
 
@@ -2601,9 +2801,13 @@ CREATE INDEX messages_command ON projector.messages USING btree (command_id) WHE
 
 CREATE INDEX messages_conversation ON projector.messages USING btree (phone_number_id, contact, occurred_at);
 
+CREATE INDEX messages_received ON projector.messages USING btree (phone_number_id, recorded_at) WHERE (direction = 'inbound'::text);
+
 CREATE INDEX phone_number_changes_number ON projector.phone_number_changes USING btree (phone_number_id, occurred_at);
 
 CREATE INDEX priced_conversations_contact ON projector.priced_conversations USING btree (phone_number_id, contact, expires_at);
+
+CREATE INDEX send_outcomes_accepted ON ONLY projector.send_outcomes USING btree (phone_number_id, occurred_at, lane) WHERE ((kind = 'accepted'::text) AND (wamid IS NOT NULL));
 
 CREATE INDEX send_outcomes_command ON ONLY projector.send_outcomes USING btree (command_id);
 
@@ -2646,6 +2850,7 @@ ALTER TABLE ONLY registry.phone_numbers
     ADD CONSTRAINT phone_numbers_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES registry.tenants(tenant_id);
 
 GRANT USAGE ON SCHEMA analytics TO parley_analytics;
+GRANT USAGE ON SCHEMA analytics TO parley_projector;
 
 GRANT USAGE ON SCHEMA projector TO parley_projector;
 GRANT USAGE ON SCHEMA projector TO parley_sender;
@@ -2740,6 +2945,8 @@ GRANT SELECT ON TABLE analytics.fct_conversation TO parley_analytics;
 
 GRANT SELECT ON TABLE analytics.fct_csat TO parley_analytics;
 
+GRANT SELECT ON TABLE analytics.fct_delivery TO parley_analytics;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE projector.flow_changes TO parley_projector;
 
 GRANT SELECT ON TABLE analytics.fct_flow_change TO parley_analytics;
@@ -2777,6 +2984,9 @@ GRANT SELECT ON TABLE analytics.fct_window TO parley_analytics;
 GRANT SELECT,INSERT,UPDATE ON TABLE projector.dead_letters TO parley_projector;
 
 GRANT SELECT ON TABLE analytics.ops_dead_letter TO parley_analytics;
+
+GRANT SELECT ON TABLE analytics.ops_number TO parley_analytics;
+GRANT SELECT ON TABLE analytics.ops_number TO parley_projector;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE projector.positions TO parley_projector;
 GRANT SELECT ON TABLE projector.positions TO parley_sender;

@@ -79,6 +79,63 @@ WHERE delivery = 'failed' AND failed_at >= now() - make_interval(days => %(days)
 GROUP BY error_code, template_name, country
 ORDER BY failed DESC, error_code, template_name, country
 
+-- silent_messages --
+-- Which messages did Meta accept without ever saying what became of them, and for how long now?
+-- days = 2: accepted in the last so many days
+-- number = : only this phone_number_id
+SELECT
+    phone_number_id, lane, template_name, country, message_key, command_id, accepted_at,
+    floor(extract(EPOCH FROM now() - accepted_at) / 60)::int AS minutes_without_status
+FROM analytics.fct_delivery
+WHERE silence = 'silent' AND accepted_at >= now() - make_interval(days => %(days)s::int)
+    AND (%(number)s = '' OR phone_number_id = %(number)s)
+ORDER BY accepted_at, message_key
+
+-- stopped_webhooks --
+-- Of which numbers does nothing come any more although Meta accepts messages from them, and since when?
+SELECT
+    phone_number_id, waba_id, unheard_since, floor(extract(EPOCH FROM now() - unheard_since) / 60)::int AS minutes_unheard,
+    last_accepted_at, last_status_at, last_inbound_at, accepted_last_hour, without_status_last_hour
+FROM analytics.ops_number
+WHERE webhooks = 'stopped'
+ORDER BY unheard_since, phone_number_id
+
+-- timeline --
+-- When did one message reach each stage, and how many seconds after the stage before?
+-- command = : the command it was sent for
+-- message = : its message_key, which reads through all messages: command is quicker
+WITH wanted AS (
+    SELECT message_key, origin, accepted_at, sent_at, delivered_at, read_at, played_at, failed_at, error_code, silence
+    FROM analytics.fct_delivery
+    WHERE %(command)s <> '' AND command_id = %(command)s
+    UNION
+    SELECT message_key, origin, accepted_at, sent_at, delivered_at, read_at, played_at, failed_at, error_code, silence
+    FROM analytics.fct_delivery
+    WHERE %(message)s <> '' AND message_key = %(message)s
+)
+
+SELECT
+    message_key, origin, stage, reached_at,
+    CASE WHEN before IS NOT NULL THEN round(greatest(0, extract(EPOCH FROM reached_at - before)), 3) END AS seconds,
+    code AS error_code, CASE WHEN stage = 'accepted' THEN silence END AS silence
+FROM (
+    SELECT
+        message_key, origin, silence, place, stage, reached_at, code, greatest(accepted_at, reached_at) AS ordered_at,
+        lag(reached_at) OVER (PARTITION BY message_key ORDER BY greatest(accepted_at, reached_at), place) AS before
+    FROM wanted
+    CROSS JOIN LATERAL (
+        VALUES
+        (1, 'accepted', accepted_at, NULL),
+        (2, 'sent', sent_at, NULL),
+        (3, 'delivered', delivered_at, NULL),
+        (4, 'read', read_at, NULL),
+        (5, 'played', played_at, NULL),
+        (6, 'failed', failed_at, error_code)
+    ) AS stages (place, stage, reached_at, code)
+    WHERE reached_at IS NOT NULL
+) AS reached
+ORDER BY message_key, ordered_at, place
+
 -- costs --
 -- What was spent, by country and category, and of how many messages is the rate unknown?
 -- days = 30: delivered in the last so many days (UTC)

@@ -134,6 +134,8 @@ PARTITION BY RANGE (occurred_at);
 ALTER TABLE projector.send_outcomes ADD PRIMARY KEY (event_id, occurred_at);
 COMMENT ON TABLE projector.send_outcomes IS 'What the sender said became of commands, each once however often it was told';
 CREATE INDEX send_outcomes_command ON projector.send_outcomes (command_id);
+CREATE INDEX send_outcomes_accepted ON projector.send_outcomes (phone_number_id, occurred_at, lane)
+WHERE kind = 'accepted' AND wamid IS NOT NULL;
 CREATE TABLE projector.send_outcomes_rest PARTITION OF projector.send_outcomes DEFAULT;
 
 GRANT SELECT, INSERT, UPDATE ON projector.message_statuses, projector.send_outcomes TO parley_projector;
