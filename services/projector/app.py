@@ -7,7 +7,8 @@ comes after and is for lag tools only, because the positions that count are read
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import psycopg
 from psycopg_pool import PoolTimeout
@@ -22,6 +23,7 @@ from services.common.platform.postgres import pool
 from services.common.platform.stream import Stream
 from services.projector.config import ProjectorSettings
 from services.projector.decode import GROUP, Decoder
+from services.projector.silence import Silence
 from services.projector.store import Folded, Store
 from services.projector.worker import Worker
 
@@ -77,9 +79,24 @@ class ProjectorApp:
             )
             self._waiting_for = None
             months = asyncio.create_task(_keep_months(store, settings.projector_keep_months, stopping))
-            await self._stream.run(stopping)
+            async with self._watched_silence():
+                await self._stream.run(stopping)
             months.cancel()
         finally:
+            await connections.close(timeout=1.0)
+
+    @asynccontextmanager
+    async def _watched_silence(self) -> AsyncIterator[None]:
+        """Beside the projection, with a connection of its own, and ended at once."""
+        settings = self._settings
+        connections = pool(settings.postgres_dsn.get_secret_value(), service="projector", size=1)
+        await connections.open()
+        looking = asyncio.create_task(Silence(connections, every_seconds=settings.projector_silence_seconds).run())
+        try:
+            yield
+        finally:
+            looking.cancel()
+            await asyncio.wait({looking}, timeout=1.0)
             await connections.close(timeout=1.0)
 
     async def _publish(self, records: Sequence[NewRecord]) -> None:

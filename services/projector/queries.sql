@@ -42,6 +42,11 @@ SELECT to_regclass('dead_letters') IS NOT NULL
 -- Make room for what grows by months, and drop what is older than this many.
 SELECT added, dropped FROM projector.keep_months(%(kept)s)
 
+-- silence --
+-- What Meta does not tell us of each business number. Numbers are as many as an operator declared.
+SELECT phone_number_id, silent_last_hour, webhooks = 'stopped' AS is_stopped
+FROM analytics.ops_number
+
 -- upsert_contacts --
 -- Latest words, first and last sight. Statuses and sends that tell nothing new write nothing: rows only ever grow.
 INSERT INTO contacts AS known (

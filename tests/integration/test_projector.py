@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,7 +22,8 @@ from services.sandbox.providers import Kafka, Postgres
 from tests.support.events import regrouped
 from tests.support.log import append, end_offsets, read
 from tests.support.processes import ServiceProcess
-from tests.support.read_models import comparable, corpus, poison, project, reached, replayed, stored
+from tests.support.read_models import comparable, corpus, in_log, poison, project, reached, replayed, stored
+from tests.support.told import NUMBER, sent, status
 from tests.support.waiting import wait_for
 
 
@@ -31,11 +34,9 @@ def running(cluster: Kafka, dsn: str, instance: str = "1") -> Iterator[ServicePr
         yield process.wait_ready()
 
 
-def projector(cluster: Kafka, dsn: str, instance: str = "1") -> ServiceProcess:
-    return ServiceProcess(
-        "projector",
-        {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_POSTGRES_DSN": dsn, "PARLEY_INSTANCE": instance},
-    )
+def projector(cluster: Kafka, dsn: str, instance: str = "1", **more: str) -> ServiceProcess:
+    env = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_POSTGRES_DSN": dsn, "PARLEY_INSTANCE": instance}
+    return ServiceProcess("projector", {**env, **more})
 
 
 def wait_until_projected(cluster: Kafka, dsn: str, seconds: float = 60.0) -> None:
@@ -155,6 +156,35 @@ def test_a_projector_stops_in_time_while_postgres_is_away(cluster: Kafka, postgr
         process.start()
         wait_until_projected(cluster, postgres)
     assert stored(postgres) == replayed(cluster.bootstrap_servers)
+
+
+def test_metrics_tell_of_silent_messages_and_stopped_webhooks_and_never_hold_up_the_projection(
+    cluster: Kafka, as_projector: str
+) -> None:
+    """Until Postgres lets it look, the projector goes on and says once that it cannot."""
+    accepted = sent("1", at=int(time.time() - 1_200) * 1_000, lane="otp")
+    with psycopg.connect(as_projector, autocommit=True, options="-c role=none") as operator:
+        operator.execute(
+            "INSERT INTO registry.phone_numbers (phone_number_id, waba_id, access_token) VALUES (%s, '1', '')", (NUMBER,)
+        )
+        operator.execute("REVOKE SELECT ON analytics.ops_number FROM parley_projector")
+        append(cluster.bootstrap_servers, [in_log(accepted)])
+        with projector(cluster, as_projector, PARLEY_PROJECTOR_SILENCE_SECONDS="0.05") as process:
+            process.wait_for_event("silence.unknown")
+            wait_until_projected(cluster, as_projector)
+            operator.execute("GRANT SELECT ON analytics.ops_number TO parley_projector")
+            process.wait_until(lambda: process.metric("parley_silent_messages", phone_number_id=NUMBER) == 1, 10, "count it")
+            process.wait_until(lambda: process.metric("parley_webhooks_stopped", phone_number_id=NUMBER) == 1, 10, "miss it")
+            assert len(process.events("silence.unknown")) == 1
+
+            append(cluster.bootstrap_servers, [in_log(status("1", "delivered", at=int(time.time()) * 1_000))])
+            process.wait_until(lambda: NUMBER not in _series(process), 10, "hear it")
+            assert process.terminate() == 0
+
+
+def _series(process: ServiceProcess) -> set[str]:
+    """The numbers that the metrics name."""
+    return set(re.findall(r'phone_number_id="(\w+)"', process.get("/metrics")[1]))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

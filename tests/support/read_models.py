@@ -102,7 +102,7 @@ def _episode(rng: random.Random, seed: int, n: int) -> list[NewRecord]:
     )
     events: list[Record] = [inbound, outcome, state, *_statuses(rng, (seed, n), contact=contact, number=number, at=at)]
     events += rng.choices(events, k=2)
-    records = [_new(event) for event in events]
+    records = [in_log(event) for event in events]
     if rng.random() < 0.2:
         records += _odd(rng, (seed, n), contact=contact, number=number, at=at)
     return records
@@ -205,10 +205,10 @@ def _odd(rng: random.Random, place: tuple[int, int], *, contact: str, number: st
     problem = Unprocessable(Reason.JSON_SYNTAX, pointer="/entry/1")
     letter = NewRecord(topics.ROUTER_DEAD_LETTERS, None, raw.value, dead_letter_headers(raw, problem, group="parley.router"))
     return [
-        _new(consent),
+        in_log(consent),
         NewRecord(topics.CONSENT_RECORDS, key, as_json, [("content-type", JSON)]),
-        _new(change),
-        *map(_new, others),
+        in_log(change),
+        *map(in_log, others),
         letter,
         letter,
         *poison(key),
@@ -243,12 +243,13 @@ def poison(key: bytes = b"100/poison") -> list[NewRecord]:
         NewRecord(topics.MESSAGE_STATUSES, key, b"\0\0\0\0\2broken", [("content-type", AVRO), ("odd", b"\xff")]),
         NewRecord(topics.INBOUND_MESSAGES, key, None, []),
         NewRecord(topics.CONSENT_RECORDS, key, b"{", [("content-type", JSON)]),
-        _new(nul),
-        _new(before_time),
+        in_log(nul),
+        in_log(before_time),
     ]
 
 
-def _new(event: Record) -> NewRecord:
+def in_log(event: Record) -> NewRecord:
+    """The record that a service would append."""
     key = record_key(getattr(event, "phone_number_id", None) or "", getattr(event, "contact", None))
     return NewRecord(TOPIC_OF[type(event)], key.encode(), _CODEC.encode(event), [("content-type", AVRO)])
 

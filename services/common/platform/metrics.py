@@ -44,6 +44,18 @@ REOPENED_COMMANDS: Final = Counter(
 EMPTY_WEBHOOKS: Final = Counter("parley_empty_webhooks_total", "Webhooks without any element")
 UNRECOGNIZED: Final = Counter("parley_unrecognized_changes_total", "Elements kept as UnrecognizedChange", ["field"])
 POSTGRES_RETRIES: Final = Counter("parley_postgres_retries_total", "Transactions repeated after a transient error", ["service"])
+SILENT_MESSAGES: Final = Gauge(
+    "parley_silent_messages",
+    "Messages that became silent in the last hour: accepted, and no status for longer than registry.silence allows, by Meta's id "
+    "of the business number. Every projector tells the same; nothing of numbers that have none",
+    ["phone_number_id"],
+)
+WEBHOOKS_STOPPED: Final = Gauge(
+    "parley_webhooks_stopped",
+    "1 for each business number, by Meta's id, that messages were accepted from and of which nothing came since for longer than "
+    "registry.silence allows. Every projector tells the same; nothing of other numbers",
+    ["phone_number_id"],
+)
 
 SEND_DECISIONS: Final = Counter("parley_send_decisions_total", "Decisions of the gate", ["decision", "reason"])
 SEND_OUTCOMES: Final = Counter("parley_send_outcomes_total", "Outcomes written", ["kind", "reason"])
