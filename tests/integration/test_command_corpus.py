@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -106,13 +106,13 @@ def played(kafka: Kafka, postgres_server: Postgres, migrated_template: str) -> I
     kafka.start()
     postgres_server.start()
     fresh_topics(kafka.bootstrap_servers)
-    with (
-        database(postgres_server, migrated_template) as dsn,
-        scene(kafka, dsn) as stage,
-        ServiceProcess("router", {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}) as router,
-        stage.sender() as sender,
-    ):
+    with ExitStack() as stack:
+        dsn = stack.enter_context(database(postgres_server, migrated_template))
+        stage = stack.enter_context(scene(kafka, dsn))
+        # Before anybody reads the registry: what a sender had read a moment too early it would believe for two seconds.
         prepare(stage)
+        router = stack.enter_context(ServiceProcess("router", {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}))
+        sender = stack.enter_context(stage.sender())
         router.wait_ready()
         sender.wait_ready()
         know(stage, [published(case, number, 0) for number, case in enumerate(CASES)])
