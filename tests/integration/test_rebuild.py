@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from services.common.domain import topics
-from services.projector.rebuild import RebuildRefused, RebuildReport, rebuild
-from services.sandbox.providers import Kafka
+from services.projector.rebuild import NEARLY_THERE, RebuildRefused, RebuildReport, Wish, drop_old, rebuild
+from services.sandbox.providers import Kafka, Postgres
+from tests.support.command_line import parley
 from tests.support.log import append, end_offsets, read
 from tests.support.processes import ServiceProcess
 from tests.support.read_models import corpus, reached, replayed, stored
@@ -47,7 +53,8 @@ def test_a_rebuild_equals_the_live_tables_and_takes_their_place_under_traffic(cl
         live_only = [row for row in after["dead_letters"] if row[5] == "parley.projector"]
         assert letters < len(sent) == len(live_only)
 
-        assert _rebuild(cluster, postgres, drop_old=True).swapped
+        assert asyncio.run(drop_old(postgres))
+        assert not asyncio.run(drop_old(postgres))
         assert _schemas(postgres) == {"projector"}
         assert stored(postgres) == after
 
@@ -68,6 +75,11 @@ def test_a_comparison_names_every_table_that_was_tampered_with(cluster: Kafka, p
     assert set(found) == {"contacts", "conversations"}
     assert found["contacts"][0] == 0 < found["contacts"][1]
     assert found["conversations"][0] == found["conversations"][1] > 0
+    sides = {one.table: (one.live_rows, one.rebuilt_rows, one.live_checksum == one.rebuilt_checksum) for one in report.tables}
+    rows = {name: len(table) for name, table in stored(postgres).items()}
+    assert sides.pop("contacts") == (0, found["contacts"][1], False)
+    assert sides.pop("conversations") == (rows["conversations"], rows["conversations"], False)
+    assert sides == {name: (rows[name], rows[name], True) for name in set(rows) - {"contacts", "conversations"}}
 
 
 def test_a_rebuild_from_a_log_that_lacks_records_is_refused_and_changes_nothing(cluster: Kafka, postgres: str) -> None:
@@ -75,20 +87,77 @@ def test_a_rebuild_from_a_log_that_lacks_records_is_refused_and_changes_nothing(
         connection.execute("INSERT INTO projector.positions VALUES ('parley.projector', %s, 0, 5)", (topics.MESSAGE_STATUSES,))
     with pytest.raises(RebuildRefused, match="right Kafka"):
         asyncio.run(
-            rebuild(bootstrap_servers=cluster.bootstrap_servers, dsn=postgres, stalled_seconds=1.0),
+            rebuild(Wish(), bootstrap_servers=cluster.bootstrap_servers, dsn=postgres, stalled_seconds=1.0),
         )
     assert _schemas(postgres) == {"projector"}
     assert reached(postgres) == 5
+
+
+def test_a_killed_rebuild_goes_on_where_it_was(cluster: Kafka, postgres: str, tmp_path: Path) -> None:
+    append(cluster.bootstrap_servers, corpus(seed=25, size=4_000))
+    with _projector(cluster, postgres) as process:
+        process.wait_ready()
+        _wait_until_projected(cluster, postgres)
+    rows, records = stored(postgres), reached(postgres)
+    stack = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_POSTGRES_DSN": postgres}
+    killed = parley(tmp_path, "rebuild", **stack, PARLEY_FAULT="projector.after_rebuild_batch:2:kill")
+    assert (killed.returncode, killed.stdout) == (-signal.SIGKILL, "")
+    built = reached(postgres, "projector_rebuild")
+    assert 0 < built < records
+
+    done = parley(tmp_path, "rebuild", "--json", **stack)
+    assert (done.returncode, done.stderr) == (0, "")
+    report = json.loads(done.stdout)
+    assert (report["resumed"], report["records"], report["differences"]) == (True, records - built, [])
+    assert stored(postgres) == rows == replayed(cluster.bootstrap_servers)
+    assert _schemas(postgres) == {"projector", "projector_old"}
+
+
+def test_a_rebuild_begins_anew_where_what_is_there_is_of_no_use(
+    cluster: Kafka, postgres: str, postgres_server: Postgres, tmp_path: Path
+) -> None:
+    append(cluster.bootstrap_servers, corpus(seed=26, size=NEARLY_THERE + 500))
+    with _projector(cluster, postgres) as process:
+        process.wait_ready()
+        _wait_until_projected(cluster, postgres)
+    rows, records = stored(postgres), reached(postgres)
+    stack = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_POSTGRES_DSN": postgres}
+
+    def begins_anew(change: Callable[[], object], **wish: Any) -> bool:
+        killed = parley(tmp_path, "rebuild", **stack, PARLEY_FAULT="projector.after_rebuild_batch:1:kill")
+        assert killed.returncode == -signal.SIGKILL
+        assert reached(postgres, "projector_rebuild")
+        change()
+        report = _rebuild(cluster, postgres, **wish)
+        assert stored(postgres) == rows
+        return (report.resumed, report.records) == (False, records)
+
+    def executed(statement: str) -> None:
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            connection.execute(statement)
+
+    assert begins_anew(lambda: None, is_fresh=True)
+    assert begins_anew(lambda: executed("CREATE INDEX contacts_by_name ON projector.contacts (profile_name)"))
+    assert begins_anew(lambda: executed("ALTER TABLE projector.contacts ADD COLUMN note text"))
+    assert begins_anew(postgres_server.restart_immediate), "a crash empties what is unlogged"
+
+
+def test_there_is_one_rebuild_at_a_time(cluster: Kafka, postgres: str, tmp_path: Path) -> None:
+    with psycopg.connect(postgres, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(hashtextextended('parley rebuild', 0))")
+        stack = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_POSTGRES_DSN": postgres}
+        for options in ((), ("--drop-old",)):
+            refused = parley(tmp_path, "rebuild", *options, **stack)
+            assert (refused.returncode, refused.stdout) == (1, "")
+            assert refused.stderr == "Nothing was changed: another parley rebuild is at work in this database.\n"
 
 
 def _projector(cluster: Kafka, dsn: str) -> ServiceProcess:
     return ServiceProcess("projector", {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_POSTGRES_DSN": dsn})
 
 
-def _rebuild(cluster: Kafka, dsn: str, *, compare_only: bool = False, drop_old: bool = False) -> RebuildReport:
-    return asyncio.run(
-        rebuild(bootstrap_servers=cluster.bootstrap_servers, dsn=dsn, compare_only=compare_only, drop_old=drop_old)
-    )
+def _rebuild(cluster: Kafka, dsn: str, **wish: Any) -> RebuildReport:
+    return asyncio.run(rebuild(Wish(**wish), bootstrap_servers=cluster.bootstrap_servers, dsn=dsn))
 
 
 def _wait_until_projected(cluster: Kafka, dsn: str) -> None:
