@@ -62,12 +62,15 @@ def rebuild(  # noqa: PLR0917 - typer reads the options from the parameters
             raise CommandError("--drop-old stands alone: it builds nothing.", exit_code=USAGE)
         _drop_old()
         return
-    wish = Wish(
-        projections=tuple(projection or ()),
-        since=None if since is None else times.instant(since),
-        is_fresh=fresh,
-        compare_only=compare_only,
-    )
+    try:
+        wish = Wish(
+            projections=tuple(projection or ()),
+            since=None if since is None else times.instant(since),
+            is_fresh=fresh,
+            compare_only=compare_only,
+        )
+    except ValueError as problem:
+        raise typer.BadParameter(str(problem)) from None
     servers, dsn = kafka_servers(), operator_dsn()
     prepare("rebuild")
     with show.meter() as at:

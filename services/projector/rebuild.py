@@ -19,7 +19,7 @@ import psycopg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from psycopg import IsolationLevel
 
-from services.common.domain.topics import DEAD_LETTERS
+from services.common.domain.topics import DEAD_LETTERS, PROJECTOR_SOURCES
 from services.common.platform import logging
 from services.common.platform.avro import Codec
 from services.common.platform.kafka import FETCH_BYTES, wait_for_topics
@@ -70,15 +70,23 @@ class Wish:
     """Do not go on with what an interrupted rebuild left."""
     compare_only: bool = False
 
+    def __post_init__(self) -> None:
+        """ValueError for a name of no projection."""
+        known = _tables_by_name()
+        if unknown := [name for name in self.projections if name not in known]:
+            raise ValueError(f"there is no projection {', '.join(unknown)}; there are {', '.join(known)}")
+
     @property
     def tables(self) -> tuple[str, ...]:
-        """In the order in which they are written; RebuildRefused for a name of none."""
-        known: dict[str, tuple[str, ...]] = {table.name: (table.name,) for table in TABLES}
-        known |= {family: tuple([table.name for table in tables]) for family, tables in FAMILIES.items()}
-        if unknown := [name for name in self.projections if name not in known]:
-            raise RebuildRefused(f"there is no projection {', '.join(unknown)}; there are {', '.join(known)}")
+        """In the order in which they are written."""
+        known = _tables_by_name()
         wanted = {table for name in self.projections or known for table in known[name]}
         return tuple([table.name for table in TABLES if table.name in wanted])
+
+
+def _tables_by_name() -> dict[str, tuple[str, ...]]:
+    families = {family: tuple([table.name for table in tables]) for family, tables in FAMILIES.items()}
+    return {**{table.name: (table.name,) for table in TABLES}, **families}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +128,7 @@ async def rebuild(
     sources = sources_of(tables)
     async with AsyncExitStack() as stack:
         operator = await _operator(stack, dsn)
-        consumer = await _consumer(stack, bootstrap_servers)
+        consumer = await new_consumer(stack, bootstrap_servers)
         try:
             site = await Site.begin(operator, consumer, wish, tables, await partitions_of(bootstrap_servers, sources), told=told)
             connections = pool(dsn, service="rebuild", size=2, search_path=SHADOW)
@@ -160,7 +168,7 @@ async def drop_old(dsn: str) -> bool:
         return is_there
 
 
-async def partitions_of(bootstrap_servers: str, topics: Sequence[str]) -> list[TopicPartition]:
+async def partitions_of(bootstrap_servers: str, topics: Sequence[str] = PROJECTOR_SOURCES) -> list[TopicPartition]:
     """Every partition of these topics; TimeoutError when Kafka does not answer."""
     async with asyncio.timeout(KAFKA_SECONDS):
         found = await wait_for_topics(bootstrap_servers, topics, asyncio.Event())
@@ -179,7 +187,8 @@ async def _operator(stack: AsyncExitStack, dsn: str) -> Connection:
     return operator
 
 
-async def _consumer(stack: AsyncExitStack, bootstrap_servers: str) -> Any:
+async def new_consumer(stack: AsyncExitStack, bootstrap_servers: str) -> Any:
+    """Without a group, started, and stopped with the stack. It has no place until it is given one."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers,
         enable_auto_commit=False,
@@ -217,8 +226,8 @@ class Site:
     ) -> Site:
         """Go on with what is there if it is the same, else begin; RebuildRefused if the log cannot give every row."""
         consumer.assign(partitions)
-        starts = _by_place(await consumer.beginning_offsets(partitions))
-        ends = _by_place(await consumer.end_offsets(partitions))
+        starts = by_place(await consumer.beginning_offsets(partitions))
+        ends = by_place(await consumer.end_offsets(partitions))
         designs = await shadow.designs(operator, tables, schema=SHADOW)
         mark = shadow.mark(designs, since=wish.since)
         begin = await _interrupted(operator, mark, starts, ends) if not wish.is_fresh else None
@@ -353,5 +362,6 @@ async def _look(reader: Connection) -> None:
     await reader.execute("SELECT 1")
 
 
-def _by_place(offsets: Mapping[TopicPartition, int]) -> dict[Partition, int]:
+def by_place(offsets: Mapping[TopicPartition, int]) -> dict[Partition, int]:
+    """By topic and partition, as positions are."""
     return {(tp.topic, tp.partition): offset for tp, offset in offsets.items()}

@@ -65,6 +65,8 @@ class Worker:
         """Return when the batch is durable; see `Stream`."""
         progress = await self._insist(lambda: self.apply(batch))
         metrics.RECORDS_SKIPPED.labels(GROUP).inc(len(batch.batch) - len(progress.fresh))
+        if self._publish is None:
+            return  # what is read again is no news
         for read in progress.fresh:
             if read.problem is not None:
                 metrics.DEAD_LETTERS.labels(GROUP, read.problem.reason).inc()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,14 +133,83 @@ def test_a_rebuild_begins_anew_where_what_is_there_is_of_no_use(
         assert stored(postgres) == rows
         return (report.resumed, report.records) == (False, records)
 
-    def executed(statement: str) -> None:
-        with psycopg.connect(postgres, autocommit=True) as connection:
-            connection.execute(statement)
-
     assert begins_anew(lambda: None, is_fresh=True)
-    assert begins_anew(lambda: executed("CREATE INDEX contacts_by_name ON projector.contacts (profile_name)"))
-    assert begins_anew(lambda: executed("ALTER TABLE projector.contacts ADD COLUMN note text"))
+    assert begins_anew(lambda: _execute(postgres, "CREATE INDEX contacts_by_name ON projector.contacts (profile_name)"))
+    assert begins_anew(lambda: _execute(postgres, "ALTER TABLE projector.contacts ADD COLUMN note text"))
     assert begins_anew(postgres_server.restart_immediate), "a crash empties what is unlogged"
+
+
+def test_one_projection_is_rebuilt_and_the_others_stay_as_they_are(cluster: Kafka, postgres: str, tmp_path: Path) -> None:
+    append(cluster.bootstrap_servers, corpus(seed=27, size=300))
+    with _projector(cluster, postgres) as process:
+        process.wait_ready()
+        _wait_until_projected(cluster, postgres)
+        whole, shape = stored(postgres), _shape(postgres)
+        _execute(
+            postgres, "DELETE FROM projector.contacts", "DELETE FROM projector.contact_aliases", "DELETE FROM projector.calls"
+        )
+        stack = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_POSTGRES_DSN": postgres}
+        done = parley(tmp_path, "rebuild", "--projection", "contacts", "--projection", "templates", "--json", **stack)
+        assert (done.returncode, done.stderr) == (0, "")
+        report = json.loads(done.stdout)
+        tables = {"contacts", "contact_aliases", "contact_moves", "templates"}
+        assert {one["table"] for one in report["tables"]} == tables
+        assert {one["table"] for one in report["differences"]} == {"contacts", "contact_aliases"}
+        assert stored(postgres) == {**whole, "calls": []}
+        assert _tables(postgres, "projector_old") == tables
+        assert _shape(postgres) == shape
+
+        append(cluster.bootstrap_servers, corpus(seed=28, size=100))
+        _wait_until_projected(cluster, postgres)
+        assert _rebuild(cluster, postgres, projections=("calls",)).records < reached(postgres), "only topics that tell of calls"
+        assert stored(postgres) == replayed(cluster.bootstrap_servers)
+    dropped = parley(tmp_path, "rebuild", "--drop-old", **stack)
+    assert (dropped.returncode, dropped.stdout) == (0, "The tables of before the last rebuild are dropped.\n")
+    assert _schemas(postgres) == {"projector"}
+
+
+def test_from_a_time_mends_what_is_missing_since_and_takes_nothing_away(cluster: Kafka, postgres: str) -> None:
+    append(cluster.bootstrap_servers, corpus(seed=29, size=200))
+    with _projector(cluster, postgres) as process:
+        process.wait_ready()
+        _wait_until_projected(cluster, postgres)
+        first = stored(postgres)["messages"][0][0]
+        since = max(record.appended_at for record in read(cluster.bootstrap_servers, *topics.PROJECTOR_SOURCES)) + 1
+        wait_for(lambda: time.time() * 1000 > since, 5, "a later millisecond than that of the last record")
+        append(cluster.bootstrap_servers, corpus(seed=30, size=200))
+        _wait_until_projected(cluster, postgres)
+        whole = replayed(cluster.bootstrap_servers)
+        rewritten = next(row[0] for row in whole["messages"] if ".30." in row[0])
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            connection.execute("DELETE FROM projector.messages WHERE wamid = ANY(%s)", ([first, rewritten],))
+            connection.execute("INSERT INTO projector.contact_moves VALUES ('1', '2', now())")
+        report = _rebuild(cluster, postgres, since=since)
+        assert 0 < report.records < reached(postgres)
+        assert {one.table: (one.only_live, one.only_rebuilt) for one in report.differences} == {"messages": (0, 1)}
+        after = stored(postgres)
+        assert [row for row in whole["messages"] if row not in after["messages"]] == [
+            row for row in whole["messages"] if row[0] == first
+        ], "what is missing since before"
+        assert len(after["contact_moves"]) == len(whole["contact_moves"]) + 1
+        append(cluster.bootstrap_servers, corpus(seed=31, size=100))
+        _wait_until_projected(cluster, postgres)
+        assert _rebuild(cluster, postgres).swapped
+        assert stored(postgres) == replayed(cluster.bootstrap_servers)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--projection", "message"), "there is no projection message; there are"),
+        (("--from", "noon"), "no instant"),
+        (("--drop-old", "--fresh"), "--drop-old stands alone"),
+    ],
+)
+def test_what_cannot_be_rebuilt_is_refused_with_what_can(tmp_path: Path, options: tuple[str, ...], says: str) -> None:
+    nowhere = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "PARLEY_POSTGRES_DSN": "postgresql://127.0.0.1:1/none"}
+    refused = parley(tmp_path, "rebuild", *options, **nowhere)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert says in " ".join(refused.stderr.split())
 
 
 def test_there_is_one_rebuild_at_a_time(cluster: Kafka, postgres: str, tmp_path: Path) -> None:
@@ -163,6 +233,18 @@ def _rebuild(cluster: Kafka, dsn: str, **wish: Any) -> RebuildReport:
 def _wait_until_projected(cluster: Kafka, dsn: str) -> None:
     records = end_offsets(cluster.bootstrap_servers, *topics.PROJECTOR_SOURCES)
     wait_for(lambda: reached(dsn) == records, 60, f"the projection of {records} records")
+
+
+def _execute(dsn: str, *statements: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def _tables(dsn: str, schema: str) -> set[str]:
+    with psycopg.connect(dsn) as connection:
+        found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", (schema,))
+        return {name for (name,) in found}
 
 
 def _schemas(dsn: str) -> set[str]:
