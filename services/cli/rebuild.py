@@ -50,6 +50,9 @@ def rebuild(  # noqa: PLR0917 - typer reads the options from the parameters
     drop_old: Annotated[
         bool, typer.Option("--drop-old", help="Only drop the tables that the last rebuild replaced and kept.")
     ] = False,
+    processes: Annotated[
+        int, typer.Option(min=1, max=24, help="That read and apply at once: no more than there are cores to spare.")
+    ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Read the log from its beginning into fresh tables beside the live ones, compare both, and swap them.
@@ -68,6 +71,7 @@ def rebuild(  # noqa: PLR0917 - typer reads the options from the parameters
             since=None if since is None else times.instant(since),
             is_fresh=fresh,
             compare_only=compare_only,
+            processes=processes,
         )
     except ValueError as problem:
         raise typer.BadParameter(str(problem)) from None

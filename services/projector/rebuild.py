@@ -9,6 +9,7 @@ from its own positions when it is begun again; the swap is one transaction.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -20,17 +21,19 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from psycopg import IsolationLevel
 
 from services.common.domain.topics import DEAD_LETTERS, PROJECTOR_SOURCES
-from services.common.platform import logging
+from services.common.platform import faults, logging
 from services.common.platform.avro import Codec
 from services.common.platform.kafka import FETCH_BYTES, wait_for_topics
+from services.common.platform.lifecycle import make_busy
 from services.common.platform.postgres import is_transient, pool
 from services.projector import comparison, shadow
 from services.projector.batch import HoleError, Partition
 from services.projector.comparison import Compared
 from services.projector.decode import GROUP, Decoder
 from services.projector.fold import FAMILIES, TABLES, rules_for, sources_of
+from services.projector.part import Part, PartFailed, apply_in_processes, divided, work
 from services.projector.projections import dead_letters
-from services.projector.replaying import STALLED_SECONDS, Replay, ReplayStalled, Step, Told
+from services.projector.replaying import STALLED_SECONDS, Replay, ReplayStalled, Step, Told, between
 from services.projector.shadow import LIVE, OLD, SHADOW, Connection, Design
 from services.projector.store import Store
 from services.projector.worker import Worker
@@ -69,6 +72,8 @@ class Wish:
     is_fresh: bool = False
     """Do not go on with what an interrupted rebuild left."""
     compare_only: bool = False
+    processes: int = 1
+    """That read and apply; each has a core's worth of work, and Postgres about half of that for each."""
 
     def __post_init__(self) -> None:
         """ValueError for a name of no projection."""
@@ -131,16 +136,18 @@ async def rebuild(
         consumer = await new_consumer(stack, bootstrap_servers)
         try:
             site = await Site.begin(operator, consumer, wish, tables, await partitions_of(bootstrap_servers, sources), told=told)
-            connections = pool(dsn, service="rebuild", size=2, search_path=SHADOW)
-            await connections.open()
-            stack.push_async_callback(connections.close, timeout=1.0)
-            store = Store(connections, projection=GROUP, rules=rules_for(tables), begins=False)
-            worker = Worker(store=store, decoder=Decoder(Codec()), stopping=asyncio.Event())
-            replay = Replay(consumer, worker, begin=site.begin_at, told=told, stalled_seconds=stalled_seconds)
+            begin_at, began = site.begin_at, time.monotonic()
+            if wish.processes > 1:
+                begin_at = await _in_parts(operator, site, wish, bootstrap_servers=bootstrap_servers, dsn=dsn, told=told)
+            applied, in_parts = between(site.begin_at, begin_at), time.monotonic() - began
+            worker = await _worker(stack, dsn, tables)
+            replay = Replay(consumer, worker, begin=begin_at, told=told, stalled_seconds=stalled_seconds)
             compared = await _Finish(operator, dsn, site, replay, told).run(swaps=not wish.compare_only)
         except ReplayStalled:
             await shadow.drop(operator, SHADOW)
             raise RebuildRefused("the log did not give the records that the live tables have; is this the right Kafka?") from None
+        except PartFailed:
+            raise RebuildRefused("one of its processes ended; begin again, it goes on from here", is_void=False) from None
         except HoleError as hole:
             await shadow.drop(operator, SHADOW)
             raise RebuildRefused(f"{hole}; begin again") from None
@@ -149,14 +156,52 @@ async def rebuild(
                 await shadow.drop(operator, SHADOW)
             raise
     return RebuildReport(
-        records=replay.records,
+        records=replay.records + applied,
         seconds=time.monotonic() - started,
-        replay_seconds=replay.seconds,
+        replay_seconds=in_parts + replay.seconds,
         resumed=site.is_resumed,
         swapped=not wish.compare_only,
         tables=tuple(compared),
         differences=tuple([one for one in compared if one.differs]),
     )
+
+
+async def apply_part(part: Part) -> None:
+    """What one of several processes does."""
+    async with AsyncExitStack() as stack:
+        consumer = await new_consumer(stack, part.bootstrap_servers)
+        worker = await _worker(stack, part.dsn, part.tables)
+        begin = {(topic, partition): offset for topic, partition, offset, _ in part.places}
+        end = {(topic, partition): offset for topic, partition, _, offset in part.places}
+        await Replay(consumer, worker, begin=begin, told=_nobody).until(end)
+
+
+async def _in_parts(
+    operator: Connection, site: Site, wish: Wish, *, bootstrap_servers: str, dsn: str, told: Told
+) -> dict[Partition, int]:
+    """Let several processes come to where the live tables are now; where that is."""
+    end = await shadow.positions(operator, LIVE, projection=GROUP)
+    total = between(site.begin_at, end)
+
+    async def look() -> None:
+        reached = await shadow.positions(operator, SHADOW, projection=GROUP)
+        told(Step(text="Reading the log", done=between(site.begin_at, reached), total=total))
+
+    parts = [
+        Part(bootstrap_servers=bootstrap_servers, dsn=dsn, tables=wish.tables, places=tuple(places))
+        for places in divided(site.begin_at, end, wish.processes)
+    ]
+    await apply_in_processes(parts, look)
+    reached = await shadow.positions(operator, SHADOW, projection=GROUP)
+    return {place: reached.get(place, offset) for place, offset in site.begin_at.items()}
+
+
+async def _worker(stack: AsyncExitStack, dsn: str, tables: Sequence[str]) -> Worker:
+    connections = pool(dsn, service="rebuild", size=2, search_path=SHADOW)
+    await connections.open()
+    stack.push_async_callback(connections.close, timeout=1.0)
+    store = Store(connections, projection=GROUP, rules=rules_for(tables), begins=False)
+    return Worker(store=store, decoder=Decoder(Codec()), stopping=asyncio.Event())
 
 
 async def drop_old(dsn: str) -> bool:
@@ -365,3 +410,15 @@ async def _look(reader: Connection) -> None:
 def by_place(offsets: Mapping[TopicPartition, int]) -> dict[Partition, int]:
     """By topic and partition, as positions are."""
     return {(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
+
+
+def main() -> None:
+    """The process of a part."""
+    logging.configure(service="rebuild", instance="part", level="WARNING")
+    faults.arm(os.environ.get("PARLEY_FAULT"))
+    make_busy()
+    asyncio.run(work(apply_part))
+
+
+if __name__ == "__main__":
+    main()

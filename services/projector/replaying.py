@@ -65,14 +65,14 @@ class Replay:
 
     def missing(self, target: Mapping[Partition, int]) -> int:
         """Offsets between what is durable and there."""
-        return _between(self._durable, target)
+        return between(self._durable, target)
 
     async def until(self, target: Mapping[Partition, int]) -> None:
         """Return when every record before the target is durable; ReplayStalled when the log gives none of them for too long."""
         began = progress_at = time.monotonic()
         committing: asyncio.Task[None] | None = None
         try:
-            while _between(self._read, target):
+            while between(self._read, target):
                 due = await self._fetch(target)
                 prepared = await self._worker.prepare(due) if due else None
                 if committing is not None:
@@ -132,5 +132,6 @@ class Replay:
         return is_passed
 
 
-def _between(reached: Mapping[Partition, int], target: Mapping[Partition, int]) -> int:
+def between(reached: Mapping[Partition, int], target: Mapping[Partition, int]) -> int:
+    """Offsets from one to the other."""
     return sum([max(0, offset - reached.get(place, 0)) for place, offset in target.items()])

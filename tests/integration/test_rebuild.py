@@ -114,6 +114,30 @@ def test_a_killed_rebuild_goes_on_where_it_was(cluster: Kafka, postgres: str, tm
     assert _schemas(postgres) == {"projector", "projector_old"}
 
 
+def test_several_processes_build_the_same_and_what_one_leaves_undone_is_done_by_the_next_run(
+    cluster: Kafka, postgres: str, tmp_path: Path
+) -> None:
+    append(cluster.bootstrap_servers, corpus(seed=32, size=3_000))
+    with _projector(cluster, postgres) as process:
+        process.wait_ready()
+        _wait_until_projected(cluster, postgres)
+    rows, records = stored(postgres), reached(postgres)
+    stack = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_POSTGRES_DSN": postgres}
+    done = parley(tmp_path, "rebuild", "--processes", "2", "--json", **stack)
+    assert (done.returncode, done.stderr) == (0, "")
+    report = json.loads(done.stdout)
+    assert (report["records"], report["differences"]) == (records, [])
+    assert stored(postgres) == rows
+
+    killed = parley(tmp_path, "rebuild", "--processes", "2", **stack, PARLEY_FAULT="projector.after_rebuild_batch:1:kill")
+    assert (killed.returncode, killed.stdout) == (1, "")
+    assert "one of its processes ended; begin again, it goes on from here" in killed.stderr
+    again = _rebuild(cluster, postgres)
+    assert (again.resumed, again.differences) == (True, ())
+    assert again.records < records
+    assert stored(postgres) == rows
+
+
 def test_a_rebuild_begins_anew_where_what_is_there_is_of_no_use(
     cluster: Kafka, postgres: str, postgres_server: Postgres, tmp_path: Path
 ) -> None:
