@@ -17,7 +17,7 @@ from services.common.domain import topics
 from services.projector.rebuild import NEARLY_THERE, RebuildRefused, RebuildReport, Wish, drop_old, rebuild
 from services.sandbox.providers import Kafka, Postgres
 from tests.support.command_line import parley
-from tests.support.log import append, end_offsets, read
+from tests.support.log import append, end_offsets, forget, read
 from tests.support.processes import ServiceProcess
 from tests.support.read_models import corpus, reached, replayed, stored
 from tests.support.waiting import wait_for
@@ -219,6 +219,29 @@ def test_from_a_time_mends_what_is_missing_since_and_takes_nothing_away(cluster:
         _wait_until_projected(cluster, postgres)
         assert _rebuild(cluster, postgres).swapped
         assert stored(postgres) == replayed(cluster.bootstrap_servers)
+
+
+def test_dead_letters_may_be_deleted_from_the_log_and_what_makes_rows_may_not_unless_it_is_kept_in_them(
+    cluster: Kafka, postgres: str
+) -> None:
+    append(cluster.bootstrap_servers, corpus(seed=33, size=300))
+    with _projector(cluster, postgres) as process:
+        process.wait_ready()
+        _wait_until_projected(cluster, postgres)
+    rows = stored(postgres)
+    forget(cluster.bootstrap_servers, topics.ROUTER_DEAD_LETTERS)
+    report = _rebuild(cluster, postgres)
+    assert report.records < reached(postgres)
+    assert report.differences == ()
+    assert stored(postgres) == rows
+
+    forget(cluster.bootstrap_servers, topics.CONTACT_EVENTS)
+    with pytest.raises(RebuildRefused, match=topics.CONTACT_EVENTS):
+        _rebuild(cluster, postgres)
+    assert _schemas(postgres) == {"projector", "projector_old"}
+    assert _rebuild(cluster, postgres, projections=("message_statuses",)).differences == (), "it needs none of these"
+    assert _rebuild(cluster, postgres, since=1).differences == ()
+    assert stored(postgres) == rows
 
 
 @pytest.mark.parametrize(
