@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks import adaptive, backlog, cost, drain, ingest, lanes, large, latency, sliding, thousand
+from benchmarks import adaptive, backlog, cost, drain, ingest, lanes, large, latency, rebuild, sliding, thousand
 from benchmarks.bench import Bench
 from benchmarks.figures import Section, as_json, show
 from benchmarks.machine import Cores, describe, header_line
@@ -25,6 +25,7 @@ _BENCHMARKS: Final[dict[str, Callable[[Bench], Section]]] = {
     "samples": drain.samples,
     "bodies": large.bodies,
     "projector": drain.projector,
+    "rebuild": rebuild.rebuild,
     "latency": latency.latency,
     "freshness": latency.freshness,
     "webhooks": cost.webhooks,

@@ -100,14 +100,15 @@ def _compare(bench: Bench, subject: Subject) -> Section:
         # A B, B A, A B: what warms up or tires during the run favours neither.
         for turn in ("ours", "stock") if number % 2 == 0 else ("stock", "ours"):
             if turn == "ours":
-                ours.append(_ours(bench, subject, dsn, count))
+                ours.append(drained(bench, subject, dsn, count))
             else:
                 stock.append(_stock(bench, subject))
         bench.say(f"{subject.service}, round {number + 1}: {ours[-1].per_second:,.0f}/s, stock {stock[-1].per_second:,.0f}/s")
     return _section(subject, count, ours, stock)
 
 
-def _ours(bench: Bench, subject: Subject, dsn: str, count: int) -> Drain:
+def drained(bench: Bench, subject: Subject, dsn: str, count: int) -> Drain:
+    """One process of the service on the measured core, until it has worked off what is there."""
     env = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": bench.servers.kafka, **subject.env(dsn)}
     with Process(f"services.{subject.service}", env, core=bench.cores.measured, folder=bench.folder) as process:
         process.wait_for_event("ops.listening")

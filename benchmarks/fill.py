@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,8 @@ from services.router.routing import RECEIVED_AT, Router
 from services.sandbox.simulator.payloads import encode
 
 _CHUNK: Final = 2_000
+_ID_END: Final = 42
+"""Of an encoded event: five bytes of frame, one that tells the length, and a UUID as text."""
 SAMPLES: Final = Path(__file__).parents[1] / "tests" / "samples" / "webhooks"
 
 
@@ -69,19 +72,35 @@ def typed_records(count: int, *, tag: str, partitions: int) -> list[NewRecord]:
     return made
 
 
+def copies(records: Sequence[NewRecord], tag: str, numbers: range) -> Iterator[NewRecord]:
+    """The same records once for each number, of other messages, templates and events each time.
+
+    To route millions would take longer than what is measured. `tag` is what they were made with, and ends with as many zeros as
+    the numbers have digits; of the event id, the first field, the last digits are replaced.
+    """
+    width = len(tag) - len(tag.rstrip("0"))
+    stem, old = tag[:-width].encode(), tag.encode()
+    for number in numbers:
+        digits = b"%0*d" % (width, number)
+        for topic, key, value, headers in records:
+            told = value or b""
+            event_id = told[: _ID_END - width] + digits + told[_ID_END:]
+            yield NewRecord(topic, key, event_id.replace(old, stem + digits), headers)
+
+
 def append(bootstrap_servers: str, records: Iterable[NewRecord]) -> None:
     """Append all and return when the brokers have them."""
-    asyncio.run(_append(bootstrap_servers, list(records)))
+    asyncio.run(_append(bootstrap_servers, iter(records)))
 
 
-async def _append(bootstrap_servers: str, records: list[NewRecord]) -> None:
+async def _append(bootstrap_servers: str, records: Iterator[NewRecord]) -> None:
     stopping = asyncio.Event()
     partitions = await wait_for_topics(bootstrap_servers, topics.ALL, stopping)
     producer = Producer(bootstrap_servers=bootstrap_servers, client_id="parley-bench-fill")
     await producer.start(stopping)
     try:
-        for start in range(0, len(records), _CHUNK):
-            await producer.append_all(records[start : start + _CHUNK], partitions)
+        while chunk := list(islice(records, _CHUNK)):
+            await producer.append_all(chunk, partitions)
     finally:
         await producer.stop()
 

@@ -15,6 +15,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from benchmarks.machine import pin
 from benchmarks.processes import BenchmarkError
+from services.common.platform.kafka import wait_for_topics
 from services.common.platform.migrations import migrate
 from services.sandbox.postgres_dsn import make_database, with_database
 from services.sandbox.problems import ProviderError
@@ -74,6 +75,10 @@ class Servers:
         migrate(dsn)
         return dsn
 
+    def ends(self, topics: tuple[str, ...]) -> dict[tuple[str, int], int]:
+        """The end of each partition."""
+        return asyncio.run(_ends(self.kafka, topics))
+
     def stop(self) -> None:
         """Both."""
         self._kafka.stop()
@@ -99,6 +104,17 @@ async def _lag(bootstrap_servers: str, group: str, topics: tuple[str, ...]) -> i
     finally:
         await consumer.stop()
         await admin.close()
+
+
+async def _ends(bootstrap_servers: str, topics: tuple[str, ...]) -> dict[tuple[str, int], int]:
+    partitions = await wait_for_topics(bootstrap_servers, topics, asyncio.Event())
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers)
+    await consumer.start()
+    try:
+        places = [TopicPartition(topic, partition) for topic, count in partitions.items() for partition in range(count)]
+        return {(place.topic, place.partition): offset for place, offset in (await consumer.end_offsets(places)).items()}
+    finally:
+        await consumer.stop()
 
 
 async def _committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, OffsetAndMetadata]:

@@ -11,6 +11,7 @@ from services.cli.export import export
 from services.cli.listen import listen
 from services.cli.problem import CommandError
 from services.cli.rebuild import rebuild
+from services.cli.replay import replay
 from services.cli.resend import resend
 from services.cli.send import send
 from services.cli.sends import sends
@@ -28,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Operate Parley. Works against the stack of PARLEY_* variables, else that of .parley/stack.env in this directory.",
 )
-for command in (demo, up, down, migrate, send, sends, trace, resend, listen, simulate, sql, export, rebuild):
+for command in (demo, up, down, migrate, send, sends, trace, resend, listen, simulate, sql, export, rebuild, replay):
     app.command()(command)
 app.add_typer(numbers.app, name="number")
 app.add_typer(tenants.app, name="tenant")

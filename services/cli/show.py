@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
 
 import orjson
 from rich.console import Console
+from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
 from rich.status import Status
+from rich.text import Text
 
 _NUMBER = re.compile(r"(?<![\w.-])\+?(\d{2})\d{3,11}(\d{4})(?![\w-])")
 _WAMID_NUMBER = 30
@@ -105,3 +110,59 @@ def progress(*, only_on_terminal: bool = False) -> Iterator[Progress]:
         return
     with Console(stderr=True).status("") as status:
         yield Spinner(status)
+
+
+class _Rate(ProgressColumn):
+    """How many a second, of late."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s" if speed else "")
+
+
+class Meter:
+    """One line on a terminal: what is being done, how much of it is done, how fast, and how long it will take; it goes away."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = RichProgress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[count]}", markup=False),
+            _Rate(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._text: str | None = None
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+        self._progress.stop()
+
+    def refresh(self) -> None:
+        """Show it now; else it is ten times a second."""
+        self._progress.refresh()
+
+    def at(self, text: str, done: int, total: int) -> None:
+        """Without a total nobody knows how long it will take."""
+        if text != self._text:
+            for task in self._progress.task_ids:
+                self._progress.remove_task(task)
+            self._text = text
+            self._progress.add_task(text, total=total or None, completed=done, count="")
+        for task in self._progress.task_ids:
+            count = f"{done:,} of {total:,}" if total else ""
+            self._progress.update(task, total=total or None, completed=done, count=count)
+
+
+@contextmanager
+def meter() -> Iterator[Callable[[str, int, int], None]]:
+    """What tells the meter of a terminal how far it is; nobody hears it where stderr is none."""
+    if not sys.stderr.isatty():
+        yield lambda _text, _done, _total: None
+        return
+    with Meter(Console(stderr=True)) as one:
+        yield one.at

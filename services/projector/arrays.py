@@ -25,14 +25,16 @@ _POSTGRES_EPOCH: Final = 946_684_800_000
 
 
 def _texts(values: Sequence[str]) -> list[bytes]:
+    """Most columns say few things, many times: each is encoded once."""
     length = _LENGTH.pack
+    known: dict[str | None, bytes] = {None: _NULL}
     parts: list[bytes] = []
     for value in values:
-        if value is None:
-            parts.append(_NULL)
-        else:
+        part = known.get(value)
+        if part is None:
             encoded = value.encode()
-            parts += (length(len(encoded)), encoded)
+            part = known[value] = length(len(encoded)) + encoded
+        parts.append(part)
     return parts
 
 
@@ -45,7 +47,8 @@ def _bytes(values: Sequence[bytes]) -> list[bytes]:
 
 def _instants(values: Sequence[int]) -> list[bytes]:
     pack = _INT8.pack
-    return [_NULL if value is None else pack(8, (value - _POSTGRES_EPOCH) * 1000) for value in values]
+    known = {value: _NULL if value is None else pack(8, (value - _POSTGRES_EPOCH) * 1000) for value in set(values)}
+    return [known[value] for value in values]
 
 
 def _int4s(values: Sequence[int]) -> list[bytes]:

@@ -19,10 +19,13 @@ class HoleError(Exception):
 
 
 class Read(NamedTuple):
-    """A record and what it means. `problem` says why it is a dead letter of ours; `event` is then its row."""
+    """A record and what it means. `problem` says why it is a dead letter of ours; `event` is then its row.
+
+    Without an event it is none of those that are looked for: its offset counts, and it makes no rows.
+    """
 
     record: LogRecord
-    event: Event
+    event: Event | None
     problem: Unprocessable | None = None
 
 

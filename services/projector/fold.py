@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
+from services.common.domain import topics
 from services.common.domain.events import (
     AccountChanged,
     CallChanged,
@@ -23,7 +24,7 @@ from services.common.domain.events import (
     UserPreferenceChanged,
     WebhookEvent,
 )
-from services.common.domain.records import RecordConsent, SendingStateChanged, SendOutcome
+from services.common.domain.records import TOPIC_OF, RecordConsent, SendingStateChanged, SendOutcome
 from services.projector.projections import (
     account_events,
     calls,
@@ -51,31 +52,30 @@ Event = WebhookEvent | SendOutcome | SendingStateChanged | RecordConsent | DeadL
 Rows = Mapping[str, list[Row]]
 """Flat rows by table, sorted by key, so that two writers never wait for each other in a circle; no empty tables."""
 
-TABLES: Final = (
-    contacts.CONTACTS,
-    contacts.ALIASES,
-    contacts.MOVES,
-    conversations.TABLE,
-    consents.CONSENTS,
-    consents.CONSENT_EVENTS,
-    messages.TABLE,
-    message_statuses.TABLE,
-    send_outcomes.TABLE,
-    account_events.TABLE,
-    templates.TABLE,
-    template_changes.TABLE,
-    messaging_limits.TABLE,
-    phone_number_changes.TABLE,
-    priced_conversations.TABLE,
-    calls.TABLE,
-    groups.GROUPS,
-    groups.MEMBERS,
-    flow_changes.TABLE,
-    dead_letters.TABLE,
-)
-"""In the order in which they are written."""
+FAMILIES: Final[Mapping[str, tuple[Table, ...]]] = {
+    "contacts": (contacts.CONTACTS, contacts.ALIASES, contacts.MOVES),
+    "conversations": (conversations.TABLE,),
+    "consents": (consents.CONSENTS, consents.CONSENT_EVENTS),
+    "messages": (messages.TABLE,),
+    "message_statuses": (message_statuses.TABLE,),
+    "send_outcomes": (send_outcomes.TABLE,),
+    "account_events": (account_events.TABLE,),
+    "templates": (templates.TABLE,),
+    "template_changes": (template_changes.TABLE,),
+    "messaging_limits": (messaging_limits.TABLE,),
+    "phone_number_changes": (phone_number_changes.TABLE,),
+    "priced_conversations": (priced_conversations.TABLE,),
+    "calls": (calls.TABLE,),
+    "groups": (groups.GROUPS, groups.MEMBERS),
+    "flow_changes": (flow_changes.TABLE,),
+    "dead_letters": (dead_letters.TABLE,),
+}
+"""Tables by the module of `projections` that they are made in; in the order in which they are written."""
+TABLES: Final = tuple(table for family in FAMILIES.values() for table in family)
 
 _Rule = tuple[Table, Callable[[Any], Iterable[Any]]]
+Rules = Mapping[type[Event], tuple[_Rule, ...]]
+"""For each type of event the tables it concerns, and which rows it makes there."""
 
 _WHOLE: Final[_Rule] = (account_events.TABLE, account_events.of_event)
 _LIMIT: Final[_Rule] = (messaging_limits.TABLE, messaging_limits.of_changed)
@@ -84,7 +84,7 @@ _PERSON: Final[tuple[_Rule, ...]] = (
     (contacts.ALIASES, contacts.aliases_of_person),
 )
 
-_RULES: Final[Mapping[type[Event], tuple[_Rule, ...]]] = {
+EVERY: Final[Rules] = {
     MessageReceived: (
         (messages.TABLE, messages.of_received),
         (contacts.CONTACTS, contacts.contact_of_received),
@@ -157,14 +157,28 @@ _RULES: Final[Mapping[type[Event], tuple[_Rule, ...]]] = {
 
 def kinds_of_table(name: str) -> tuple[type[Event], ...]:
     """Which events make rows of a table."""
-    return tuple(kind for kind, rules in _RULES.items() if any(table.name == name for table, _ in rules))
+    return tuple(kind for kind, rules in EVERY.items() if any(table.name == name for table, _ in rules))
 
 
-def fold(events: Iterable[Event]) -> Rows:
+def rules_for(tables: Collection[str]) -> Rules:
+    """The rules that make rows of these tables; every type of event is there, if only with none."""
+    return {event: tuple([rule for rule in rules if rule[0].name in tables]) for event, rules in EVERY.items()}
+
+
+def sources_of(tables: Collection[str]) -> tuple[str, ...]:
+    """The topics whose records can make a row of these tables. Any record can become a dead letter."""
+    if dead_letters.TABLE.name in tables:
+        return topics.PROJECTOR_SOURCES
+    events: set[type] = {event for event, rules in rules_for(tables).items() if rules}
+    concerned = {topic for event, topic in TOPIC_OF.items() if event in events}
+    return tuple([topic for topic in topics.PROJECTOR_SOURCES if topic in concerned])
+
+
+def fold(events: Iterable[Event], rules: Rules = EVERY) -> Rows:
     """The rows of a batch. Any order and any repetition of the same events gives the same rows."""
     folded: dict[str, dict[Row, Any]] = {table.name: {} for table in TABLES}
     for event in events:
-        for table, rows_of in _RULES[type(event)]:
+        for table, rows_of in rules[type(event)]:
             rows, width, merge = folded[table.name], table.key, table.merge
             for row in rows_of(event):
                 key = row[:width]

@@ -15,8 +15,8 @@ import psycopg
 from services.common.platform.faults import fault
 from services.common.platform.postgres import Pool, queries
 from services.projector.arrays import Array
-from services.projector.batch import Partition, Progress, Read, advance, first_offsets
-from services.projector.fold import TABLES, fold
+from services.projector.batch import HoleError, Partition, Progress, Read, advance, first_offsets
+from services.projector.fold import EVERY, TABLES, Rules, fold
 from services.projector.projections.table import Kind, Table
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -35,16 +35,24 @@ class Folded(NamedTuple):
     upserts: Sequence[tuple[bytes, Sequence[Array]]]
 
 
-def folded(batch: Sequence[Read]) -> Folded:
+def folded(batch: Sequence[Read], rules: Rules = EVERY) -> Folded:
     """All that can be done about a batch before its transaction begins."""
-    return Folded(batch, _upserts(batch))
+    return Folded(batch, _upserts(batch, rules))
 
 
 class Store:
-    """The tables of one schema, found by the pool's search_path, and the positions of one projection in them."""
+    """The tables of one schema, found by the pool's search_path, and the positions of one projection in them.
 
-    def __init__(self, pool: Pool, *, projection: str) -> None:
-        self._pool, self._projection = pool, projection
+    `rules` make rows of all tables or of some. Unless it `begins`, it refuses a partition that has no position: its tables were
+    given one for each when they were made.
+    """
+
+    def __init__(self, pool: Pool, *, projection: str, rules: Rules = EVERY, begins: bool = True) -> None:
+        self._pool, self._projection, self._rules, self._begins = pool, projection, rules, begins
+
+    def folded(self, batch: Sequence[Read]) -> Folded:
+        """What a batch comes to in these tables."""
+        return folded(batch, self._rules)
 
     async def next_offsets(self) -> dict[Partition, int]:
         """Where to read on in each partition that was read before."""
@@ -77,7 +85,7 @@ class Store:
             progress = advance(batch.batch, await self._hold(connection, first))
             if progress.fresh:
                 all_new = len(progress.fresh) == len(batch.batch)
-                await _write(connection, batch.upserts if all_new else _upserts(progress.fresh))
+                await _write(connection, batch.upserts if all_new else _upserts(progress.fresh, self._rules))
                 await self._save(connection, progress)
                 await before_commit(progress.fresh)
                 await pipeline.sync()
@@ -89,7 +97,7 @@ class Store:
         async with self._pool.connection() as connection:
             try:
                 async with connection.pipeline() as pipeline, connection.transaction(force_rollback=True):
-                    await _write(connection, _upserts(batch))
+                    await _write(connection, _upserts(batch, self._rules))
                     await pipeline.sync()
             except psycopg.Error as problem:
                 if not is_about_data(problem):
@@ -100,6 +108,8 @@ class Store:
     async def _hold(self, connection: Connection, first: Mapping[Partition, int]) -> dict[Partition, int]:
         held = await self._locked(connection, first)
         missing = {place: offset for place, offset in first.items() if place not in held}
+        if missing and not self._begins:
+            raise HoleError(f"{len(missing)} partitions have no position any more, as after a crash of Postgres")
         if missing:
             await connection.execute(SQL["begin_positions"], {"projection": self._projection, **_places(missing)})
             held = await self._locked(connection, first)
@@ -131,8 +141,8 @@ def _numbered(table: Table) -> str:
 _UPSERTS: Final = tuple((table.name, _numbered(table).encode(), tuple(table.columns.values())) for table in TABLES)
 
 
-def _upserts(reads: Iterable[Read]) -> list[tuple[bytes, Sequence[Array]]]:
-    rows = fold(read.event for read in reads)
+def _upserts(reads: Iterable[Read], rules: Rules) -> list[tuple[bytes, Sequence[Array]]]:
+    rows = fold([read.event for read in reads if read.event is not None], rules)
     return [
         (statement, [Array(kind, column) for kind, column in zip(kinds, zip(*rows[name], strict=True), strict=True)])
         for name, statement, kinds in _UPSERTS

@@ -25,7 +25,8 @@ from services.common.platform.lifecycle import exit_now, sleep_unless
 from services.common.platform.postgres import is_transient
 from services.projector.batch import Partition, Progress, Read
 from services.projector.decode import GROUP, Decoder, set_aside
-from services.projector.store import Folded, Store, folded, is_about_data
+from services.projector.fold import Event
+from services.projector.store import Folded, Store, is_about_data
 
 log = logging.get(__name__)
 
@@ -38,20 +39,34 @@ LONGEST_WAIT_SECONDS = 2.0
 
 
 class Worker:
-    """Applies batches to a store. `publish` takes dead letters; without it (a rebuild) they are rows only."""
+    """Applies batches to a store. `publish` takes dead letters; without it (a rebuild) they are rows only.
 
-    def __init__(self, *, store: Store, decoder: Decoder, stopping: asyncio.Event, publish: Publish | None = None) -> None:
+    `wanted` says which events are to make rows: by default all.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        decoder: Decoder,
+        stopping: asyncio.Event,
+        publish: Publish | None = None,
+        wanted: Callable[[Event], bool] | None = None,
+    ) -> None:
         self._store, self._decoder, self._stopping, self._publish = store, decoder, stopping, publish
+        self._wanted = wanted
 
     async def prepare(self, records: Sequence[LogRecord]) -> Folded:
         """What the records mean and which rows they make; those that mean nothing are dead letters."""
         fault("projector.after_fetch")
-        return folded([self._read(record) async for few in in_turns(records) for record in few])
+        return self._store.folded([self._read(record) async for few in in_turns(records) for record in few])
 
     async def commit(self, batch: Folded) -> None:
         """Return when the batch is durable; see `Stream`."""
         progress = await self._insist(lambda: self.apply(batch))
         metrics.RECORDS_SKIPPED.labels(GROUP).inc(len(batch.batch) - len(progress.fresh))
+        if self._publish is None:
+            return  # what is read again is no news
         for read in progress.fresh:
             if read.problem is not None:
                 metrics.DEAD_LETTERS.labels(GROUP, read.problem.reason).inc()
@@ -64,9 +79,12 @@ class Worker:
 
     def _read(self, record: LogRecord) -> Read:
         try:
-            return Read(record, self._decoder.decode(record))
+            read = Read(record, self._decoder.decode(record))
         except Unprocessable as problem:
-            return Read(record, set_aside(record, problem), problem)
+            read = Read(record, set_aside(record, problem), problem)
+        if self._wanted is not None and read.event is not None and not self._wanted(read.event):
+            return Read(record, None)
+        return read
 
     async def apply(self, batch: Folded) -> Progress:
         """Apply a batch. If Postgres refuses a value, find the records that carry one and set them aside."""
@@ -80,7 +98,7 @@ class Worker:
             if not refused:
                 raise
         without = [_refuse(read) if read.record[:3] in refused else read for read in batch.batch]
-        return await self._store.apply(folded(without), self._publish_dead_letters)
+        return await self._store.apply(self._store.folded(without), self._publish_dead_letters)
 
     async def _refused(self, batch: Sequence[Read]) -> list[Read]:
         """The records that Postgres does not take even alone, by halving."""

@@ -20,8 +20,8 @@ CLIENTS = {
     "connect",
     "pool",
 }
-ROOTS = {"app.py", "rebuild.py"}
-"""`rebuild.py` is the root of `parley rebuild`, a process of its own."""
+ROOTS = {"app.py", "rebuild.py", "replay.py"}
+"""`rebuild.py` and `replay.py` are the roots of `parley rebuild` and `parley replay`, processes of their own."""
 
 
 def constructed(source: str) -> set[str]:

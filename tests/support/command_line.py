@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 
-def parley(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+def parley(folder: Path, *arguments: str, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
     """Run it in a folder until it ends."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
     return subprocess.run(
@@ -17,7 +17,7 @@ def parley(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedPro
         env={**inherited, **env},
         capture_output=True,
         text=True,
-        stdin=subprocess.DEVNULL,
+        input=stdin,
         timeout=60,
         check=False,
     )

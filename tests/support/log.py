@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Iterable, Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from services.common.platform.kafka import FETCH_BYTES, LogRecord, NewRecord, wait_for_topics
 
@@ -23,6 +25,11 @@ def read(bootstrap_servers: str, *topics: str) -> list[LogRecord]:
 def end_offsets(bootstrap_servers: str, *topics: str) -> int:
     """How many records these topics have got so far."""
     return asyncio.run(_end(bootstrap_servers, topics))
+
+
+def forget(bootstrap_servers: str, *topics: str) -> None:
+    """Delete all records of these topics, as retention does."""
+    asyncio.run(_forget(bootstrap_servers, topics))
 
 
 async def _append(bootstrap_servers: str, records: Sequence[NewRecord]) -> None:
@@ -69,3 +76,13 @@ async def _read(bootstrap_servers: str, topics: Sequence[str]) -> list[LogRecord
                 return sorted(records, key=lambda r: (r.topic, r.partition, r.offset))
     finally:
         await consumer.stop()
+
+
+async def _forget(bootstrap_servers: str, topics: Sequence[str]) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        # An offset of -1 is the end.
+        await admin.delete_records({place: RecordsToDelete(-1) for place in await _partitions(bootstrap_servers, topics)})
+    finally:
+        await admin.close()

@@ -305,10 +305,11 @@ def stored(dsn: str, schema: str = "projector") -> Tables:
         return comparable({table.name: connection.execute(_select(table, schema)).fetchall() for table in TABLES})
 
 
-def reached(dsn: str) -> int:
+def reached(dsn: str, schema: str = "projector") -> int:
     """How many records the positions say are in the tables."""
     with psycopg.connect(dsn, options="-c role=none") as connection:
-        row = connection.execute("SELECT coalesce(sum(next_offset), 0) FROM projector.positions").fetchone()
+        statement = SQL("SELECT coalesce(sum(next_offset), 0) FROM {}").format(Identifier(schema, "positions"))
+        row = connection.execute(statement).fetchone()
         return int(row[0]) if row else 0
 
 

@@ -14,6 +14,7 @@ import fastavro
 import orjson
 
 from services.common.domain.failure import Unprocessable
+from services.common.domain.logged import maker
 from services.common.domain.reasons import Reason
 from services.common.domain.records import FULL_NAMES, Record
 
@@ -123,14 +124,15 @@ class _Writer:
 def _builder(cls: type[Record]) -> Callable[[dict[str, Any]], Record]:
     """Makes a record of what fastavro read, the records in its lists too."""
     hints = typing.get_type_hints(cls)
-    lists = [(name, typing.get_args(hint)[0]) for name, hint in hints.items() if typing.get_origin(hint) is tuple]
+    make = maker(cls)
+    lists = [(name, maker(typing.get_args(hint)[0])) for name, hint in hints.items() if typing.get_origin(hint) is tuple]
     if not lists:
-        return lambda fields: cls(**fields)
+        return make
 
     def build(fields: dict[str, Any]) -> Record:
         for name, item in lists:
-            fields[name] = tuple([item(**one) for one in fields[name]])
-        return cls(**fields)
+            fields[name] = tuple([item(one) for one in fields[name]])
+        return make(fields)
 
     return build
 

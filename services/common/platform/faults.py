@@ -32,6 +32,7 @@ POINTS: Final = frozenset(
         "projector.after_fetch",
         "projector.before_pg_commit",
         "projector.after_pg_commit_before_offset",
+        "projector.after_rebuild_batch",
         "sender.after_intake_before_commit",
         "sender.after_gate",
         "sender.before_started",

@@ -29,11 +29,16 @@ EXIT_DUPLICATE_INSTANCE = 76
 
 def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     """Run `main(stopping)` until it returns; SIGTERM and SIGINT set `stopping` and arm the deadline."""
+    make_busy()
+    with asyncio.Runner() as runner:
+        runner.run(_guarded(main))
+
+
+def make_busy() -> None:
+    """Prepare the process for much work in one loop; called before that is made."""
     gc.freeze()  # what the imports made lives as long as the process
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    with asyncio.Runner() as runner:
-        runner.run(_guarded(main))
 
 
 async def _guarded(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:

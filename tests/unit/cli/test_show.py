@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
 from datetime import datetime
 
 import pytest
+from rich.console import Console
 
-from services.cli.show import instant, short_wamid, span
+from services.cli.show import Meter, instant, meter, short_wamid, span
 
 PERSON = "491700000001234"
 WAMID = (
@@ -48,3 +50,24 @@ def test_the_end_of_a_message_id_tells_nothing_of_the_number_in_its_beginning() 
 @pytest.mark.parametrize("wamid", ["wamid.HBgMNDkxNzAwMDAwMDAx", "gBGGFlA5FpafAgkOuJbRq54qwbM", ""])
 def test_a_message_id_too_short_to_hold_more_than_the_number_is_not_shown(wamid: str) -> None:
     assert short_wamid(wamid) == "wamid.…"
+
+
+def test_a_meter_tells_how_much_how_fast_and_how_long_and_goes_away() -> None:
+    seen = io.StringIO()
+    with Meter(Console(file=seen, force_terminal=True, width=100)) as shown:
+        for done in (0, 500, 800, 1_000):
+            shown.at("Reading the log", done, 4_000)
+        shown.refresh()
+        told = seen.getvalue()
+        shown.at("Making indexes", 0, 0)
+    assert "Reading the log" in told
+    assert "1,000 of 4,000" in told
+    assert "/s" in told
+    assert ":" in told, "how long it will take"
+    assert seen.getvalue().endswith("\x1b[2K"), "the last thing is that the line is cleared"
+
+
+def test_nothing_is_metered_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with meter() as at:
+        at("Reading the log", 1, 2)
+    assert capsys.readouterr() == ("", "")

@@ -131,11 +131,11 @@ def test_digits_are_what_is_left_of_a_number_without_separators() -> None:
 
 def _unmerged(events: list[Event]) -> list[tuple[Any, list[Any]]]:
     """Rows of the same key, one for each event, as they are before merging."""
-    from services.projector.fold import _RULES  # noqa: PLC0415 - the rows before merging are nobody else's business
+    from services.projector.fold import EVERY  # noqa: PLC0415 - the rows before merging are nobody else's business
 
     by_key: dict[tuple[str, Any], list[Any]] = {}
     for event in events:
-        for table, rows_of in _RULES[type(event)]:
+        for table, rows_of in EVERY[type(event)]:
             for row in rows_of(event):
                 by_key.setdefault((table.name, row[: table.key]), []).append(row)
     tables = {table.name: table for table in TABLES}
