@@ -1,10 +1,3 @@
--- tables --
--- The tables of a schema.
-SELECT c.relname
-FROM pg_class AS c
-WHERE c.relnamespace = %(schema)s::regnamespace AND c.relkind = 'r'
-ORDER BY c.relname
-
 -- shape --
 -- What a copy of a table takes over by LIKE: a table made before one of these changed is no copy any more.
 SELECT

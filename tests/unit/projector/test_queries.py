@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from pathlib import Path
 
+import pytest
+
+import services.projector
 from services.common.platform.postgres import queries
 from services.projector.fold import TABLES
 from services.projector.projections.table import Kind
@@ -30,3 +35,11 @@ def test_there_is_no_statement_that_nobody_uses() -> None:
     named = {f"upsert_{table.name}" for table in TABLES}
     positions = {"next_offsets", "hold_positions", "begin_positions", "save_positions", "schema_is_there"}
     assert set(queries("services.projector")) == named | positions
+
+
+@pytest.mark.parametrize("file", ["rebuild.sql", "replay.sql"])
+def test_every_statement_of_a_rebuild_and_a_replay_is_used(file: str) -> None:
+    [folder] = services.projector.__path__
+    trees = [ast.parse(path.read_text("utf-8")) for path in Path(folder).glob("*.py")]
+    literals = {node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    assert set(queries("services.projector", file)) <= literals
