@@ -13,6 +13,7 @@ from services.cli.problem import USAGE, CommandError
 from services.cli.rebuild import done, prepare
 from services.cli.surroundings import kafka_servers, operator_dsn
 from services.projector import replay as asking
+from services.projector.batch import HoleError
 from services.projector.replay import Question, ReplayReport, schema_of
 from services.projector.replaying import ReplayStalled, Step
 
@@ -67,6 +68,8 @@ def replay(  # noqa: PLR0917 - typer reads the options from the parameters
             report = done(asking.replay(question, name=schema, bootstrap_servers=servers, dsn=dsn, told=told))
         except ReplayStalled:
             raise CommandError("The log did not give all records that it has; try again.") from None
+        except HoleError as hole:
+            raise CommandError(f"The answer is not whole: {hole}.", hint="Ask again.") from None
     if as_json:
         show.as_json(asdict(report))
     else:

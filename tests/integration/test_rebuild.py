@@ -40,6 +40,7 @@ def test_a_rebuild_equals_the_live_tables_and_takes_their_place_under_traffic(cl
         assert _rebuild(cluster, postgres).swapped
         assert _shape(postgres) == shape
         assert _schemas(postgres) == {"projector", "projector_old"}
+        assert _tables(postgres, "projector_old") == _tables(postgres, "projector"), "every table was rebuilt"
 
         append(cluster.bootstrap_servers, corpus(seed=23, size=300))
         _wait_until_projected(cluster, postgres)
