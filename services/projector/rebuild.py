@@ -363,7 +363,6 @@ class _Finish:
         """Do it while both sides have read the same."""
         for _ in range(SWAP_TRIES):
             await self._catch_up()
-            await shadow.drop_months(self._operator, self._site.tables)
             if self._site.lacks_dead_letters:
                 await shadow.keep_dead_letters(self._operator, group=GROUP)
             try:
@@ -373,6 +372,7 @@ class _Finish:
                     live = await self._live()
                     await self._replay.until(live)
                     await self._check(live)
+                    await self._drop_months()
                     await work()
             except psycopg.Error as problem:
                 # A reader's long transaction or a deadlock with one: nothing changed, the projectors go on meanwhile.
@@ -389,6 +389,11 @@ class _Finish:
         built = await shadow.positions(self._operator, SHADOW, projection=GROUP)
         if any(built.get(place) != offset for place, offset in live.items()):
             raise HoleError("the tables that were built have not what was read into them, as after a crash of Postgres")
+
+    async def _drop_months(self) -> None:
+        """By a session of its own, so that whoever looks now sees it."""
+        async with await psycopg.AsyncConnection.connect(self._dsn, autocommit=True, application_name="parley-rebuild") as other:
+            await shadow.drop_months(other, self._site.tables)
 
     async def _swap(self) -> None:
         tables = self._site.tables
