@@ -343,7 +343,7 @@ class _Finish:
             await shadow.complete(self._operator, self._site.designs)
         async with await psycopg.AsyncConnection.connect(self._dsn, application_name="parley-rebuild") as reader:
             await reader.set_isolation_level(IsolationLevel.REPEATABLE_READ)
-            await self._while_nothing_moves(lambda: _look(reader))
+            await self._while_nothing_moves(lambda: self._look(reader))
             compared = await comparison.compare(
                 reader, self._site.tables, lambda table: self._told(Step(text=f"Comparing {table}"))
             )
@@ -372,7 +372,6 @@ class _Finish:
                     live = await self._live()
                     await self._replay.until(live)
                     await self._check(live)
-                    await self._drop_months()
                     await work()
             except psycopg.Error as problem:
                 # A reader's long transaction or a deadlock with one: nothing changed, the projectors go on meanwhile.
@@ -390,13 +389,15 @@ class _Finish:
         if any(built.get(place) != offset for place, offset in live.items()):
             raise HoleError("the tables that were built have not what was read into them, as after a crash of Postgres")
 
-    async def _drop_months(self) -> None:
-        """By a session of its own, so that whoever looks now sees it."""
-        async with await psycopg.AsyncConnection.connect(self._dsn, autocommit=True, application_name="parley-rebuild") as other:
-            await shadow.drop_months(other, self._site.tables)
+    async def _look(self, reader: Connection) -> None:
+        """From here on it sees what is there now, whatever comes after."""
+        await shadow.drop_months(reader, self._site.tables)
+        await reader.commit()
+        await reader.execute("SELECT 1")
 
     async def _swap(self) -> None:
         tables = self._site.tables
+        await shadow.drop_months(self._operator, tables)
         if self._site.is_whole:
             await shadow.forget_unread(self._operator)
             tables = (*tables, shadow.POSITIONS)
@@ -406,11 +407,6 @@ class _Finish:
         reached = await shadow.positions(self._operator, LIVE, projection=GROUP)
         read = {topic for topic, _ in self._site.begin_at}
         return {place: offset for place, offset in reached.items() if place[0] in read}
-
-
-async def _look(reader: Connection) -> None:
-    """From here on it sees what is there now, whatever comes after."""
-    await reader.execute("SELECT 1")
 
 
 def by_place(offsets: Mapping[TopicPartition, int]) -> dict[Partition, int]:

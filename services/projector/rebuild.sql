@@ -1,18 +1,3 @@
--- shape --
--- What a copy of a table takes over by LIKE: a table made before one of these changed is no copy any more.
-SELECT
-    a.attname,
-    format_type(a.atttypid, a.atttypmod),
-    a.attnotnull,
-    a.attcollation::regcollation::text,
-    a.attstorage,
-    pg_get_expr(d.adbin, d.adrelid),
-    col_description(a.attrelid, a.attnum)
-FROM pg_attribute AS a
-LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-WHERE a.attrelid = %(table)s::regclass AND a.attnum > 0 AND NOT a.attisdropped
-ORDER BY a.attnum
-
 -- partitioned_by --
 -- How a table is in parts; null for one that is not.
 SELECT pg_get_partkeydef(%(table)s::regclass)
@@ -28,6 +13,21 @@ ORDER BY c.relname
 -- dropped_months --
 -- Before which event time a table has nothing any more.
 SELECT relation, before FROM registry.dropped_months
+
+-- shape --
+-- What a copy of a table takes over by LIKE: a table made before one of these changed is no copy any more.
+SELECT
+    a.attname,
+    format_type(a.atttypid, a.atttypmod),
+    a.attnotnull,
+    a.attcollation::regcollation::text,
+    a.attstorage,
+    pg_get_expr(d.adbin, d.adrelid),
+    col_description(a.attrelid, a.attnum)
+FROM pg_attribute AS a
+LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE a.attrelid = %(table)s::regclass AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum
 
 -- options --
 -- What CREATE TABLE … LIKE does not copy: storage parameters, comment, owner.

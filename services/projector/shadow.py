@@ -41,6 +41,8 @@ class Design:
     table: str
     shape: str
     statements: Sequence[Composed]
+    parts: Sequence[Composed]
+    """After the first statement. Another month is no other shape: rows without a part stand in the rest."""
     indexes: Mapping[str, Composed]
     """By name: those that are made when the rows are in."""
 
@@ -82,7 +84,8 @@ async def create(
             await connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(schema)))
             await connection.execute(SQL("COMMENT ON SCHEMA {} IS {}").format(Identifier(schema), Literal(mark)))
             for design in made:
-                for statement in design.statements:
+                table, *more = design.statements
+                for statement in (table, *design.parts, *more):
                     await connection.execute(statement)
                 if is_copy:
                     names = (Identifier(schema, design.table), Identifier(LIVE, design.table))
@@ -119,7 +122,7 @@ async def complete(connection: Connection, made: Sequence[Design]) -> None:
     async with connection.transaction():
         for design in made:
             table = Identifier(SHADOW, design.table)
-            for name in await _places(connection, SHADOW, design.table):
+            for name in await _parts(connection, SHADOW, design.table) or [design.table]:
                 await connection.execute(SQL("ALTER TABLE {} SET LOGGED").format(Identifier(SHADOW, name)))
             known = {name for name, _ in await _rows(connection, "indexes", table=f"{SHADOW}.{design.table}")}
             for name, statement in design.indexes.items():
@@ -153,10 +156,10 @@ async def keep_dead_letters(connection: Connection, *, group: str) -> None:
 
 
 async def drop_months(connection: Connection, tables: Sequence[str]) -> None:
-    """What was dropped of these live tables because it is old is left out of the shadow tables too."""
+    """What was dropped of the live tables because it is old is left out of the shadow tables too."""
     for table, before in await _rows(connection, "dropped_months"):
         if table in tables:
-            statement = SQL("DELETE FROM {} WHERE occurred_at < {}").format(Identifier(SHADOW, table), Literal(before))
+            statement = SQL("DELETE FROM {} WHERE occurred_at < {}").format(Identifier(SHADOW, table), before)
             await connection.execute(statement)
 
 
@@ -184,15 +187,13 @@ async def swap(connection: Connection, tables: Sequence[str]) -> None:
     await drop(connection, SHADOW)
 
 
-async def _places(connection: Connection, schema: str, table: str) -> list[str]:
-    """Where the rows of a table are: in itself, or in its parts."""
-    return [name for name, _ in await _rows(connection, "parts", table=f"{schema}.{table}")] or [table]
-
-
 async def _move(connection: Connection, table: str, *, source: str, target: str) -> None:
-    parts = [name for name, _ in await _rows(connection, "parts", table=f"{source}.{table}")]
-    for name in (table, *parts):
+    for name in (table, *await _parts(connection, source, table)):
         await connection.execute(SQL("ALTER TABLE {} SET SCHEMA {}").format(Identifier(source, name), Identifier(target)))
+
+
+async def _parts(connection: Connection, schema: str, table: str) -> list[str]:
+    return [name for name, _ in await _rows(connection, "parts", table=f"{schema}.{table}")]
 
 
 def _view(name: str, definition: str, options: Sequence[str] | None) -> Composed:
@@ -205,13 +206,14 @@ async def _design(connection: Connection, table: str, schema: str, *, is_private
     live, new = Identifier(LIVE, table), Identifier(schema, table)
     name = f"{LIVE}.{table}"
     [(parts_by,)] = await _rows(connection, "partitioned_by", table=name)
-    made = [
-        SQL("CREATE {}TABLE {} (LIKE {} INCLUDING ALL EXCLUDING INDEXES){}").format(
-            SQL("" if parts_by else "UNLOGGED "), new, live, _verbatim(f" PARTITION BY {parts_by}" if parts_by else "")
-        )
+    head, in_parts = ("CREATE TABLE", f" PARTITION BY {parts_by}") if parts_by else ("CREATE UNLOGGED TABLE", "")
+    like = SQL("{} {} (LIKE {} INCLUDING ALL EXCLUDING INDEXES){}")
+    made = [like.format(_verbatim(head), new, live, _verbatim(in_parts))]
+    part_of = SQL("CREATE UNLOGGED TABLE {} PARTITION OF {} {}")
+    parts = [
+        part_of.format(Identifier(schema, part), new, _verbatim(bound))
+        for part, bound in await _rows(connection, "parts", table=name)
     ]
-    for part, bound in await _rows(connection, "parts", table=name):
-        made.append(SQL("CREATE UNLOGGED TABLE {} PARTITION OF {} {}").format(Identifier(schema, part), new, _verbatim(bound)))
     for constraint, definition in await _rows(connection, "constraints", table=name):
         made.append(SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(new, Identifier(constraint), _verbatim(definition)))
     indexes = {}
@@ -235,7 +237,7 @@ async def _design(connection: Connection, table: str, schema: str, *, is_private
         option = SQL(" WITH GRANT OPTION" if grantable else "")
         made.append(SQL("GRANT {} ON {} TO {}{}").format(_verbatim(privilege), new, to, option))
     shape = repr(await _rows(connection, "shape", table=name))
-    return Design(table=table, shape=shape, statements=made, indexes=indexes)
+    return Design(table=table, shape=shape, statements=made, parts=parts, indexes=indexes)
 
 
 def _sources() -> Iterator[tuple[str, bytes]]:
