@@ -115,13 +115,15 @@ class NativeKafka:
             [*command, "--config", str(settings)], capture_output=True, text=True, timeout=FORMAT_SECONDS, check=False
         )
         if run.returncode != 0:
-            raise ProviderError(f"Kafka's storage could not be formatted: {_last_line(run.stdout + run.stderr)}")
+            raise ProviderError(f"Kafka's storage could not be formatted: {_cause(run.stdout + run.stderr)}")
 
 
 def _cluster_id() -> str:
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
 
-def _last_line(output: str) -> str:
-    lines = [line for line in re.split(r"[\r\n]+", output) if line.strip()]
-    return lines[-1] if lines else "no message."
+def _cause(output: str) -> str:
+    """The line that says why: of a Java program that broke, the innermost cause; else the last."""
+    lines = [line.strip() for line in re.split(r"[\r\n]+", output) if line.strip()]
+    causes = [line for line in lines if re.match(r"Caused by: |Exception in |[\w.]+(Exception|Error)\b", line)]
+    return (causes or lines or ["no message."])[-1]

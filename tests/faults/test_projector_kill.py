@@ -38,3 +38,27 @@ def test_a_projector_killed_again_and_again_applies_every_record_once(point: str
         wait_for(lambda: reached(postgres) == records, 60, f"the projection of {records} records")
     assert advances_without_gap_or_overlap(postgres) == records
     assert stored(postgres) == replayed(cluster.bootstrap_servers)
+
+
+@pytest.mark.timeout(240)
+def test_two_projectors_killed_in_turn_end_in_the_rows_of_a_shuffled_log(cluster: Kafka, postgres: str) -> None:
+    """The log repeats and shuffles events; who is killed has begun with what was appended, and the other goes on."""
+    install(postgres)
+    environment = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_POSTGRES_DSN": postgres}
+    with (
+        ServiceProcess("projector", {**environment, "PARLEY_INSTANCE": "1"}) as one,
+        ServiceProcess("projector", {**environment, "PARLEY_INSTANCE": "2"}) as two,
+    ):
+        for process in (one, two):
+            process.wait_ready()
+        for cycle in range(2 * CYCLES):
+            before = reached(postgres)
+            append(cluster.bootstrap_servers, corpus(seed=60 + cycle, size=RECORDS))
+            wait_for(lambda before=before: reached(postgres) > before, 60, "the first of the records")  # type: ignore[misc]  # bound here
+            victim = (one, two)[cycle % 2]
+            victim.kill()
+            victim.start()
+        records = end_offsets(cluster.bootstrap_servers, *topics.PROJECTOR_SOURCES)
+        wait_for(lambda: reached(postgres) == records, 90, f"the projection of {records} records")
+    assert advances_without_gap_or_overlap(postgres) == records
+    assert stored(postgres) == replayed(cluster.bootstrap_servers)

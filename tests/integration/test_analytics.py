@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 
 from services.common.domain.events import MessageCopied
 from services.projector.fold import Event
+from tests.support.analyst import Select, selecting
 from tests.support.command_line import parley
 from tests.support.read_models import project
 from tests.support.told import BRAZILIAN, GERMAN, JULY, received, sent, status
 
 _DAY = 86_400_000
 
-Select = Callable[..., list[dict[str, Any]]]
-
 
 @pytest.fixture
 def select(postgres: str) -> Select:
     """A query, as an analyst."""
-
-    def rows(query: str, *parameters: object) -> list[dict[str, Any]]:
-        with psycopg.connect(postgres, autocommit=True, options="-c role=parley_analytics", row_factory=dict_row) as connection:
-            return connection.execute(query.encode(), parameters).fetchall()
-
-    return rows
+    return selecting(postgres)
 
 
 _BEYOND_THEIR_VIEWS = """

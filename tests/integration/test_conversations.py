@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,10 +13,10 @@ from typing import Any, Final
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
-from psycopg.rows import dict_row
 
 from services.common.domain.events import CallChanged, MessageCopied
 from services.projector.fold import Event
+from tests.support.analyst import Select, selecting
 from tests.support.command_line import parley
 from tests.support.read_models import project
 from tests.support.told import BRAZILIAN, GERMAN, JULY, NUMBER, received, sent, status
@@ -25,19 +25,11 @@ _SECOND, _MINUTE, _HOUR = 1_000, 60_000, 3_600_000
 _DAY: Final = 24 * _HOUR
 _NOVEMBER_2024: Final = 1_730_419_200_000
 
-Select = Callable[..., list[dict[str, Any]]]
-
 
 @pytest.fixture
 def select(postgres: str) -> Select:
     """A query, as an analyst."""
-
-    def rows(query: str) -> list[dict[str, Any]]:
-        options = "-c role=parley_analytics -c timezone=UTC"
-        with psycopg.connect(postgres, autocommit=True, options=options, row_factory=dict_row) as connection:
-            return connection.execute(query.encode()).fetchall()
-
-    return rows
+    return selecting(postgres)
 
 
 def copied(name: str, direction: str, at: int, field: str, **fields: Any) -> MessageCopied:

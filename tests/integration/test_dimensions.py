@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
-from psycopg.rows import dict_row
 
 from services.common.domain.events import (
     AccountChanged,
@@ -22,6 +20,7 @@ from services.common.domain.events import (
 )
 from services.projector.fold import Event
 from services.projector.projections.dead_letters import DeadLetterRow
+from tests.support.analyst import Select, selecting
 from tests.support.read_models import project
 from tests.support.told import BRAZILIAN, GERMAN, JULY, NUMBER, received, sent, status
 
@@ -29,19 +28,11 @@ _MINUTE = 60_000
 _USER = "DE.1234567890"
 _DISPLAYED = "15550783881"
 
-Select = Callable[[str], list[dict[str, Any]]]
-
 
 @pytest.fixture
 def select(postgres: str) -> Select:
-    """A query, as an analyst, whose instants are UTC."""
-
-    def rows(query: str) -> list[dict[str, Any]]:
-        options = "-c role=parley_analytics -c timezone=UTC"
-        with psycopg.connect(postgres, autocommit=True, options=options, row_factory=dict_row) as connection:
-            return connection.execute(query.encode()).fetchall()
-
-    return rows
+    """A query, as an analyst."""
+    return selecting(postgres)
 
 
 def at(minutes: int = 0) -> datetime:

@@ -39,7 +39,7 @@ _ANOTHER_TABLE: Final = """
 CREATE TABLE projector.rebuilt (LIKE projector.message_statuses INCLUDING ALL);
 INSERT INTO projector.rebuilt SELECT * FROM projector.message_statuses;
 UPDATE projector.rebuilt SET written_at = now() - interval '3 hours';
-DROP TABLE projector.message_statuses;
+ALTER TABLE projector.message_statuses RENAME TO replaced;
 ALTER TABLE projector.rebuilt RENAME TO message_statuses;
 """
 
