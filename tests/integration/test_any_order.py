@@ -22,7 +22,7 @@ def test_a_table_does_not_depend_on_the_order_of_its_events(name: str) -> None:
     @given(st.data())
     def check(data: st.DataObject) -> None:
         nonlocal made
-        events = data.draw(st.lists(touching(name), min_size=2, max_size=5))
+        events = data.draw(st.lists(touching(name), min_size=2, max_size=4))
         wanted = fold(events).get(name)
         assume(wanted)
         again = data.draw(st.permutations([*events, events[0]]))
