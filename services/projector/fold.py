@@ -155,11 +155,6 @@ EVERY: Final[Rules] = {
 }
 
 
-def kinds_of_table(name: str) -> tuple[type[Event], ...]:
-    """Which events make rows of a table."""
-    return tuple(kind for kind, rules in EVERY.items() if any(table.name == name for table, _ in rules))
-
-
 def rules_for(tables: Collection[str]) -> Rules:
     """The rules that make rows of these tables; every type of event is there, if only with none."""
     return {event: tuple([rule for rule in rules if rule[0].name in tables]) for event, rules in EVERY.items()}

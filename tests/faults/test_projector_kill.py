@@ -54,7 +54,7 @@ def test_two_projectors_killed_in_turn_end_in_the_rows_of_a_shuffled_log(cluster
         for cycle in range(2 * CYCLES):
             before = reached(postgres)
             append(cluster.bootstrap_servers, corpus(seed=60 + cycle, size=RECORDS))
-            wait_for(lambda before=before: reached(postgres) > before, 60, "the first of the records")  # type: ignore[misc]  # bound here
+            _wait_until_past(postgres, before)
             victim = (one, two)[cycle % 2]
             victim.kill()
             victim.start()
@@ -62,3 +62,7 @@ def test_two_projectors_killed_in_turn_end_in_the_rows_of_a_shuffled_log(cluster
         wait_for(lambda: reached(postgres) == records, 90, f"the projection of {records} records")
     assert advances_without_gap_or_overlap(postgres) == records
     assert stored(postgres) == replayed(cluster.bootstrap_servers)
+
+
+def _wait_until_past(dsn: str, records: int) -> None:
+    wait_for(lambda: reached(dsn) > records, 60, "the first of the records")

@@ -26,7 +26,7 @@ from services.common.domain.events import (
     WebhookEvent,
 )
 from services.common.domain.records import RecordConsent, SendingStateChanged, SendOutcome
-from services.projector.fold import Event, kinds_of_table
+from services.projector.fold import Event, rules_for
 from services.projector.projections.dead_letters import DeadLetterRow
 
 BEGIN: Final = 1_763_800_000_000
@@ -385,4 +385,4 @@ def touching(name: str) -> st.SearchStrategy[Event]:
         RecordConsent: consent,
         DeadLetterRow: dead_letter,
     }
-    return st.one_of([kinds[kind] for kind in kinds_of_table(name) if kind in kinds])
+    return st.one_of([kinds[kind] for kind, rules in rules_for([name]).items() if rules and kind in kinds])
