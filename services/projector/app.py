@@ -7,8 +7,9 @@ comes after and is for lag tools only, because the positions that count are read
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import psycopg
 from psycopg_pool import PoolTimeout
@@ -78,25 +79,21 @@ class ProjectorApp:
                 positions=worker,
             )
             self._waiting_for = None
-            months = asyncio.create_task(_keep_months(store, settings.projector_keep_months, stopping))
-            async with self._watched_silence():
+            async with _beside(_keep_months(store, settings.projector_keep_months, stopping)), self._watched_silence():
                 await self._stream.run(stopping)
-            months.cancel()
         finally:
             await connections.close(timeout=1.0)
 
     @asynccontextmanager
     async def _watched_silence(self) -> AsyncIterator[None]:
-        """Beside the projection, with a connection of its own, and ended at once."""
+        """With a connection of its own."""
         settings = self._settings
         connections = pool(settings.postgres_dsn.get_secret_value(), service="projector", size=1)
         await connections.open()
-        looking = asyncio.create_task(Silence(connections, every_seconds=settings.projector_silence_seconds).run())
         try:
-            yield
+            async with _beside(Silence(connections, every_seconds=settings.projector_silence_seconds).run()):
+                yield
         finally:
-            looking.cancel()
-            await asyncio.wait({looking}, timeout=1.0)
             await connections.close(timeout=1.0)
 
     async def _publish(self, records: Sequence[NewRecord]) -> None:
@@ -106,6 +103,17 @@ class ProjectorApp:
         if self._waiting_for is not None or self._stream is None:
             return self._waiting_for or "starting"
         return self._stream.why_not_ready()
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Done beside the projection, and ended with it at once, however that ends."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task}, timeout=1.0)
 
 
 async def _keep_months(store: Store, kept: int, stopping: asyncio.Event) -> None:
