@@ -74,39 +74,31 @@ FAMILIES: Final[Mapping[str, tuple[Table, ...]]] = {
 TABLES: Final = tuple(table for family in FAMILIES.values() for table in family)
 
 _Rule = tuple[Table, Callable[[Any], Iterable[Any]]]
-Rules = Mapping[type[Event], tuple[_Rule, ...]]
-"""For each type of event the tables it concerns, and which rows it makes there."""
+Rules = Mapping[type, tuple[_Rule, ...]]
+"""For each type of event, and of what events say alike, the tables it concerns, and which rows it makes there."""
 
 _WHOLE: Final[_Rule] = (account_events.TABLE, account_events.of_event)
 _LIMIT: Final[_Rule] = (messaging_limits.TABLE, messaging_limits.of_changed)
-_PERSON: Final[tuple[_Rule, ...]] = (
-    (contacts.CONTACTS, contacts.contact_of_person),
-    (contacts.ALIASES, contacts.aliases_of_person),
-)
+_PERSON: Final[_Rule] = (contacts.SIGHTS, contacts.sight_of_person)
 
 EVERY: Final[Rules] = {
     MessageReceived: (
         (messages.TABLE, messages.of_received),
-        (contacts.CONTACTS, contacts.contact_of_received),
-        (contacts.ALIASES, contacts.aliases_of_received),
+        (contacts.SIGHTS, contacts.sight_of_received),
         (conversations.TABLE, conversations.of_received),
-        (consents.CONSENTS, consents.states(consents.events_of_received)),
-        (consents.CONSENT_EVENTS, consents.events_of_received),
+        (consents.TOLD, consents.events_of_received),
     ),
     MessageStatusChanged: (
         (messages.TABLE, messages.of_status),
         (message_statuses.TABLE, message_statuses.of_status),
         (priced_conversations.TABLE, priced_conversations.of_status),
-        (contacts.CONTACTS, contacts.contact_of_status),
-        (contacts.ALIASES, contacts.aliases_of_status),
+        (contacts.SIGHTS, contacts.sight_of_status),
         (conversations.TABLE, conversations.of_status),
-        (consents.CONSENTS, consents.states(consents.events_of_status)),
-        (consents.CONSENT_EVENTS, consents.events_of_status),
+        (consents.TOLD, consents.events_of_status),
     ),
     MessageCopied: (
         (messages.TABLE, messages.of_copied),
-        (contacts.CONTACTS, contacts.contact_of_copied),
-        (contacts.ALIASES, contacts.aliases_of_person),
+        (contacts.SIGHTS, contacts.sight_of_copied),
     ),
     ContactChanged: (
         _WHOLE,
@@ -116,12 +108,11 @@ EVERY: Final[Rules] = {
     ),
     UserPreferenceChanged: (
         _WHOLE,
-        *_PERSON,
-        (consents.CONSENTS, consents.states(consents.events_of_preference)),
-        (consents.CONSENT_EVENTS, consents.events_of_preference),
+        _PERSON,
+        (consents.TOLD, consents.events_of_preference),
     ),
-    CallChanged: (_WHOLE, (calls.TABLE, calls.of_changed), *_PERSON),
-    ThreadHandedOver: (_WHOLE, *_PERSON),
+    CallChanged: (_WHOLE, (calls.TABLE, calls.of_changed), _PERSON),
+    ThreadHandedOver: (_WHOLE, _PERSON),
     UserActionReported: (_WHOLE,),
     AccountChanged: (_WHOLE, _LIMIT, (phone_number_changes.TABLE, phone_number_changes.of_account)),
     PhoneNumberChanged: (_WHOLE, _LIMIT, (phone_number_changes.TABLE, phone_number_changes.of_changed)),
@@ -144,20 +135,28 @@ EVERY: Final[Rules] = {
         (contacts.CONTACTS, contacts.contact_of_outcome),
         (contacts.ALIASES, contacts.aliases_of_outcome),
         (conversations.TABLE, conversations.of_outcome),
-        (consents.CONSENTS, consents.states(consents.events_of_outcome)),
-        (consents.CONSENT_EVENTS, consents.events_of_outcome),
+        (consents.TOLD, consents.events_of_outcome),
     ),
-    RecordConsent: (
-        (consents.CONSENTS, consents.states(consents.events_of_record)),
-        (consents.CONSENT_EVENTS, consents.events_of_record),
-    ),
+    RecordConsent: ((consents.TOLD, consents.events_of_record),),
     DeadLetterRow: ((dead_letters.TABLE, dead_letters.as_it_is),),
+    contacts.SightRow: (
+        (contacts.CONTACTS, contacts.contact_of_sight),
+        (contacts.ALIASES, contacts.aliases_of_sight),
+    ),
+    consents.ConsentEventRow: (
+        (consents.CONSENTS, consents.states),
+        (consents.CONSENT_EVENTS, consents.evidence),
+    ),
 }
+_TOLD_FIRST: Final = ((contacts.SIGHTS, contacts.SightRow), (consents.TOLD, consents.ConsentEventRow))
+"""What many events say alike. It is folded first, and what is left is folded into tables as if it were events."""
 
 
 def rules_for(tables: Collection[str]) -> Rules:
     """The rules that make rows of these tables; every type of event is there, if only with none."""
-    return {event: tuple([rule for rule in rules if rule[0].name in tables]) for event, rules in EVERY.items()}
+    rules = {event: tuple([rule for rule in rules if rule[0].name in tables]) for event, rules in EVERY.items()}
+    wanted = {*tables, *[table.name for table, row in _TOLD_FIRST if rules[row]]}
+    return {event: tuple([rule for rule in rules if rule[0].name in wanted]) for event, rules in EVERY.items()}
 
 
 def sources_of(tables: Collection[str]) -> tuple[str, ...]:
@@ -171,15 +170,20 @@ def sources_of(tables: Collection[str]) -> tuple[str, ...]:
 
 def fold(events: Iterable[Event], rules: Rules = EVERY) -> Rows:
     """The rows of a batch. Any order and any repetition of the same events gives the same rows."""
-    folded: dict[str, dict[Row, Any]] = {table.name: {} for table in TABLES}
+    folded: dict[str, dict[Row, Any]] = {table.name: {} for table in (*TABLES, *[table for table, _ in _TOLD_FIRST])}
+    _gather(events, rules, folded)
+    for table, _ in _TOLD_FIRST:
+        _gather(folded[table.name].values(), rules, folded)
+    return {table.name: _sorted(table, folded[table.name]) for table in TABLES if folded[table.name]}
+
+
+def _gather(events: Iterable[Any], rules: Rules, folded: Mapping[str, dict[Row, Any]]) -> None:
     for event in events:
         for table, rows_of in rules[type(event)]:
-            rows, width, merge = folded[table.name], table.key, table.merge
             for row in rows_of(event):
-                key = row[:width]
+                rows, key = folded[table.name], row[: table.key]
                 known = rows.get(key)
-                rows[key] = row if known is None else merge(known, row)
-    return {table.name: _sorted(table, folded[table.name]) for table in TABLES if folded[table.name]}
+                rows[key] = row if known is None else table.merge(known, row)
 
 
 def _sorted(table: Table, rows: Mapping[Row, Any]) -> list[Row]:

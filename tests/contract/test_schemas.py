@@ -24,7 +24,7 @@ from services.common.domain.events import MessageStatusChanged
 from services.common.domain.failure import Unprocessable
 from services.common.domain.reasons import Reason
 from services.common.domain.records import FULL_NAMES, SendMessage
-from services.common.platform.avro import Codec
+from services.common.platform.avro import _SYNTAX, Codec
 
 FOLDER = Path(schemas.__file__).parent
 LOCK: dict[str, dict[str, Any]] = json.loads((FOLDER / "ids.lock.json").read_text("utf-8"))
@@ -102,6 +102,41 @@ def test_records_are_written_as_fastavro_writes_them_whatever_is_null(name: str)
         fastavro.schemaless_writer(as_fastavro, schema, dataclasses.asdict(record))
         assert codec.encode(record)[5:] == as_fastavro.getvalue()
         assert codec.decode(codec.encode(record)) == record
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_a_guessed_shape_reads_what_the_whole_schema_reads_and_refuses_what_it_refuses(name: str) -> None:
+    codec, rng = Codec(), random.Random(name)
+    schema_id = max(int(text_id) for text_id, entry in LOCK.items() if entry["name"] == name)
+    defaults = {f.name: f.default for f in dataclasses.fields(BY_NAME[name]) if f.default is not dataclasses.MISSING}
+    plain = json.loads(json.dumps(newest(name)).replace('{"type": "long", "logicalType": "timestamp-millis"}', '"long"'))
+    schema = fastavro.parse_schema(plain)
+    shapes = [{n: v for n, v in defaults.items() if rng.random() < 0.6} for _ in range(8)]
+    for value in generate_many(plain, 150):
+        record = built(BY_NAME[name], typing.cast("dict[str, Any]", value))
+        body = bytearray(codec.encode(dataclasses.replace(record, **rng.choice(shapes))))
+        for _ in range(rng.choice((0, 0, 1, 1, 2))):
+            body[rng.randrange(5, len(body))] = rng.choice((0, 1, 2, 3, rng.randrange(256)))
+        data = bytes(body[: rng.choice((len(body), len(body), len(body) - 1))]) + rng.choice((b"", b"", b"", b"\0"))
+        assert _decoded(codec, data) == _read_whole(BY_NAME[name], schema, data), data
+    assert codec._readers[schema_id]._guesses, "something was guessed"
+
+
+def _decoded(codec: Codec, data: bytes) -> Any:
+    try:
+        return codec.decode(data)
+    except Unprocessable as problem:
+        return problem.reason
+
+
+def _read_whole(cls: Any, schema: Any, data: bytes) -> Any:
+    """By fastavro alone."""
+    body = BytesIO(data[5:])
+    try:
+        fields = fastavro.schemaless_reader(body, schema, None)
+    except _SYNTAX:
+        return Reason.AVRO_SYNTAX
+    return built(cls, typing.cast("dict[str, Any]", fields)) if body.tell() == len(data) - 5 else Reason.AVRO_SYNTAX
 
 
 def test_a_record_holds_what_differs_from_its_defaults() -> None:

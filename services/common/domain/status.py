@@ -56,12 +56,12 @@ def merge(known: Delivery, reported: Delivery) -> Delivery:
     """The first instant of every status either knows; a replay or a late report regresses nothing."""
     failure = known if reported.failed_at is None else min(known, reported, key=_failure_order)
     return Delivery(
-        sent_at=_first(known.sent_at, reported.sent_at),
-        delivered_at=_first(known.delivered_at, reported.delivered_at),
-        read_at=_first(known.read_at, reported.read_at),
-        played_at=_first(known.played_at, reported.played_at),
-        failed_at=failure.failed_at,
-        failed_code=failure.failed_code,
+        _first(known.sent_at, reported.sent_at),
+        _first(known.delivered_at, reported.delivered_at),
+        _first(known.read_at, reported.read_at),
+        _first(known.played_at, reported.played_at),
+        failure.failed_at,
+        failure.failed_code,
     )
 
 
@@ -94,9 +94,9 @@ def current(delivery: Delivery) -> DeliveryStatus:
 
 
 def _first(known: int | None, reported: int | None) -> int | None:
-    if known is None or reported is None:
-        return reported if known is None else known
-    return min(known, reported)
+    if reported is None:
+        return known
+    return reported if known is None or reported < known else known
 
 
 def _failure_order(delivery: Delivery) -> tuple[bool, int, bool, int]:

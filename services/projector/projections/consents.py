@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from services.common.domain import consent
 from services.common.domain.consent import ConsentCategory, ConsentState, Decision, Said
@@ -137,15 +136,16 @@ def _stopped(name: str, phone_number_id: str, contact: str, at: int, *, wamid: s
     return ConsentEventRow(consent_id, phone_number_id, contact, category, decision, "error_131050", None, at, wamid)
 
 
-def states(evidence_of: Callable[[Any], tuple[ConsentEventRow, ...]]) -> Callable[[Any], Iterable[ConsentRow]]:
-    """What an event's evidence says, by the function that tells its evidence."""
-    return lambda event: map(_row, evidence_of(event))
+def evidence(row: ConsentEventRow) -> tuple[ConsentEventRow, ...]:
+    """It is its own row."""
+    return (row,)
 
 
-def _row(evidence: ConsentEventRow) -> ConsentRow:
-    at = evidence.occurred_at
-    state = ConsentState(granted_at=at) if evidence.decision == Decision.GRANTED else ConsentState(withdrawn_at=at)
-    return ConsentRow(evidence.phone_number_id, evidence.contact, evidence.category, state)
+def states(row: ConsentEventRow) -> tuple[ConsentRow, ...]:
+    """What a piece of evidence says."""
+    at = row.occurred_at
+    state = ConsentState(granted_at=at) if row.decision == Decision.GRANTED else ConsentState(withdrawn_at=at)
+    return (ConsentRow(row.phone_number_id, row.contact, row.category, state),)
 
 
 def merge(known: ConsentRow, reported: ConsentRow) -> ConsentRow:
@@ -168,6 +168,28 @@ def _flat(row: ConsentRow) -> Row:
     return (row.phone_number_id, row.contact, row.category, row.state.granted_at, row.state.withdrawn_at)
 
 
+def merge_told(told: ConsentEventRow, _again: ConsentEventRow) -> ConsentEventRow:
+    """All of it is key."""
+    return told
+
+
+TOLD: Final = Table(
+    name="evidence",
+    columns={
+        "consent_id": Kind.TEXT,
+        "phone_number_id": Kind.TEXT,
+        "contact": Kind.TEXT,
+        "category": Kind.TEXT,
+        "decision": Kind.TEXT,
+        "source": Kind.TEXT,
+        "wording": Kind.TEXT,
+        "occurred_at": Kind.INSTANT,
+        "wamid": Kind.TEXT,
+    },
+    key=9,
+    merge=merge_told,
+)
+"""What events say word for word. No table of its own: both tables are made of it."""
 CONSENTS: Final = Table(
     name="consents",
     columns={

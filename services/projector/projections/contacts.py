@@ -37,6 +37,22 @@ class ContactRow(NamedTuple):
     superseded_by: tuple[int, str] | None = None
 
 
+class SightRow(NamedTuple):
+    """A person as an event met it, from then to then. No table of its own: contacts and aliases are made of it.
+
+    Of the many events of one person most say the same, and what they say is told apart once.
+    """
+
+    contact: str
+    bsuid: str | None
+    wa_id: str | None
+    parent_bsuid: str | None
+    profile_name: str | None
+    spoke: bool
+    first_at: int
+    last_at: int
+
+
 class AliasRow(NamedTuple):
     """One name of one contact."""
 
@@ -53,47 +69,54 @@ class MoveRow(NamedTuple):
     moved_at: int
 
 
-def contact_of_received(event: MessageReceived) -> tuple[ContactRow, ...]:
+def sight_of_received(event: MessageReceived) -> tuple[SightRow, ...]:
     """A message tells all about its sender."""
     at = event.occurred_at
+    return (SightRow(event.contact, event.bsuid, event.wa_id, event.parent_bsuid, event.profile_name, True, at, at),)
+
+
+def sight_of_status(event: MessageStatusChanged) -> tuple[SightRow, ...]:
+    """A status tells that the contact exists; nothing that changes with every status, so that most write nothing."""
+    if event.type != "message" or not event.contact:
+        return ()
+    at = event.occurred_at
+    return (SightRow(event.contact, event.bsuid, event.wa_id, event.parent_bsuid, None, False, at, at),)
+
+
+def sight_of_copied(event: MessageCopied) -> tuple[SightRow, ...]:
+    """A copy tells that the contact exists, and how it calls itself."""
+    if not event.contact:
+        return ()
+    at = event.occurred_at
+    return (SightRow(event.contact, event.bsuid, event.wa_id, event.parent_bsuid, event.profile_name, False, at, at),)
+
+
+def sight_of_person(event: CallChanged | UserPreferenceChanged | ThreadHandedOver) -> tuple[SightRow, ...]:
+    """Whatever names a person tells that it exists, under its key and every id beside it."""
+    if not event.contact:
+        return ()
+    at = _told_at(event)
+    return (SightRow(event.contact, event.bsuid, event.wa_id, getattr(event, "parent_bsuid", None), None, False, at, at),)
+
+
+def contact_of_sight(sight: SightRow) -> tuple[ContactRow, ...]:
+    """The person that was met; only who spoke tells a wa_id that may be sent to, and was there."""
+    last_at = sight.last_at
     return (
         ContactRow(
-            event.contact,
-            event.bsuid,
-            (at, event.wa_id) if event.wa_id else None,
-            (at, event.profile_name) if event.profile_name else None,
-            at,
-            at,
+            sight.contact,
+            sight.bsuid,
+            (last_at, sight.wa_id) if sight.spoke and sight.wa_id else None,
+            (last_at, sight.profile_name) if sight.profile_name else None,
+            sight.first_at,
+            last_at if sight.spoke else None,
         ),
     )
 
 
-def contact_of_status(event: MessageStatusChanged) -> tuple[ContactRow, ...]:
-    """A status tells that the contact exists; nothing that changes with every status, so that most write nothing."""
-    if event.type != "message" or not event.contact:
-        return ()
-    return (ContactRow(event.contact, event.bsuid, None, None, event.occurred_at, None),)
-
-
-def contact_of_copied(event: MessageCopied) -> tuple[ContactRow, ...]:
-    """A copy tells that the contact exists, and how it calls itself."""
-    if not event.contact:
-        return ()
-    name = (event.occurred_at, event.profile_name) if event.profile_name else None
-    return (ContactRow(event.contact, event.bsuid, None, name, event.occurred_at, None),)
-
-
-def contact_of_person(event: CallChanged | UserPreferenceChanged | ThreadHandedOver) -> tuple[ContactRow, ...]:
-    """Whatever names a person tells that it exists."""
-    at = _told_at(event)
-    return (ContactRow(event.contact, event.bsuid, None, None, at, None),) if event.contact else ()
-
-
-def aliases_of_person(event: MessageCopied | CallChanged | UserPreferenceChanged | ThreadHandedOver) -> tuple[AliasRow, ...]:
-    """Its key and every id beside it."""
-    if not event.contact:
-        return ()
-    return _aliases(event.contact, _told_at(event), event.wa_id, event.bsuid, getattr(event, "parent_bsuid", None))
+def aliases_of_sight(sight: SightRow) -> tuple[AliasRow, ...]:
+    """Its key, wa_id and BSUIDs."""
+    return _aliases(sight.contact, sight.first_at, sight.wa_id, sight.bsuid, sight.parent_bsuid)
 
 
 def contacts_of_changed(event: ContactChanged) -> tuple[ContactRow, ...]:
@@ -126,7 +149,7 @@ def moves_of_changed(event: ContactChanged) -> tuple[MoveRow, ...]:
     return (MoveRow(number, event.contact, _told_at(event)),)
 
 
-def _told_at(event: MessageCopied | CallChanged | UserPreferenceChanged | ThreadHandedOver | ContactChanged) -> int:
+def _told_at(event: CallChanged | UserPreferenceChanged | ThreadHandedOver | ContactChanged) -> int:
     return event.recorded_at if event.occurred_at is None else event.occurred_at
 
 
@@ -136,18 +159,6 @@ def contact_of_outcome(event: SendOutcome) -> tuple[ContactRow, ...]:
     if contact is None:
         return ()
     return (ContactRow(contact, event.bsuid, None, None, event.occurred_at, None),)
-
-
-def aliases_of_received(event: MessageReceived) -> tuple[AliasRow, ...]:
-    """Its key, wa_id and BSUIDs."""
-    return _aliases(event.contact, event.occurred_at, event.wa_id, event.bsuid, event.parent_bsuid)
-
-
-def aliases_of_status(event: MessageStatusChanged) -> tuple[AliasRow, ...]:
-    """Its key, wa_id and BSUIDs."""
-    if event.type != "message" or not event.contact:
-        return ()
-    return _aliases(event.contact, event.occurred_at, event.wa_id, event.bsuid, event.parent_bsuid)
 
 
 def aliases_of_outcome(event: SendOutcome) -> tuple[AliasRow, ...]:
@@ -182,6 +193,13 @@ def _aliases(contact: str, at: int, *names: str | None) -> tuple[AliasRow, ...]:
     return tuple([AliasRow(name, contact, at) for name in dict.fromkeys((contact, *names)) if name])
 
 
+def merge_sights(known: SightRow, reported: SightRow) -> SightRow:
+    """From the first to the last."""
+    if known.first_at <= reported.first_at and known.last_at >= reported.last_at:
+        return known
+    return known._replace(first_at=min(known.first_at, reported.first_at), last_at=max(known.last_at, reported.last_at))
+
+
 def merge_contacts(known: ContactRow, reported: ContactRow) -> ContactRow:
     """The latest words, the earliest and the last sight."""
     return ContactRow(
@@ -213,6 +231,21 @@ def _flat(row: ContactRow) -> Row:
     return (*named, row.first_seen_at, row.last_seen_at, superseded_by, superseded_at, country_of(row.contact))
 
 
+SIGHTS: Final = Table(
+    name="sights",
+    columns={
+        "contact": Kind.TEXT,
+        "bsuid": Kind.TEXT,
+        "wa_id": Kind.TEXT,
+        "parent_bsuid": Kind.TEXT,
+        "profile_name": Kind.TEXT,
+        "spoke": Kind.BOOL,
+        "first_at": Kind.INSTANT,
+        "last_at": Kind.INSTANT,
+    },
+    key=6,
+    merge=merge_sights,
+)
 CONTACTS: Final = Table(
     name="contacts",
     columns={

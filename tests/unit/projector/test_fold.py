@@ -17,6 +17,7 @@ from services.common.domain.events import (
 from services.common.domain.records import SendOutcome
 from services.projector.fold import TABLES, Event, Rows, fold
 from services.projector.projections.contacts import digits
+from services.projector.projections.table import Table
 from tests.support.events import BEGIN, any_event, received, regrouped, status
 
 
@@ -129,16 +130,20 @@ def test_digits_are_what_is_left_of_a_number_without_separators() -> None:
     assert digits("") is None
 
 
-def _unmerged(events: list[Event]) -> list[tuple[Any, list[Any]]]:
+def _unmerged(events: list[Event]) -> list[tuple[Table, list[Any]]]:
     """Rows of the same key, one for each event, as they are before merging."""
     from services.projector.fold import EVERY  # noqa: PLC0415 - the rows before merging are nobody else's business
 
+    tables: dict[str, Table] = {}
     by_key: dict[tuple[str, Any], list[Any]] = {}
-    for event in events:
+    told: list[Any] = list(events)
+    for event in told:
         for table, rows_of in EVERY[type(event)]:
             for row in rows_of(event):
+                tables[table.name] = table
                 by_key.setdefault((table.name, row[: table.key]), []).append(row)
-    tables = {table.name: table for table in TABLES}
+                if type(row) in EVERY and row is not event:
+                    told.append(row)
     return [(tables[name], rows) for (name, _), rows in by_key.items()]
 
 
