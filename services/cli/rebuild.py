@@ -18,7 +18,7 @@ from services.cli.problem import FAILED, USAGE, CommandError
 from services.cli.reading import kafka_is_away, quiet_clients
 from services.cli.surroundings import kafka_servers, operator_dsn
 from services.common.platform import faults, logging
-from services.common.platform.lifecycle import make_busy
+from services.common.platform.lifecycle import PATIENT_THRESHOLDS, make_busy
 from services.projector import rebuild as building
 from services.projector.comparison import Compared
 from services.projector.rebuild import RebuildRefused, RebuildReport, Wish
@@ -96,7 +96,7 @@ def prepare(service: str) -> None:
     logging.configure(service=service, instance="cli", level="WARNING")
     quiet_clients()
     faults.arm(os.environ.get("PARLEY_FAULT"))
-    make_busy()
+    make_busy(garbage_thresholds=PATIENT_THRESHOLDS)
 
 
 def done(work: Coroutine[Any, Any, T]) -> T:

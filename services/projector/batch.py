@@ -42,8 +42,10 @@ def first_offsets(batch: Iterable[Read]) -> dict[Partition, int]:
     """The lowest offset of each partition in the batch, partitions sorted."""
     first: dict[Partition, int] = {}
     for read in batch:
-        place = (read.record.topic, read.record.partition)
-        first[place] = min(first.get(place, read.record.offset), read.record.offset)
+        topic, partition, offset = read.record[:3]
+        place = (topic, partition)
+        if offset < first.get(place, offset + 1):
+            first[place] = offset
     return dict(sorted(first.items()))
 
 

@@ -24,7 +24,7 @@ from services.common.domain.topics import DEAD_LETTERS, PROJECTOR_SOURCES
 from services.common.platform import faults, logging
 from services.common.platform.avro import Codec
 from services.common.platform.kafka import FETCH_BYTES, wait_for_topics
-from services.common.platform.lifecycle import make_busy
+from services.common.platform.lifecycle import PATIENT_THRESHOLDS, make_busy
 from services.common.platform.postgres import is_transient, pool
 from services.projector import comparison, shadow
 from services.projector.batch import HoleError, Partition
@@ -418,7 +418,7 @@ def main() -> None:
     """The process of a part."""
     logging.configure(service="rebuild", instance="part", level="WARNING")
     faults.arm(os.environ.get("PARLEY_FAULT"))
-    make_busy()
+    make_busy(garbage_thresholds=PATIENT_THRESHOLDS)
     asyncio.run(work(apply_part))
 
 

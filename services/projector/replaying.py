@@ -1,12 +1,13 @@
 """How is the log read again, from one place in each partition to another, into tables that nobody else writes?
 
-No consumer group, and nothing is ever produced. The next batch is read and folded while Postgres works on the one before it.
+No consumer group, and nothing is ever produced. The next batches are read and folded while Postgres works on the one before them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +21,8 @@ from services.projector.store import Folded
 from services.projector.worker import Worker
 
 BATCH: Final = 2_000
+READY: Final = 2
+"""Folded batches that may wait for their turn: now one side has a pause, now the other."""
 STALLED_SECONDS: Final = 60.0
 
 
@@ -70,25 +73,25 @@ class Replay:
     async def until(self, target: Mapping[Partition, int]) -> None:
         """Return when every record before the target is durable; ReplayStalled when the log gives none of them for too long."""
         began = progress_at = time.monotonic()
-        committing: asyncio.Task[None] | None = None
+        committing: deque[asyncio.Task[None]] = deque()
         try:
             while between(self._read, target):
                 due = await self._fetch(target)
                 prepared = await self._worker.prepare(due) if due else None
-                if committing is not None:
-                    await committing
-                    committing = None
+                while len(committing) > (READY if due else 0):
+                    await committing.popleft()
                     progress_at = time.monotonic()
                 if prepared is not None:
-                    committing = asyncio.create_task(self._commit(prepared, target))
+                    after = committing[-1] if committing else None
+                    committing.append(asyncio.create_task(self._commit(prepared, target, after)))
                 elif not await self._pass_markers() and time.monotonic() - progress_at > self._stalled_seconds:
                     raise ReplayStalled
-            if committing is not None:
-                await committing
+            while committing:
+                await committing.popleft()
         finally:
-            if committing is not None and not committing.done():
-                committing.cancel()
-                await asyncio.wait([committing])
+            for task in committing:
+                task.cancel()
+            await asyncio.gather(*committing, return_exceptions=True)
             self.seconds += time.monotonic() - began
 
     async def _fetch(self, target: Mapping[Partition, int]) -> list[LogRecord]:
@@ -109,7 +112,10 @@ class Replay:
                 self._consumer.seek(tp, self._read[place])
         return due
 
-    async def _commit(self, prepared: Folded, target: Mapping[Partition, int]) -> None:
+    async def _commit(self, prepared: Folded, target: Mapping[Partition, int], after: asyncio.Task[None] | None) -> None:
+        """In their order; what follows one that failed is not applied."""
+        if after is not None:
+            await after
         await self._worker.commit(prepared)
         self._note(prepared.batch)
         fault("projector.after_rebuild_batch")

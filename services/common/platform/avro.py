@@ -151,7 +151,7 @@ class _Guess(typing.NamedTuple):
     schema: Any
     names: list[str]
     """Under which the constants are read."""
-    constants: list[bytes]
+    constants: list[bytes | int]
     end: bytes
     """The constant behind the last field."""
     make: Callable[[dict[str, Any]], Record]
@@ -214,19 +214,26 @@ class _Reader:
     def _new_guess(self, layout: _Layout, held: tuple[str, ...]) -> _Guess:
         parts = list(layout.of(held))
         columns = [
-            {"name": str(n), "type": {"type": "fixed", "name": "known", "size": len(part)}}
-            if isinstance(part, bytes)
-            else {"name": part[0], "type": part[1]}
+            {"name": str(n), "type": _read_as(part)} if isinstance(part, bytes) else {"name": part[0], "type": part[1]}
             for n, part in enumerate(parts)
         ]
         return _Guess(
             held,
             {**_NO_COLUMNS, "fields": columns},
             [str(n) for n, part in enumerate(parts) if isinstance(part, bytes)],
-            [part for part in parts if isinstance(part, bytes)],
+            [_as_read(part) for part in parts if isinstance(part, bytes)],
             parts[-1] if isinstance(parts[-1], bytes) else b"",
             self._make if layout.usual.keys() & set(held) else _taker(self._cls),
         )
+
+
+def _read_as(constant: bytes) -> Any:
+    """A small number is read faster than bytes are."""
+    return "long" if constant in (_NULL, _VALUE) else {"type": "fixed", "name": "known", "size": len(constant)}
+
+
+def _as_read(constant: bytes) -> bytes | int:
+    return constant[0] // 2 if constant in (_NULL, _VALUE) else constant
 
 
 def _builder(cls: type[Record]) -> Callable[[dict[str, Any]], Record]:

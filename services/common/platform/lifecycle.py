@@ -22,6 +22,8 @@ DRAIN_SECONDS = 9.0
 GARBAGE_THRESHOLDS = (5_000, 100, 40)
 """Python's own (700, 10, 10) look through everything that waits in a queue again and again: a tenth of a busy process's time.
 To look through 50,000 new objects at once stops the process for 30 to 60 ms."""
+PATIENT_THRESHOLDS = (200_000, 100, 40)
+"""For work that nobody waits for: a pause of a quarter of a second hurts nobody there."""
 EXIT_FATAL = 70
 EXIT_STALLED = 75
 EXIT_DUPLICATE_INSTANCE = 76
@@ -34,10 +36,10 @@ def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
         runner.run(_guarded(main))
 
 
-def make_busy() -> None:
+def make_busy(*, garbage_thresholds: tuple[int, int, int] = GARBAGE_THRESHOLDS) -> None:
     """Prepare the process for much work in one loop; called before that is made."""
     gc.freeze()  # what the imports made lives as long as the process
-    gc.set_threshold(*GARBAGE_THRESHOLDS)
+    gc.set_threshold(*garbage_thresholds)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 

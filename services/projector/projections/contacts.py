@@ -22,7 +22,7 @@ from services.common.domain.events import (
 )
 from services.common.domain.records import SendOutcome
 from services.projector.projections.merges import greatest, latest
-from services.projector.projections.table import Kind, Row, Table
+from services.projector.projections.table import Kind, Row, Table, new
 
 
 class ContactRow(NamedTuple):
@@ -72,7 +72,7 @@ class MoveRow(NamedTuple):
 def sight_of_received(event: MessageReceived) -> tuple[SightRow, ...]:
     """A message tells all about its sender."""
     at = event.occurred_at
-    return (SightRow(event.contact, event.bsuid, event.wa_id, event.parent_bsuid, event.profile_name, True, at, at),)
+    return (new(SightRow, (event.contact, event.bsuid, event.wa_id, event.parent_bsuid, event.profile_name, True, at, at)),)
 
 
 def sight_of_status(event: MessageStatusChanged) -> tuple[SightRow, ...]:
@@ -80,7 +80,7 @@ def sight_of_status(event: MessageStatusChanged) -> tuple[SightRow, ...]:
     if event.type != "message" or not event.contact:
         return ()
     at = event.occurred_at
-    return (SightRow(event.contact, event.bsuid, event.wa_id, event.parent_bsuid, None, False, at, at),)
+    return (new(SightRow, (event.contact, event.bsuid, event.wa_id, event.parent_bsuid, None, False, at, at)),)
 
 
 def sight_of_copied(event: MessageCopied) -> tuple[SightRow, ...]:

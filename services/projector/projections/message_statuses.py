@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from services.common.domain.events import MessageStatusChanged
 from services.projector.projections.merges import first_recorded
-from services.projector.projections.table import Kind, Table
+from services.projector.projections.table import Kind, Table, new
 
 OPAQUE_CHARACTERS: Final = 512
 """Meta's limit. A longer one is nobody's attempt id; it stays in `raw`."""
@@ -44,27 +44,30 @@ def of_status(event: MessageStatusChanged) -> tuple[StatusRow, ...]:
     """Every status, of payments and calls too, and words that we do not know."""
     opaque = event.biz_opaque_callback_data
     return (
-        StatusRow(
-            event.wamid,
-            event.status,
-            event.occurred_at,
-            event.contact or "",
-            event.type,
-            event.event_id,
-            event.recorded_at,
-            event.phone_number_id,
-            event.waba_id,
-            opaque if opaque and len(opaque) <= OPAQUE_CHARACTERS else None,
-            event.error_code,
-            event.error_title,
-            event.pricing_model,
-            event.pricing_type,
-            event.pricing_category,
-            event.pricing_billable,
-            event.conversation_id,
-            event.conversation_origin_type,
-            event.conversation_expires_at,
-            event.raw,
+        new(
+            StatusRow,
+            (
+                event.wamid,
+                event.status,
+                event.occurred_at,
+                event.contact or "",
+                event.type,
+                event.event_id,
+                event.recorded_at,
+                event.phone_number_id,
+                event.waba_id,
+                opaque if opaque and len(opaque) <= OPAQUE_CHARACTERS else None,
+                event.error_code,
+                event.error_title,
+                event.pricing_model,
+                event.pricing_type,
+                event.pricing_category,
+                event.pricing_billable,
+                event.conversation_id,
+                event.conversation_origin_type,
+                event.conversation_expires_at,
+                event.raw,
+            ),
         ),
     )
 

@@ -13,7 +13,7 @@ from services.common.domain.records import SendOutcome
 from services.common.domain.status import Delivery, DeliveryStatus
 from services.projector.projections.contacts import recipient
 from services.projector.projections.merges import greatest, least
-from services.projector.projections.table import Kind, Row, Table
+from services.projector.projections.table import Kind, Row, Table, new
 
 INBOUND: Final = "inbound"
 OUTBOUND: Final = "outbound"
@@ -117,16 +117,19 @@ def of_status(event: MessageStatusChanged) -> tuple[MessageRow, ...]:
     delivery = status.report(word, at=event.occurred_at, code=event.error_code) if word else _UNDELIVERED
     failed = word is DeliveryStatus.FAILED
     return (
-        MessageRow(
-            event.wamid,
-            OUTBOUND,
-            event.phone_number_id,
-            event.waba_id,
-            (event.contact or None) if event.group_id is None else None,
-            None,
-            delivery,
-            event.error_title if failed else None,
-            _pricing(event),
+        new(
+            MessageRow,
+            (
+                event.wamid,
+                OUTBOUND,
+                event.phone_number_id,
+                event.waba_id,
+                (event.contact or None) if event.group_id is None else None,
+                None,
+                delivery,
+                event.error_title if failed else None,
+                _pricing(event),
+            ),
         ),
     )
 
