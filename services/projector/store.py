@@ -81,14 +81,14 @@ class Store:
         Raises what Postgres raises, with nothing changed, and HoleError when a record is missing.
         """
         first = first_offsets(batch.batch)
-        async with self._pool.connection() as connection, connection.pipeline() as pipeline, connection.transaction():
+        # The commit is sent behind the statements without waiting for them: if one fails, Postgres passes over what follows.
+        async with self._pool.connection() as connection, connection.pipeline(), connection.transaction():
             progress = advance(batch.batch, await self._hold(connection, first))
             if progress.fresh:
                 all_new = len(progress.fresh) == len(batch.batch)
                 await _write(connection, batch.upserts if all_new else _upserts(progress.fresh, self._rules))
                 await self._save(connection, progress)
                 await before_commit(progress.fresh)
-                await pipeline.sync()
             fault("projector.before_pg_commit")
         return progress
 
