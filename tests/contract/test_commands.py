@@ -13,17 +13,8 @@ from typer.testing import CliRunner
 from services.cli.__main__ import app
 from services.cli.commands import PLACES
 
-HEAVY: Final = {
-    "aiohttp",
-    "aiokafka",
-    "faust",
-    "fastavro",
-    "phonenumbers",
-    "pyarrow",
-    "pydantic_settings",
-    "testcontainers",
-    "yoyo",
-}
+HEAVY: Final = {"aiohttp", "aiokafka", "faust", "fastavro", "phonenumbers", "psycopg_pool", "pyarrow", "pydantic_settings"}
+"""What takes long to import, and most commands do not use."""
 OF_POSTGRES: Final = ["sql", "export", "rates", "hours", "tenant", "number", "sends", "trace", "resend"]
 """They ask Postgres, and nobody else."""
 _MODULES: Final = """
