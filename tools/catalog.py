@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import psycopg
 
-from services.common.platform.postgres import queries
+from services.common.platform.statements import queries
 
 SCHEMAS: Final = ("registry", "projector", "sender", "analytics")
 """Those that migrations make."""

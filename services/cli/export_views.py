@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import psycopg
 from psycopg.sql import SQL, Composed, Identifier
 
-from services.common.platform.postgres import queries
+from services.common.platform.statements import queries
 
 TIME_COLUMNS: Final = ("occurred_at", "opened_at", "began_at", "started_at", "appended_at", "hour", "day")
 """The time of a row is the first of these columns that its view has; a view with none of them is only exported whole."""

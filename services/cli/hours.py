@@ -12,8 +12,8 @@ from services.cli.database import in_database
 from services.cli.problem import USAGE, CommandError
 from services.common.domain import business_hours
 from services.common.domain.business_hours import BusinessHoursError, Opening
-from services.common.platform.postgres import queries
 from services.common.platform.registry import Connection
+from services.common.platform.statements import queries
 
 app = typer.Typer(no_args_is_help=True, help="Business hours, for how long people wait for an answer.")
 

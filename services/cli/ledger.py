@@ -10,10 +10,10 @@ from services.cli.overview import LOOKED_AT_AGAIN, Count, Listed, State, shown_t
 from services.cli.story import Attempt, Command, Resend, Status, Story, Untold, outcome_ids
 from services.common.domain.lanes import LANES
 from services.common.domain.resending import BY_OPERATOR
-from services.common.platform import postgres
 from services.common.platform.registry import Connection
+from services.common.platform.statements import queries
 
-SQL: Final = postgres.queries("services.cli")
+SQL: Final = queries("services.cli")
 
 
 async def as_of_one_moment(connection: Connection) -> int:

@@ -12,8 +12,8 @@ from services.cli.database import in_database
 from services.cli.problem import USAGE, CommandError
 from services.common.domain import rate_card
 from services.common.domain.rate_card import Rate
-from services.common.platform.postgres import queries
 from services.common.platform.registry import Connection
+from services.common.platform.statements import queries
 
 app = typer.Typer(no_args_is_help=True, help="What messages cost, by country, category and day.")
 

@@ -17,7 +17,7 @@ from services.cli import show
 from services.cli.database import as_analyst
 from services.cli.named_queries import NamedQuery, UnknownParameterError, catalogue
 from services.cli.problem import USAGE, CommandError
-from services.common.platform.postgres import queries
+from services.common.platform.statements import queries
 
 CATALOGUE: Final = catalogue(queries("services.cli", "analytics.sql"))
 _FETCHED: Final = 1_000

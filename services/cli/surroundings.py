@@ -8,14 +8,13 @@ from pathlib import Path
 
 from services.cli.problem import CONFIGURATION, NO_STACK, CommandError
 from services.sandbox import stack_env
-from services.sandbox.keeper_files import STATE_FOLDER
 
 ADDRESSES = ("PARLEY_KAFKA_BOOTSTRAP_SERVERS", "PARLEY_POSTGRES_DSN", "PARLEY_SIMULATOR_URL")
 
 
 def state_dir() -> Path:
     """Where `up` keeps its stack."""
-    return Path.cwd() / STATE_FOLDER
+    return Path.cwd() / stack_env.STATE_FOLDER
 
 
 def adopt_local_stack(environ: MutableMapping[str, str] = os.environ, folder: Path | None = None) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from psycopg.sql import SQL, Composed, Identifier
 
-from services.common.platform.postgres import queries
+from services.common.platform.statements import queries
 from services.projector.shadow import LIVE, SHADOW, Connection
 
 _SQL: Final = queries("services.projector", "rebuild.sql")

@@ -18,7 +18,8 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from services.common.platform.avro import Codec
-from services.common.platform.postgres import pool, queries
+from services.common.platform.postgres import pool
+from services.common.platform.statements import queries
 from services.projector import shadow
 from services.projector.batch import Partition
 from services.projector.concerning import Span, Subject

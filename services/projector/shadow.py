@@ -20,7 +20,7 @@ import psycopg
 from psycopg import IsolationLevel
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from services.common.platform.postgres import queries
+from services.common.platform.statements import queries
 from services.projector.batch import Partition
 
 LIVE: Final = "projector"

@@ -14,7 +14,8 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from services.common.platform import logging, metrics
-from services.common.platform.postgres import Pool, queries
+from services.common.platform.postgres import Pool
+from services.common.platform.statements import queries
 
 log = logging.get(__name__)
 

@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple
 import psycopg
 
 from services.common.platform.faults import fault
-from services.common.platform.postgres import Pool, queries
+from services.common.platform.postgres import Pool
+from services.common.platform.statements import queries
 from services.projector.arrays import Array
 from services.projector.batch import HoleError, Partition, Progress, Read, advance, first_offsets
 from services.projector.fold import EVERY, TABLES, Rules, fold

@@ -13,7 +13,6 @@ from typing import Self, TextIO
 from services.sandbox.stack import Row
 from services.sandbox.stack_env import FILE_NAME, write_private
 
-STATE_FOLDER = ".parley"
 TRIES, PAUSE_SECONDS = 20, 0.05
 
 

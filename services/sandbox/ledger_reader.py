@@ -18,7 +18,7 @@ from services.common.domain.records import SendOutcome
 from services.common.platform.avro import Codec
 from services.common.platform.envelope import dead_letter_origin
 from services.common.platform.kafka import FETCH_BYTES, LogRecord
-from services.common.platform.postgres import queries
+from services.common.platform.statements import queries
 from services.sandbox.ledger import CommandRow, DeadLetter, Ledger, LoggedWebhook, Place, Publication, SentRow
 from services.sandbox.simulator.client import SimulatorClient
 from services.sandbox.webhook_elements import Identity, change_identity, elements, message_identity, status_identity

@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from services.common.domain import topics
-from services.common.platform.postgres import queries
+from services.common.platform.statements import queries
 from services.sandbox.simulator.client import SimulatorClient
 
 _SQL: Final = queries("services.sandbox", "ledger.sql")

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+STATE_FOLDER = ".parley"
 FILE_NAME = "stack.env"
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

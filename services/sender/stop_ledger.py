@@ -20,10 +20,11 @@ from services.common.domain.records import SendingStateChanged
 from services.common.domain.topics import ACCOUNT_EVENTS
 from services.common.platform import logging, metrics, postgres
 from services.common.platform.avro import Codec
+from services.common.platform.statements import queries
 
 log = logging.get(__name__)
 
-SQL: Final = postgres.queries("services.sender", "stops.sql")
+SQL: Final = queries("services.sender", "stops.sql")
 
 
 class StopLedger:

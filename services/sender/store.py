@@ -23,6 +23,7 @@ from services.common.domain.send_policy import UNDELIVERABLE_IN_A_ROW, Facts
 from services.common.platform import postgres
 from services.common.platform.avro import Codec
 from services.common.platform.faults import fault
+from services.common.platform.statements import queries
 from services.sender import options
 from services.sender.commands import TakenIn
 from services.sender.content.json import parsed
@@ -36,7 +37,7 @@ from services.sender.outcomes import Attempt
 from services.sender.pacer import Past, RefusedPair, Start
 from services.sender.template_store import find_definitions, hold_room, take_room
 
-SQL: Final = postgres.queries("services.sender")
+SQL: Final = queries("services.sender")
 _BATCH: Final = 500
 _LOOKED_AT: Final = 30
 """Due commands of a lane that one pick looks at, and some more for each that is wanted: most wait for nobody."""

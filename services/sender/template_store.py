@@ -11,10 +11,11 @@ from services.common.domain.messaging_limit import WINDOW_SECONDS, limit_of
 from services.common.domain.templates import Current, Listed, Told
 from services.common.platform import postgres
 from services.common.platform.postgres import Connection
+from services.common.platform.statements import queries
 from services.sender.knowledge import Definition, Room, TemplateName
 from services.sender.template_list import ListedTemplate
 
-SQL: Final = postgres.queries("services.sender", "templates.sql")
+SQL: Final = queries("services.sender", "templates.sql")
 _RECOUNT_SECONDS: Final = 10.0
 """How soon people who no longer count make room."""
 _MOST_DOUBLINGS: Final = 6

@@ -32,6 +32,11 @@ def module_of(path: Path) -> str:
 TREES: Final = {
     module_of(path): ast.parse(path.read_text("utf-8")) for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))
 }
+IMPORTS: Final = {
+    module: {(node.module, alias.name) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    for module, tree in TREES.items()
+}
+"""What each module takes from which other."""
 PATHS: Final = sorted(
     path.relative_to(ROOT).as_posix()
     for folder in FOLDERS
@@ -62,20 +67,13 @@ def readers() -> Iterator[Reader]:
             assert isinstance(target, ast.Name)
             catalogue = f"{package.replace('.', '/')}/{file[0] if file else 'queries.sql'}"
             yield Reader(catalogue=catalogue, module=module, variable=target.id)
-            for other, imports in TREES.items():
-                if imported(imports, module, target.id):
+            for other, imports in IMPORTS.items():
+                if (module, target.id) in imports:
                     yield Reader(catalogue=catalogue, module=other, variable=target.id)
 
 
 def is_call_of(node: ast.AST, name: str) -> bool:
     return isinstance(node, ast.Call) and name in {getattr(node.func, "id", None), getattr(node.func, "attr", None)}
-
-
-def imported(tree: ast.Module, module: str, name: str) -> bool:
-    return any(
-        isinstance(node, ast.ImportFrom) and node.module == module and name in {alias.name for alias in node.names}
-        for node in ast.walk(tree)
-    )
 
 
 READERS: Final = sorted(set(readers()), key=repr)

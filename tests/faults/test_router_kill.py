@@ -11,12 +11,11 @@ from services.common.platform.kafka import SESSION_SECONDS
 from services.sandbox.providers import Kafka
 from tests.support import log
 from tests.support.processes import ServiceProcess
-from tests.support.routed import EVENTS, all_events_there, append_posts, assert_nothing_lost_or_distorted
+from tests.support.routed import EVENTS, EVENTS_A_POST, all_events_there, append_posts, assert_nothing_lost_or_distorted
 from tests.support.waiting import wait_for
 
 CYCLES = 3
 BACKLOG = 60_000
-EVENTS_A_POST = 2
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from psycopg.rows import DictRow, dict_row
 
 from services.cli.sql import CATALOGUE
-from services.common.platform.postgres import queries
+from services.common.platform.statements import queries
 from tests.support.read_models import project
 from tests.support.told import NUMBER, received, sent, status
 

@@ -19,7 +19,7 @@ from services.common.domain.lane_shares import Shares
 from services.common.domain.pair_limit import PairPolicy
 from services.common.domain.records import RecordConsent, SendOutcome
 from services.common.platform.kafka import LogRecord
-from services.common.platform.postgres import queries
+from services.common.platform.statements import queries
 from services.projector.batch import Read
 from services.projector.fold import Event
 from services.projector.store import folded

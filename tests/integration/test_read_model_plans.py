@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL
 
-from services.common.platform.postgres import queries
+from services.common.platform.statements import queries
 from services.projector.fold import TABLES
 from services.projector.store import SQL as PROJECTOR
 from services.sandbox.postgres_dsn import drop_database, make_database, with_database

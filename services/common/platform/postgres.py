@@ -1,12 +1,10 @@
-"""How do we talk to Postgres? A pool with time-outs, named queries from files, and errors sorted by what to do."""
+"""How do we talk to Postgres? A pool with time-outs, and errors sorted by what to do."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Iterable
-from importlib.resources import files
-from typing import Any, Final, LiteralString, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -21,15 +19,8 @@ Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Pool = AsyncConnectionPool[Connection]
 
 PROBING: Final = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
-_HEAD: Final = re.compile(r"^-- (\w+) --$", re.MULTILINE)
 # Classes of SQLSTATE that pass by themselves: connection, rollback (deadlock, serialization), resources, in use, operator.
 _TRANSIENT: Final = ("08", "40", "53", "55", "57")
-
-
-def queries(package: str, file: str = "queries.sql") -> dict[str, LiteralString]:
-    """The statements of a file by name. Each is headed `-- name --` and a comment line saying its purpose."""
-    parts = _HEAD.split(files(package).joinpath(file).read_text("utf-8"))
-    return {name: cast("LiteralString", body.strip()) for name, body in zip(parts[1::2], parts[2::2], strict=True)}
 
 
 def pool(dsn: str, *, service: str, size: int = 4, search_path: str = "", probing: bool = False) -> Pool:

@@ -10,7 +10,7 @@ from typing import Any, Final, LiteralString
 
 import psycopg
 
-from services.common.platform.postgres import queries
+from services.common.platform.statements import queries
 from services.sandbox.demo.business import NUMBERS
 from services.sandbox.demo.play import Diary
 from services.sandbox.demo.snapshot import LastEvent, NumberNow, Snapshot, masked

@@ -12,12 +12,13 @@ from typing import Any, Final
 import psycopg
 
 from services.common.platform import postgres
+from services.common.platform.statements import queries
 from services.sender.media import references
 from services.sender.media.facts import NONE, Facts, Seen, Upload
 from services.sender.media.formats import File
 from services.sender.media.references import Source
 
-SQL: Final = postgres.queries("services.sender.media")
+SQL: Final = queries("services.sender.media")
 LIFETIME_SECONDS: Final = 30 * 86_400.0
 """How long Meta keeps what was uploaded. Source: business-phone-numbers/media."""
 MARGIN_SECONDS: Final = 86_400.0

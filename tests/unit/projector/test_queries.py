@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from services.common.platform.postgres import queries
+from services.common.platform.statements import queries
 from services.projector.fold import TABLES
 from services.projector.projections.table import Kind
 
