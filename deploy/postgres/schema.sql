@@ -450,7 +450,7 @@ COMMENT ON COLUMN analytics.fct_message.template_name IS 'Of a template message'
 
 COMMENT ON COLUMN analytics.fct_message.command_id IS 'The producer''s id of the command it was sent for';
 
-COMMENT ON COLUMN analytics.fct_message.occurred_at IS 'When it was written or accepted; where only statuses are known, the first of them. A range of it reads the messages of that range, and so does one of failed_at; of the other times, all there are';
+COMMENT ON COLUMN analytics.fct_message.occurred_at IS 'When it was written or accepted; where only statuses are known, the first of them. A range of it reads the messages of that range, a range of another time all there are';
 
 COMMENT ON COLUMN analytics.fct_message.recorded_at IS 'When the webhook or answer that describes it came to us';
 
@@ -2848,8 +2848,6 @@ CREATE INDEX message_statuses_sent ON ONLY projector.message_statuses USING btre
 CREATE INDEX messages_command ON projector.messages USING btree (command_id) WHERE (command_id IS NOT NULL);
 
 CREATE INDEX messages_conversation ON projector.messages USING btree (phone_number_id, contact, occurred_at);
-
-CREATE INDEX messages_failed ON projector.messages USING btree (failed_at) WHERE (failed_at IS NOT NULL);
 
 CREATE INDEX messages_received ON projector.messages USING btree (phone_number_id, recorded_at) WHERE (direction = 'inbound'::text);
 

@@ -76,6 +76,8 @@ ORDER BY accepted DESC, template_name
 SELECT error_code, template_name, country, count(*) AS failed
 FROM analytics.fct_message
 WHERE delivery = 'failed' AND failed_at >= now() - make_interval(days => %(days)s::int)
+    -- Meta gives a message up after 30 days: what is older did not fail on these.
+    AND occurred_at >= now() - make_interval(days => %(days)s::int + 32)
 GROUP BY error_code, template_name, country
 ORDER BY failed DESC, error_code, template_name, country
 

@@ -151,7 +151,6 @@ SERVES: Final = {
     "message_statuses_sent": "sender:last_sent",
     "messages_command": "question:timeline",
     "messages_conversation": "sender:pick",
-    "messages_failed": "question:failures",
     "messages_received": "projector:silence",
     "messages_time": "question:delivery_by_hour",
     "priced_conversations_contact": "question:window_use",

@@ -60,7 +60,7 @@ FROM (
 ) AS m
 CROSS JOIN registry.contact_secret AS k
 LEFT JOIN projector.contacts AS c ON c.contact = m.contact;
-COMMENT ON COLUMN analytics.fct_message.occurred_at IS 'When it was written or accepted; where only statuses are known, the first of them. A range of it reads the messages of that range, and so does one of failed_at; of the other times, all there are';
+COMMENT ON COLUMN analytics.fct_message.occurred_at IS 'When it was written or accepted; where only statuses are known, the first of them. A range of it reads the messages of that range, a range of another time all there are';
 COMMENT ON COLUMN analytics.fct_message.accepted_at IS 'When Meta accepted it from us: then the same as occurred_at, by which it is found';
 
 -- A sender's attempts are found by shard and time, and there are as many shards as partitions.
