@@ -47,6 +47,10 @@ answered. Each is a statement over the views of schema `analytics` ([what they h
 `parley_analytics`: it reads these views and nothing else, changes nothing, and none of its statements takes longer than its
 `statement_timeout`. People are keys that nobody can count back to a number.
 
+A range of a message's `occurred_at`, of `opened_at` or `started_at` reads the rows of that range and little else; one of a
+status' `occurred_at` those of its months. A range of another time of messages, or of the days and hours of the `agg_…` views,
+reads all there ever was, as does no range.
+
 How fresh an answer is: `parley sql freshness`. Instants are UTC. Those of statuses are Meta's, in whole seconds.
 
 Below, each question with its statement and the first rows of its answer after a minute of the demo's made-up traffic, in

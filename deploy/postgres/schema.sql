@@ -345,7 +345,7 @@ CREATE VIEW analytics.fct_message AS
     m.lane,
     m.template_name,
     m.command_id,
-    COALESCE(m.occurred_at, LEAST(m.sent_at, m.delivered_at, m.read_at, m.played_at, m.failed_at)) AS occurred_at,
+    m.known_at AS occurred_at,
     m.recorded_at,
     m.accepted_at,
     m.sent_at,
@@ -376,7 +376,59 @@ CREATE VIEW analytics.fct_message AS
             WHEN (m.direction = 'inbound'::text) THEN 'contact'::text
             ELSE 'other_system'::text
         END AS origin
-   FROM ((projector.messages m
+   FROM ((( SELECT d.wamid,
+            d.direction,
+            d.phone_number_id,
+            d.waba_id,
+            d.contact,
+            d.type,
+            d.lane,
+            d.template_name,
+            d.command_id,
+            d.recorded_at,
+            d.accepted_at,
+            d.sent_at,
+            d.delivered_at,
+            d.read_at,
+            d.played_at,
+            d.failed_at,
+            d.error_code,
+            d.pricing_model,
+            d.pricing_type,
+            d.pricing_category,
+            d.context_wamid,
+            d.group_id,
+            d.is_copy,
+            d.occurred_at AS known_at
+           FROM projector.messages d
+          WHERE (d.occurred_at IS NOT NULL)
+        UNION ALL
+         SELECT u.wamid,
+            u.direction,
+            u.phone_number_id,
+            u.waba_id,
+            u.contact,
+            u.type,
+            u.lane,
+            u.template_name,
+            u.command_id,
+            u.recorded_at,
+            u.accepted_at,
+            u.sent_at,
+            u.delivered_at,
+            u.read_at,
+            u.played_at,
+            u.failed_at,
+            u.error_code,
+            u.pricing_model,
+            u.pricing_type,
+            u.pricing_category,
+            u.context_wamid,
+            u.group_id,
+            u.is_copy,
+            LEAST(u.sent_at, u.delivered_at, u.read_at, u.played_at, u.failed_at) AS "least"
+           FROM projector.messages u
+          WHERE (u.occurred_at IS NULL)) m
      CROSS JOIN registry.contact_secret k)
      LEFT JOIN projector.contacts c ON ((c.contact = m.contact)));
 
@@ -398,11 +450,11 @@ COMMENT ON COLUMN analytics.fct_message.template_name IS 'Of a template message'
 
 COMMENT ON COLUMN analytics.fct_message.command_id IS 'The producer''s id of the command it was sent for';
 
-COMMENT ON COLUMN analytics.fct_message.occurred_at IS 'When it was written or accepted; where only statuses are known, the first of them';
+COMMENT ON COLUMN analytics.fct_message.occurred_at IS 'When it was written or accepted; where only statuses are known, the first of them. A range of it reads the messages of that range, a range of another time all there are';
 
 COMMENT ON COLUMN analytics.fct_message.recorded_at IS 'When the webhook or answer that describes it came to us';
 
-COMMENT ON COLUMN analytics.fct_message.accepted_at IS 'When Meta accepted it from us';
+COMMENT ON COLUMN analytics.fct_message.accepted_at IS 'When Meta accepted it from us: then the same as occurred_at, by which it is found';
 
 COMMENT ON COLUMN analytics.fct_message.sent_at IS 'First status sent; a later status may come without it';
 
@@ -1218,76 +1270,67 @@ COMMENT ON COLUMN registry.business_hours.weekday IS '1 Monday to 7 Sunday';
 COMMENT ON COLUMN registry.business_hours.closes IS 'Up to 24:00; what is open over midnight has a row on either day. Rows of a day do not overlap';
 
 CREATE VIEW analytics.fct_conversation AS
+ WITH words AS NOT MATERIALIZED (
+         SELECT m.phone_number_id,
+            m.contact,
+            m.waba_id,
+            m.occurred_at,
+            (m.direction = 'inbound'::text) AS opens,
+            (m.type = 'template'::text) AS is_template,
+            ((m.failed_at IS NOT NULL) AND (COALESCE(m.delivered_at, m.read_at, m.played_at) IS NULL)) AS is_failed
+           FROM projector.messages m
+          WHERE ((m.contact IS NOT NULL) AND (m.group_id IS NULL) AND (m.occurred_at IS NOT NULL) AND ((m.direction = 'outbound'::text) OR ((m.field = 'messages'::text) AND (m.type <> ALL (ARRAY['system'::text, 'request_welcome'::text, 'edit'::text, 'revoke'::text])))))
+        )
  SELECT encode(sha256((k.secret || convert_to(((((s.phone_number_id || '/'::text) || s.contact) || '/'::text) || EXTRACT(epoch FROM s.opened_at)), 'UTF8'::name))), 'hex'::text) AS conversation_key,
     s.phone_number_id,
-    s.waba_id,
+    w.waba_id,
     encode(sha256((k.secret || convert_to(s.contact, 'UTF8'::name))), 'hex'::text) AS contact_key,
     c.country,
     s.opened_at,
-    s.last_inbound_at,
-    (s.last_inbound_at + '24:00:00'::interval) AS closes_at,
-    s.inbound,
-    s.outbound,
-    s.templates,
-    s.first_response_at,
-    (s.first_response_at IS NOT NULL) AS is_answered,
-    EXTRACT(epoch FROM (s.first_response_at - s.opened_at)) AS response_seconds,
+    l.last_inbound_at,
+    (l.last_inbound_at + '24:00:00'::interval) AS closes_at,
+    w.inbound,
+    w.outbound,
+    w.templates,
+    w.first_response_at,
+    (w.first_response_at IS NOT NULL) AS is_answered,
+    EXTRACT(epoch FROM (w.first_response_at - s.opened_at)) AS response_seconds,
         CASE
-            WHEN ((h.time_zone IS NOT NULL) AND (s.first_response_at IS NOT NULL)) THEN ( SELECT COALESCE(sum(EXTRACT(epoch FROM (LEAST(s.first_response_at, o.until) - GREATEST(s.opened_at, o.since)))), (0)::numeric) AS "coalesce"
+            WHEN ((h.time_zone IS NOT NULL) AND (w.first_response_at IS NOT NULL)) THEN ( SELECT COALESCE(sum(EXTRACT(epoch FROM (LEAST(w.first_response_at, o.until) - GREATEST(s.opened_at, o.since)))), (0)::numeric) AS "coalesce"
                FROM ( SELECT ((d.day + b.opens) AT TIME ZONE h.time_zone) AS since,
                         ((d.day + b.closes) AT TIME ZONE h.time_zone) AS until
                        FROM (( SELECT (((s.opened_at AT TIME ZONE h.time_zone))::date + n.n) AS day
-                               FROM generate_series(0, (((s.first_response_at AT TIME ZONE h.time_zone))::date - ((s.opened_at AT TIME ZONE h.time_zone))::date)) n(n)) d
+                               FROM generate_series(0, (((w.first_response_at AT TIME ZONE h.time_zone))::date - ((s.opened_at AT TIME ZONE h.time_zone))::date)) n(n)) d
                          JOIN registry.business_hours b ON (((b.scope = h.scope) AND (b.scope_id = h.scope_id) AND ((b.weekday)::numeric = EXTRACT(isodow FROM d.day)))))) o
-              WHERE (LEAST(s.first_response_at, o.until) > GREATEST(s.opened_at, o.since)))
+              WHERE (LEAST(w.first_response_at, o.until) > GREATEST(s.opened_at, o.since)))
             ELSE NULL::numeric
         END AS response_business_seconds,
     (EXISTS ( SELECT
            FROM projector.priced_conversations p
-          WHERE ((p.phone_number_id = s.phone_number_id) AND (p.contact = s.contact) AND (p.origin_type = 'referral_conversion'::text) AND (p.first_status_at >= s.opened_at) AND (p.first_status_at < (s.last_inbound_at + '24:00:00'::interval))))) AS is_free_entry_point,
+          WHERE ((p.phone_number_id = s.phone_number_id) AND (p.contact = s.contact) AND (p.origin_type = 'referral_conversion'::text) AND (p.first_status_at >= s.opened_at) AND (p.first_status_at < (l.last_inbound_at + '24:00:00'::interval))))) AS is_free_entry_point,
     ( SELECT max(COALESCE(p.expires_at, (p.first_status_at + '72:00:00'::interval))) AS max
            FROM projector.priced_conversations p
-          WHERE ((p.phone_number_id = s.phone_number_id) AND (p.contact = s.contact) AND (p.origin_type = 'referral_conversion'::text) AND (p.first_status_at >= s.opened_at) AND (p.first_status_at < (s.last_inbound_at + '24:00:00'::interval)))) AS free_until
-   FROM (((( SELECT numbered.phone_number_id,
-            numbered.contact,
-            min(numbered.waba_id) AS waba_id,
-            min(numbered.occurred_at) FILTER (WHERE numbered.opens) AS opened_at,
-            max(numbered.occurred_at) FILTER (WHERE numbered.opens) AS last_inbound_at,
-            count(*) FILTER (WHERE numbered.opens) AS inbound,
-            count(*) FILTER (WHERE (NOT numbered.opens)) AS outbound,
-            count(*) FILTER (WHERE ((NOT numbered.opens) AND numbered.is_template)) AS templates,
-            min(numbered.occurred_at) FILTER (WHERE ((NOT numbered.opens) AND (NOT numbered.is_failed))) AS first_response_at
-           FROM ( SELECT w.phone_number_id,
-                    w.contact,
-                    w.waba_id,
-                    w.direction,
-                    w.occurred_at,
-                    w.opens,
-                    w.is_template,
-                    w.is_failed,
-                    w.before,
-                    count(*) FILTER (WHERE (w.opens AND ((w.before IS NULL) OR (w.occurred_at >= (w.before + '24:00:00'::interval))))) OVER (PARTITION BY w.phone_number_id, w.contact ORDER BY w.occurred_at, w.direction) AS nth
-                   FROM ( SELECT t.phone_number_id,
-                            t.contact,
-                            t.waba_id,
-                            t.direction,
-                            t.occurred_at,
-                            t.opens,
-                            t.is_template,
-                            t.is_failed,
-                            max(t.occurred_at) FILTER (WHERE t.opens) OVER (PARTITION BY t.phone_number_id, t.contact ORDER BY t.occurred_at, t.direction ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
-                           FROM ( SELECT m.phone_number_id,
-                                    m.contact,
-                                    m.waba_id,
-                                    m.direction,
-                                    m.occurred_at,
-                                    (m.direction = 'inbound'::text) AS opens,
-                                    (m.type = 'template'::text) AS is_template,
-                                    ((m.failed_at IS NOT NULL) AND (COALESCE(m.delivered_at, m.read_at, m.played_at) IS NULL)) AS is_failed
-                                   FROM projector.messages m
-                                  WHERE ((m.contact IS NOT NULL) AND (m.group_id IS NULL) AND (m.occurred_at IS NOT NULL) AND ((m.direction = 'outbound'::text) OR ((m.field = 'messages'::text) AND (m.type <> ALL (ARRAY['system'::text, 'request_welcome'::text, 'edit'::text, 'revoke'::text])))))) t) w) numbered
-          WHERE (numbered.opens OR (numbered.occurred_at < (numbered.before + '24:00:00'::interval)))
-          GROUP BY numbered.phone_number_id, numbered.contact, numbered.nth) s
+          WHERE ((p.phone_number_id = s.phone_number_id) AND (p.contact = s.contact) AND (p.origin_type = 'referral_conversion'::text) AND (p.first_status_at >= s.opened_at) AND (p.first_status_at < (l.last_inbound_at + '24:00:00'::interval)))) AS free_until
+   FROM (((((( SELECT DISTINCT f.phone_number_id,
+            f.contact,
+            f.occurred_at AS opened_at
+           FROM words f
+          WHERE f.opens) s
+     CROSS JOIN LATERAL ( SELECT i.occurred_at AS last_inbound_at
+           FROM ( SELECT n.occurred_at,
+                    lead(n.occurred_at) OVER (ORDER BY n.occurred_at) AS next_at
+                   FROM words n
+                  WHERE ((n.phone_number_id = s.phone_number_id) AND (n.contact = s.contact) AND n.opens AND (n.occurred_at >= s.opened_at))) i
+          WHERE COALESCE((i.next_at >= (i.occurred_at + '24:00:00'::interval)), true)
+          ORDER BY i.occurred_at
+         LIMIT 1) l)
+     CROSS JOIN LATERAL ( SELECT min(a.waba_id) AS waba_id,
+            count(*) FILTER (WHERE a.opens) AS inbound,
+            count(*) FILTER (WHERE (NOT a.opens)) AS outbound,
+            count(*) FILTER (WHERE ((NOT a.opens) AND a.is_template)) AS templates,
+            min(a.occurred_at) FILTER (WHERE ((NOT a.opens) AND (NOT a.is_failed))) AS first_response_at
+           FROM words a
+          WHERE ((a.phone_number_id = s.phone_number_id) AND (a.contact = s.contact) AND (a.occurred_at >= s.opened_at) AND (a.occurred_at < (l.last_inbound_at + '24:00:00'::interval)))) w)
      CROSS JOIN registry.contact_secret k)
      LEFT JOIN projector.contacts c ON ((c.contact = s.contact)))
      LEFT JOIN ( SELECT DISTINCT ON (n.phone_number_id) n.phone_number_id,
@@ -1296,7 +1339,10 @@ CREATE VIEW analytics.fct_conversation AS
             g.time_zone
            FROM (registry.phone_numbers n
              JOIN registry.business_calendars g ON ((((g.scope = 'number'::text) AND (g.scope_id = n.phone_number_id)) OR ((g.scope = 'tenant'::text) AND (g.scope_id = n.tenant_id)))))
-          ORDER BY n.phone_number_id, g.scope) h ON ((h.phone_number_id = s.phone_number_id)));
+          ORDER BY n.phone_number_id, g.scope) h ON ((h.phone_number_id = s.phone_number_id)))
+  WHERE (( SELECT max(b.occurred_at) AS max
+           FROM words b
+          WHERE ((b.phone_number_id = s.phone_number_id) AND (b.contact = s.contact) AND b.opens AND (b.occurred_at < s.opened_at) AND (b.occurred_at > (s.opened_at - '24:00:00'::interval)))) IS NULL);
 
 COMMENT ON VIEW analytics.fct_conversation IS 'One row a customer service window: what a person and a business number wrote each other from the message that opened it until 24 hours after the person''s last one. What went out while none was open, as templates do, is in fct_message only; messages in groups, and calls, open none here';
 
@@ -1310,7 +1356,7 @@ COMMENT ON COLUMN analytics.fct_conversation.contact_key IS 'The person, as in f
 
 COMMENT ON COLUMN analytics.fct_conversation.country IS 'ISO 3166-1 alpha-2, as the person''s number or user id tells it';
 
-COMMENT ON COLUMN analytics.fct_conversation.opened_at IS 'Meta''s instant of the person''s first message in it';
+COMMENT ON COLUMN analytics.fct_conversation.opened_at IS 'Meta''s instant of the person''s first message in it. A range of it reads the messages of that range and of the conversations that it finds; a range of another time reads all there are';
 
 COMMENT ON COLUMN analytics.fct_conversation.last_inbound_at IS 'Meta''s instant of the person''s last message in it, as far as is known';
 
@@ -1942,6 +1988,15 @@ COMMENT ON COLUMN sender.send_commands.deferred IS 'The causes of waiting that t
 
 COMMENT ON COLUMN sender.send_commands.send_at IS 'Not before: until then it keeps no later command of its recipient waiting; null where the command did not say';
 
+CREATE TABLE sender.shards (
+    shard integer NOT NULL,
+    epoch bigint NOT NULL,
+    instance text NOT NULL,
+    owned_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE sender.shards IS 'Who may send for partition n of every sends.* topic: only the process that holds the newest epoch';
+
 CREATE VIEW analytics.fct_send_latency AS
  SELECT a.command_id,
     a.attempt_no,
@@ -1953,8 +2008,16 @@ CREATE VIEW analytics.fct_send_latency AS
     a.finished_at,
     EXTRACT(epoch FROM (a.started_at - GREATEST(c.appended_at, c.send_at))) AS wait_seconds,
     EXTRACT(epoch FROM (a.finished_at - a.started_at)) AS call_seconds
-   FROM (sender.send_attempts a
-     JOIN sender.send_commands c ON (((c.command_id = a.command_id) AND (c.period = a.period))))
+   FROM ((sender.shards s
+     JOIN sender.send_attempts a ON ((a.shard = s.shard)))
+     CROSS JOIN LATERAL ( SELECT k.phone_number_id,
+            k.lane,
+            k.type,
+            k.appended_at,
+            k.send_at
+           FROM sender.send_commands k
+          WHERE ((k.command_id = a.command_id) AND (k.period = a.period))
+         OFFSET 0) c)
   WHERE (a.outcome = 'accepted'::text);
 
 COMMENT ON VIEW analytics.fct_send_latency IS 'How long commands took to be accepted, one row an accepted attempt, for as long as the sender''s ledger keeps them: 37 days and more';
@@ -1971,7 +2034,7 @@ COMMENT ON COLUMN analytics.fct_send_latency.type IS 'Kind of message: text, tem
 
 COMMENT ON COLUMN analytics.fct_send_latency.due_at IS 'When the command was put into its lane''s topic, or the later instant before which it was not to be sent';
 
-COMMENT ON COLUMN analytics.fct_send_latency.started_at IS 'When the call to Meta began';
+COMMENT ON COLUMN analytics.fct_send_latency.started_at IS 'When the call to Meta began. A range of it reads the attempts of that range';
 
 COMMENT ON COLUMN analytics.fct_send_latency.finished_at IS 'When Meta answered it, or when it was given up if a webhook told of the acceptance';
 
@@ -2561,15 +2624,6 @@ ALTER TABLE sender.resends ALTER COLUMN resend_id ADD GENERATED ALWAYS AS IDENTI
     CACHE 1
 );
 
-CREATE TABLE sender.shards (
-    shard integer NOT NULL,
-    epoch bigint NOT NULL,
-    instance text NOT NULL,
-    owned_at timestamp with time zone DEFAULT now() NOT NULL
-);
-
-COMMENT ON TABLE sender.shards IS 'Who may send for partition n of every sends.* topic: only the process that holds the newest epoch';
-
 CREATE TABLE sender.stops (
     scope text NOT NULL,
     scope_id text NOT NULL,
@@ -2777,17 +2831,11 @@ CREATE INDEX account_events_errors ON projector.account_events USING btree (reco
 
 CREATE INDEX account_events_of_accounts ON projector.account_events USING btree (recorded_at) WHERE (field = ANY (ARRAY['account_update'::text, 'phone_number_quality_update'::text, 'history'::text, 'smb_app_state_sync'::text]));
 
-CREATE INDEX account_events_record ON projector.account_events USING btree (record, occurred_at);
-
-CREATE INDEX calls_conversation ON projector.calls USING btree (phone_number_id, contact, connected_at);
-
-CREATE INDEX consent_events_contact ON projector.consent_events USING btree (contact, phone_number_id);
+CREATE INDEX consent_events_time ON projector.consent_events USING brin (occurred_at) WITH (autosummarize='on');
 
 CREATE INDEX contact_aliases_contact ON projector.contact_aliases USING btree (contact);
 
 CREATE INDEX contact_moves_contact ON projector.contact_moves USING btree (contact);
-
-CREATE INDEX flow_changes_flow ON projector.flow_changes USING btree (flow_id, occurred_at);
 
 CREATE INDEX message_statuses_codes ON ONLY projector.message_statuses USING btree (error_code, occurred_at) WHERE (status = 'failed'::text);
 
@@ -2803,15 +2851,13 @@ CREATE INDEX messages_conversation ON projector.messages USING btree (phone_numb
 
 CREATE INDEX messages_received ON projector.messages USING btree (phone_number_id, recorded_at) WHERE (direction = 'inbound'::text);
 
-CREATE INDEX phone_number_changes_number ON projector.phone_number_changes USING btree (phone_number_id, occurred_at);
+CREATE INDEX messages_time ON projector.messages USING btree (occurred_at);
 
 CREATE INDEX priced_conversations_contact ON projector.priced_conversations USING btree (phone_number_id, contact, expires_at);
 
 CREATE INDEX send_outcomes_accepted ON ONLY projector.send_outcomes USING btree (phone_number_id, occurred_at, lane) WHERE ((kind = 'accepted'::text) AND (wamid IS NOT NULL));
 
-CREATE INDEX send_outcomes_command ON ONLY projector.send_outcomes USING btree (command_id);
-
-CREATE INDEX template_changes_template ON projector.template_changes USING btree (waba_id, template_name, template_language, occurred_at);
+CREATE INDEX send_outcomes_time ON ONLY projector.send_outcomes USING brin (occurred_at) WITH (autosummarize='on');
 
 CREATE INDEX late_failures_untold ON ONLY sender.late_failures USING btree (shard) WHERE (told_at IS NULL);
 
@@ -2965,6 +3011,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.send_attempts TO parley_sender
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.send_commands TO parley_sender;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.shards TO parley_sender;
+
 GRANT SELECT ON TABLE analytics.fct_send_latency TO parley_analytics;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE projector.message_statuses TO parley_projector;
@@ -3021,8 +3069,6 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.portfolio_recipients TO parley
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.portfolios TO parley_sender;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.resends TO parley_sender;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.shards TO parley_sender;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.stops TO parley_sender;
 

@@ -9,7 +9,7 @@ WITH sends AS (
         coalesce(delivered_at, read_at, played_at) IS NOT NULL AS is_delivered,
         coalesce(read_at, played_at) IS NOT NULL AS is_read
     FROM analytics.fct_message
-    WHERE origin = 'command' AND accepted_at >= now() - make_interval(days => %(days)s::int)
+    WHERE origin = 'command' AND occurred_at >= now() - make_interval(days => %(days)s::int)
         AND (%(number)s = '' OR phone_number_id = %(number)s)
 ),
 
@@ -43,7 +43,7 @@ SELECT
     count(*) FILTER (WHERE coalesce(read_at, played_at) IS NOT NULL) AS read,
     count(*) FILTER (WHERE delivery = 'failed') AS failed
 FROM analytics.fct_message
-WHERE origin = 'command' AND accepted_at >= now() - make_interval(days => %(days)s::int)
+WHERE origin = 'command' AND occurred_at >= now() - make_interval(days => %(days)s::int)
     AND (%(number)s = '' OR phone_number_id = %(number)s)
 GROUP BY 1, 2
 ORDER BY 1, 2
@@ -57,7 +57,7 @@ WITH stages AS (
         CASE WHEN delivered_at IS NOT NULL THEN greatest(0, extract(EPOCH FROM delivered_at - accepted_at)) END AS to_delivery,
         CASE WHEN delivered_at IS NOT NULL AND read_at IS NOT NULL THEN greatest(0, extract(EPOCH FROM read_at - delivered_at)) END AS to_read
     FROM analytics.fct_message
-    WHERE origin = 'command' AND accepted_at >= now() - make_interval(days => %(days)s::int)
+    WHERE origin = 'command' AND occurred_at >= now() - make_interval(days => %(days)s::int)
 )
 
 SELECT
@@ -76,6 +76,8 @@ ORDER BY accepted DESC, template_name
 SELECT error_code, template_name, country, count(*) AS failed
 FROM analytics.fct_message
 WHERE delivery = 'failed' AND failed_at >= now() - make_interval(days => %(days)s::int)
+    -- Meta gives a message up after 30 days: what is older did not fail on these.
+    AND occurred_at >= now() - make_interval(days => %(days)s::int + 32)
 GROUP BY error_code, template_name, country
 ORDER BY failed DESC, error_code, template_name, country
 
@@ -87,7 +89,7 @@ SELECT
     phone_number_id, lane, template_name, country, message_key, command_id, accepted_at,
     floor(extract(EPOCH FROM now() - accepted_at) / 60)::int AS minutes_without_status
 FROM analytics.fct_delivery
-WHERE silence = 'silent' AND accepted_at >= now() - make_interval(days => %(days)s::int)
+WHERE silence = 'silent' AND occurred_at >= now() - make_interval(days => %(days)s::int)
     AND (%(number)s = '' OR phone_number_id = %(number)s)
 ORDER BY accepted_at, message_key
 
@@ -140,10 +142,13 @@ ORDER BY message_key, ordered_at, place
 -- What was spent, by country and category, and of how many messages is the rate unknown?
 -- days = 30: delivered in the last so many days (UTC)
 SELECT
-    country, pricing_category, currency, sum(messages) AS messages, sum(cost) AS cost,
-    sum(messages_of_unknown_rate) AS messages_of_unknown_rate
-FROM analytics.agg_cost_day
-WHERE cost_state IN ('regular', 'free') AND day >= (now() AT TIME ZONE 'UTC')::date - %(days)s::int
+    country, pricing_category, currency, count(*) AS messages, sum(cost) AS cost,
+    count(*) FILTER (WHERE is_rate_unknown) AS messages_of_unknown_rate
+FROM analytics.fct_cost
+WHERE cost_state IN ('regular', 'free')
+    AND (coalesce(billed_at, occurred_at) AT TIME ZONE 'UTC')::date >= (now() AT TIME ZONE 'UTC')::date - %(days)s::int
+    -- Meta gives a message up after 30 days: what is older was not delivered on these.
+    AND occurred_at >= now() - make_interval(days => %(days)s::int + 32)
 GROUP BY country, pricing_category, currency
 ORDER BY cost DESC NULLS LAST, country, pricing_category
 
@@ -253,7 +258,7 @@ WITH sends AS (
         coalesce(read_at, played_at) IS NOT NULL AS is_read,
         delivery IN ('accepted', 'sent') AND accepted_at < now() - interval '1 day' AS is_silent
     FROM analytics.fct_message
-    WHERE origin = 'command' AND template_name IS NOT NULL AND accepted_at >= now() - make_interval(days => %(days)s::int)
+    WHERE origin = 'command' AND template_name IS NOT NULL AND occurred_at >= now() - make_interval(days => %(days)s::int)
 ),
 
 states AS (
@@ -286,7 +291,7 @@ WITH offers AS (
     SELECT message_key, template_name, phone_number_id, contact_key, coalesce(delivered_at, read_at) AS delivered_at
     FROM analytics.fct_message
     WHERE origin = 'command' AND template_name IS NOT NULL AND starts_with(lower(pricing_category), 'marketing')
-        AND accepted_at >= now() - make_interval(days => %(days)s::int) AND coalesce(delivered_at, read_at) IS NOT NULL
+        AND occurred_at >= now() - make_interval(days => %(days)s::int) AND coalesce(delivered_at, read_at) IS NOT NULL
 )
 
 SELECT
@@ -296,18 +301,37 @@ FROM offers AS o
 LEFT JOIN analytics.fct_consent_event AS e
     ON e.contact_key = o.contact_key AND e.phone_number_id = o.phone_number_id AND e.decision = 'withdrawn'
     AND e.occurred_at BETWEEN o.delivered_at AND o.delivered_at + make_interval(hours => %(hours)s::int)
+    AND e.occurred_at >= now() - make_interval(days => %(days)s::int + 1)
 GROUP BY o.template_name
 ORDER BY withdrew DESC, reached DESC, o.template_name
 
 -- utilisation --
 -- How much of its limit did each number use in its busiest second, hour by hour (UTC)?
 -- days = 1: in the last so many days
+WITH seconds AS (
+    SELECT
+        date_trunc('hour', occurred_at, 'UTC') AS hour, phone_number_id,
+        count(*) FILTER (WHERE direction = 'outbound') AS accepted,
+        count(*) FILTER (WHERE direction = 'inbound') AS received
+    FROM analytics.fct_message
+    WHERE origin IN ('command', 'contact')
+        AND occurred_at >= date_trunc('hour', now() - make_interval(days => %(days)s::int), 'UTC')
+    GROUP BY 1, 2, date_trunc('second', occurred_at)
+),
+
+hours AS (
+    SELECT
+        hour, phone_number_id, sum(accepted)::bigint AS accepted, sum(received)::bigint AS received,
+        max(accepted + received) AS busiest_second
+    FROM seconds
+    GROUP BY hour, phone_number_id
+)
+
 SELECT
     h.hour, h.phone_number_id, h.accepted, h.received, h.busiest_second, n.messages_per_second,
     round(100.0 * h.busiest_second / n.messages_per_second, 1) AS busiest_percent
-FROM analytics.agg_number_hour AS h
+FROM hours AS h
 LEFT JOIN analytics.dim_phone_number AS n ON n.phone_number_id = h.phone_number_id
-WHERE h.hour >= now() - make_interval(days => %(days)s::int)
 ORDER BY h.hour, h.phone_number_id
 
 -- windows --

@@ -169,14 +169,23 @@ def test_whatever_order_messages_come_in_conversations_are_what_a_loop_over_them
         expected += conversations(messages)
     rng.shuffle(events)
     project(postgres, events[::2], events[1::2])
-    rows = select(
-        "SELECT (extract(epoch FROM opened_at) * 1000)::bigint, (extract(epoch FROM last_inbound_at) * 1000)::bigint AS last,"
-        " inbound, outbound, (extract(epoch FROM first_response_at) * 1000)::bigint AS answered FROM analytics.fct_conversation"
-    )
     assert len(expected) > 300
-    assert sorted(map(repr, (tuple(row.values()) for row in rows))) == sorted(
-        repr((one.opened, one.last, one.inbound, one.outbound, one.answered)) for one in expected
-    )
+    for since, until in ((JULY, JULY + 40 * _DAY), (JULY + _DAY, JULY + 2 * _DAY), (JULY + 5 * _DAY + _HOUR, JULY + 9 * _DAY)):
+        rows = select(
+            "SELECT (extract(epoch FROM opened_at) * 1000)::bigint, (extract(epoch FROM last_inbound_at) * 1000)::bigint AS last,"
+            " inbound, outbound, (extract(epoch FROM first_response_at) * 1000)::bigint AS answered"
+            " FROM analytics.fct_conversation"
+            " WHERE opened_at >= to_timestamp(%s / 1000.0) AND opened_at < to_timestamp(%s / 1000.0)",
+            since,
+            until,
+        )
+        found = sorted(repr(tuple(row.values())) for row in rows)
+        assert found == sorted(
+            repr((one.opened, one.last, one.inbound, one.outbound, one.answered))
+            for one in expected
+            if since <= one.opened < until
+        )
+        assert found
     [keys] = select("SELECT count(DISTINCT conversation_key) AS n FROM analytics.fct_conversation")
     assert keys == {"n": len(expected)}
 
@@ -386,6 +395,7 @@ _COMMAND: Final = """
 def test_how_long_commands_wait_and_calls_take(postgres: str, tmp_path: Path) -> None:
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute("SELECT sender.add_period(sender.period_of(now()))")
+        connection.execute("INSERT INTO sender.shards (shard, epoch, instance) VALUES (0, 1, 'one')")
         connection.execute(_COMMAND, {"id": "a", "not_before": None})
         connection.execute(_COMMAND, {"id": "b", "not_before": "3 seconds"})
     assert ask(postgres, tmp_path, "send_latency") == [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import re
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, Final, LiteralString, TypeVar
@@ -211,7 +210,8 @@ HOT: Final = (
 def test_a_plan_made_while_the_tables_are_empty_still_finds_rows_by_an_index(postgres: str, store: Store, name: str) -> None:
     del store
     found = plan(postgres, SQL[name])
-    assert not re.findall(r"(Seq Scan on send_\w+|Hash Join|Merge Join)", found), found
+    assert not {table for table in found.read_whole if table.startswith("send_")}
+    assert not {"Hash Join", "Merge Join"} & {node["Node Type"] for node in found.nodes}
 
 
 @pytest.mark.parametrize("name", HOT)
@@ -235,8 +235,7 @@ def test_the_statements_of_the_sender_never_read_a_period_as_a_whole(postgres: s
         " ON CONFLICT DO NOTHING",
     )
     ask(postgres, "ANALYZE sender.send_commands, sender.send_attempts")
-    found = plan(postgres, SQL[name])
-    assert not re.findall(r"Seq Scan on (send_\w+)", found), found
+    assert not {table for table in plan(postgres, SQL[name]).read_whole if table.startswith("send_")}
 
 
 TEXTS: Final = st.none() | st.text(st.characters(codec="utf-8", exclude_characters="\0"))

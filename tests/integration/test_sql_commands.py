@@ -107,7 +107,7 @@ def test_times_failures_and_costs(ask: Ask) -> None:
     assert times["answer"]["delivered_p50"] is None, "what is not delivered took no time"
     assert answers(ask, "failures") == [{"error_code": 131049, "template_name": "offer", "country": "DE", "failed": 1}]
     [cost] = answers(ask, "costs")
-    assert (cost["country"], cost["cost"], cost["messages_of_unknown_rate"]) == ("BR", None, "1")
+    assert (cost["country"], cost["cost"], cost["messages_of_unknown_rate"]) == ("BR", None, 1)
 
 
 def test_who_withdrew_after_an_offer_why_commands_did_not_go_and_how_full_numbers_were(
