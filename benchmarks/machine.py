@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import sys
@@ -31,11 +32,10 @@ def pin(pid: int, *cores: int) -> None:
     """Move a process, all its threads and its children to these cores; what they start later follows them."""
     process = psutil.Process(pid)
     for one in [process, *process.children(recursive=True)]:
-        for thread in one.threads():
-            try:
-                os.sched_setaffinity(thread.id, cores)
-            except ProcessLookupError:
-                continue  # the thread has ended meanwhile
+        with contextlib.suppress(psutil.NoSuchProcess):  # a child that has ended meanwhile
+            for thread in one.threads():
+                with contextlib.suppress(ProcessLookupError):  # and a thread
+                    os.sched_setaffinity(thread.id, cores)
 
 
 def describe(*, kafka: str, postgres: str, arguments: list[str]) -> dict[str, Any]:

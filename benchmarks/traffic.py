@@ -56,7 +56,7 @@ class Watch:
         for (name,) in rows:
             began = self.waiting.pop(name, None)
             if began is not None:
-                self.milliseconds.append((now - began) * 1000)
+                self.milliseconds.append(round((now - began) * 1000, 3))
 
 
 class Meta:
