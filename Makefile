@@ -28,7 +28,7 @@ down: .venv/.setup ## Stop the stack that `make up` started (ARGS=--purge remove
 check: .venv/.setup ## Format, lint, types, import rules, migrations, unit and contract tests: under a minute, no infrastructure
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/mypy -n 2
 	$(BIN)/lint-imports
 	$(BIN)/squawk --config deploy/postgres/squawk.toml deploy/postgres/migrations/*.sql
 	$(BIN)/python -m pytest -q -n 2 tests/unit tests/contract

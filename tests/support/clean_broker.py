@@ -1,12 +1,14 @@
-"""How does a test get a broker without anybody's past? Topic names are fixed in the code, so they are deleted and made anew."""
+"""How does a test get a broker without anybody's past? Topics that were used are made anew: their names are fixed in the code."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError
 from aiokafka.protocol.admin import DeleteGroupsRequest
@@ -21,7 +23,9 @@ PAUSE_SECONDS = 0.02
 
 
 def fresh_topics(bootstrap_servers: str, *, partitions: int | None = None) -> None:
-    """Delete every `parley.*` topic and every consumer group, then make the topics of topics.yaml, empty and led.
+    """Delete every `parley.*` topic that was used and every consumer group, then make those of topics.yaml that are not there.
+
+    A topic without a record ever is as good as a new one: making hundreds of partitions anew is most of a test's preparation.
 
     Members that died without leaving are put out of their groups first, else a group would stay until their sessions end.
     A process that still consumes joins again: AssertionError names its group. `partitions` overrides the number for all topics.
@@ -33,29 +37,48 @@ async def _fresh_topics(bootstrap_servers: str, partitions: int | None) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     try:
         await admin.start()
-        old = await _ours(admin)
+        wanted = [replace(topic, partitions=partitions or topic.partitions) for topic in read_topics()]
+        old = await _used(bootstrap_servers, admin, {topic.name: topic.partitions for topic in wanted})
         if old:
             await admin.delete_topics(sorted(old))
-        await _until(lambda: _none_of_ours(admin), "the broker still has topics that were deleted")
+        await _until(lambda: _none_left(admin, old), "the broker still has topics that were deleted")
         await _until(lambda: _no_groups(admin), "a process still consumes, its group cannot be deleted")
-        wanted = [replace(topic, partitions=partitions or topic.partitions) for topic in read_topics()]
         await apply_topics(bootstrap_servers, wanted)
         await _until(lambda: _all_led(admin, sum(topic.partitions for topic in wanted)), "new partitions have no leader")
     finally:
         await admin.close()
 
 
-async def _ours(admin: AIOKafkaAdminClient) -> set[str]:
-    return {name for name in await admin.list_topics() if name.startswith(OURS)}
+async def _used(bootstrap_servers: str, admin: AIOKafkaAdminClient, wanted: Mapping[str, int]) -> set[str]:
+    """Those of our topics that have or had records, or another number of partitions than is wanted."""
+    counts = {topic["topic"]: len(topic["partitions"]) for topic in await _ours(admin)}
+    await _until(lambda: _all_led(admin, sum(counts.values())), "partitions of the test before have no leader")
+    as_made = {name for name, count in counts.items() if wanted.get(name) == count}
+    places = [TopicPartition(name, partition) for name in as_made for partition in range(counts[name])]
+    ends = await _ends(bootstrap_servers, places) if places else {}
+    return (counts.keys() - as_made) | {place.topic for place, end in ends.items() if end}
 
 
-async def _none_of_ours(admin: AIOKafkaAdminClient) -> bool:
-    return not await _ours(admin)
+async def _ends(bootstrap_servers: str, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers)
+    await consumer.start()
+    try:
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(places)
+        return ends
+    finally:
+        await consumer.stop()
+
+
+async def _ours(admin: AIOKafkaAdminClient) -> list[dict[str, Any]]:
+    return [topic for topic in await admin.describe_topics() if topic["topic"].startswith(OURS)]
+
+
+async def _none_left(admin: AIOKafkaAdminClient, deleted: set[str]) -> bool:
+    return deleted.isdisjoint(topic["topic"] for topic in await _ours(admin))
 
 
 async def _all_led(admin: AIOKafkaAdminClient, expected: int) -> bool:
-    topics = [topic for topic in await admin.describe_topics() if topic["topic"].startswith(OURS)]
-    led = [part for topic in topics for part in topic["partitions"] if part["leader"] >= 0]
+    led = [part for topic in await _ours(admin) for part in topic["partitions"] if part["leader"] >= 0]
     return len(led) == expected
 
 

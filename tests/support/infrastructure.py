@@ -6,6 +6,7 @@ its `parley.*` topics and all its consumer groups: give one that is there for te
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,11 @@ from services.sandbox.postgres_dsn import database_of, drop_database, make_datab
 from services.sandbox.problems import ProviderError
 from services.sandbox.providers import Kafka, Postgres, choose, describe, kafka_providers, postgres_providers, start_first
 from tests.support.clean_broker import fresh_topics
+
+
+def pytest_configure() -> None:
+    """No broker of the tests lives long enough to earn back what Java's second compiler takes: half of its processor time."""
+    os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 def pytest_report_header() -> str:
