@@ -31,7 +31,7 @@ check: .venv/.setup ## Format, lint, types, import rules, migrations, unit and c
 	$(BIN)/mypy -n 2
 	$(BIN)/lint-imports
 	$(BIN)/squawk --config deploy/postgres/squawk.toml deploy/postgres/migrations/*.sql
-	$(BIN)/python -m pytest -q -n 2 tests/unit tests/contract
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/unit tests/contract
 
 test: check ## Every tier of tests: what `check` does, then all on real Kafka and Postgres
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/faults tests/integration $(ARGS)

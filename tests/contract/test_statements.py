@@ -10,6 +10,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -29,14 +30,22 @@ def module_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
-TREES: Final = {
-    module_of(path): ast.parse(path.read_text("utf-8")) for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))
-}
-IMPORTS: Final = {
-    module: {(node.module, alias.name) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
-    for module, tree in TREES.items()
-}
-"""What each module takes from which other."""
+TEXTS: Final = {module_of(path): path.read_text("utf-8") for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))}
+
+
+@cache
+def tree_of(module: str) -> ast.Module:
+    """Parsed when it is asked for: most modules have no word of a catalogue in them."""
+    return ast.parse(TEXTS[module])
+
+
+@cache
+def imports(module: str) -> frozenset[tuple[str | None, str]]:
+    """What it takes from which other."""
+    found = [node for node in ast.walk(tree_of(module)) if isinstance(node, ast.ImportFrom)]
+    return frozenset((node.module, alias.name) for node in found for alias in node.names)
+
+
 PATHS: Final = sorted(
     path.relative_to(ROOT).as_posix()
     for folder in FOLDERS
@@ -56,8 +65,8 @@ class Reader:
 
 def readers() -> Iterator[Reader]:
     """Those that read the file, and those that import what was read."""
-    for module, tree in TREES.items():
-        for node in ast.walk(tree):
+    for module in [module for module, text in TEXTS.items() if "queries(" in text]:
+        for node in ast.walk(tree_of(module)):
             value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
             call = next((one for one in ast.walk(value) if is_call_of(one, "queries")), None) if value is not None else None
             if not isinstance(call, ast.Call):
@@ -67,8 +76,8 @@ def readers() -> Iterator[Reader]:
             assert isinstance(target, ast.Name)
             catalogue = f"{package.replace('.', '/')}/{file[0] if file else 'queries.sql'}"
             yield Reader(catalogue=catalogue, module=module, variable=target.id)
-            for other, imports in IMPORTS.items():
-                if (module, target.id) in imports:
+            for other, text in TEXTS.items():
+                if target.id in text and module in text and (module, target.id) in imports(other):
                     yield Reader(catalogue=catalogue, module=other, variable=target.id)
 
 
@@ -141,13 +150,13 @@ def test_every_statement_has_a_name_of_its_own_and_says_what_it_is_for(path: str
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path not in ASKED_BY_PEOPLE])
 def test_every_statement_is_used(path: str) -> None:
-    said = {word for reader in READERS if reader.catalogue == path for word in words(TREES[reader.module])}
+    said = {word for reader in READERS if reader.catalogue == path for word in words(tree_of(reader.module))}
     assert set(names(path)) - said - PUT_TOGETHER.get(path, set()) == set()
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: f"{reader.module} of {reader.catalogue}")
 def test_every_name_that_is_asked_for_exists(reader: Reader) -> None:
-    wanted = set(asked(TREES[reader.module], reader.variable))
+    wanted = set(asked(tree_of(reader.module), reader.variable))
     assert wanted - set(names(reader.catalogue)) == set()
 
 
