@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Final, NamedTuple
 
 from services.common.domain import consent
@@ -173,23 +174,6 @@ def merge_told(told: ConsentEventRow, _again: ConsentEventRow) -> ConsentEventRo
     return told
 
 
-TOLD: Final = Table(
-    name="evidence",
-    columns={
-        "consent_id": Kind.TEXT,
-        "phone_number_id": Kind.TEXT,
-        "contact": Kind.TEXT,
-        "category": Kind.TEXT,
-        "decision": Kind.TEXT,
-        "source": Kind.TEXT,
-        "wording": Kind.TEXT,
-        "occurred_at": Kind.INSTANT,
-        "wamid": Kind.TEXT,
-    },
-    key=9,
-    merge=merge_told,
-)
-"""What events say word for word. No table of its own: both tables are made of it."""
 CONSENTS: Final = Table(
     name="consents",
     columns={
@@ -219,3 +203,5 @@ CONSENT_EVENTS: Final = Table(
     key=1,
     merge=merge_events,
 )
+TOLD: Final = dataclasses.replace(CONSENT_EVENTS, name="evidence", key=len(CONSENT_EVENTS.columns), merge=merge_told)
+"""What events say word for word. No table of its own: both tables are made of it."""
