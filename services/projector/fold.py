@@ -77,6 +77,12 @@ _Rule = tuple[Table, Callable[[Any], Iterable[Any]]]
 Rules = Mapping[type, tuple[_Rule, ...]]
 """For each type of event, and of what events say alike, the tables it concerns, and which rows it makes there."""
 
+
+def _itself(row: Any) -> tuple[Any, ...]:
+    """For what is its own row."""
+    return (row,)
+
+
 _WHOLE: Final[_Rule] = (account_events.TABLE, account_events.of_event)
 _LIMIT: Final[_Rule] = (messaging_limits.TABLE, messaging_limits.of_changed)
 _PERSON: Final[_Rule] = (contacts.SIGHTS, contacts.sight_of_person)
@@ -138,14 +144,14 @@ EVERY: Final[Rules] = {
         (consents.TOLD, consents.events_of_outcome),
     ),
     RecordConsent: ((consents.TOLD, consents.events_of_record),),
-    DeadLetterRow: ((dead_letters.TABLE, dead_letters.as_it_is),),
+    DeadLetterRow: ((dead_letters.TABLE, _itself),),
     contacts.SightRow: (
         (contacts.CONTACTS, contacts.contact_of_sight),
         (contacts.ALIASES, contacts.aliases_of_sight),
     ),
     consents.ConsentEventRow: (
         (consents.CONSENTS, consents.states),
-        (consents.CONSENT_EVENTS, consents.evidence),
+        (consents.CONSENT_EVENTS, _itself),
     ),
 }
 _TOLD_FIRST: Final = ((contacts.SIGHTS, contacts.SightRow), (consents.TOLD, consents.ConsentEventRow))

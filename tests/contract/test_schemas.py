@@ -78,10 +78,15 @@ def mirrors(cls: Any, columns: list[dict[str, Any]]) -> None:
         assert field.name.endswith("_at") is isinstance(declared, dict), "instants, and only they, are timestamp-millis"
 
 
+def without_logical_types(schema: str) -> Any:
+    """Instants as the numbers that our code has."""
+    return json.loads(schema.replace('{"type": "long", "logicalType": "timestamp-millis"}', '"long"'))
+
+
 @pytest.mark.parametrize("name", BY_NAME)
 def test_generated_records_survive_a_round_trip(name: str) -> None:
     codec = Codec()
-    plain = json.loads(json.dumps(newest(name)).replace('{"type": "long", "logicalType": "timestamp-millis"}', '"long"'))
+    plain = without_logical_types(json.dumps(newest(name)))
     for value in generate_many(plain, 25):
         record = built(BY_NAME[name], typing.cast("dict[str, Any]", value))
         assert codec.decode(codec.encode(record)) == record
@@ -93,7 +98,7 @@ def test_records_are_written_as_fastavro_writes_them_whatever_is_null(name: str)
     writer = codec._writers[BY_NAME[name]][1]
     schema = writer.schema
     optional = [f.name for f in dataclasses.fields(BY_NAME[name]) if f.default is not dataclasses.MISSING]
-    plain = json.loads(json.dumps(newest(name)).replace('{"type": "long", "logicalType": "timestamp-millis"}', '"long"'))
+    plain = without_logical_types(json.dumps(newest(name)))
     for value in generate_many(plain, 200):
         record = built(BY_NAME[name], typing.cast("dict[str, Any]", value))
         defaults = {f.name: f.default for f in dataclasses.fields(BY_NAME[name])}
@@ -109,7 +114,7 @@ def test_a_guessed_shape_reads_what_the_whole_schema_reads_and_refuses_what_it_r
     codec, rng = Codec(), random.Random(name)
     schema_id = max(int(text_id) for text_id, entry in LOCK.items() if entry["name"] == name)
     defaults = {f.name: f.default for f in dataclasses.fields(BY_NAME[name]) if f.default is not dataclasses.MISSING}
-    plain = json.loads(json.dumps(newest(name)).replace('{"type": "long", "logicalType": "timestamp-millis"}', '"long"'))
+    plain = without_logical_types(json.dumps(newest(name)))
     schema = fastavro.parse_schema(plain)
     shapes = [{n: v for n, v in defaults.items() if rng.random() < 0.6} for _ in range(8)]
     for value in generate_many(plain, 60):
@@ -180,7 +185,7 @@ def test_a_record_of_an_older_version_is_read_with_todays_defaults() -> None:
     old = next(e for e in LOCK.values() if e["name"] == RELEASED and e["version"] == 1)
     schema_id = next(int(n) for n, e in LOCK.items() if e is old)
     text = (FOLDER / old["file"]).read_text("utf-8")
-    schema = fastavro.parse_schema(json.loads(text.replace('{"type": "long", "logicalType": "timestamp-millis"}', '"long"')))
+    schema = fastavro.parse_schema(without_logical_types(text))
     required = {f["name"]: 7 if "long" in str(f["type"]) else "x" for f in schema["fields"] if "default" not in f}
     out = BytesIO()
     fastavro.schemaless_writer(out, schema, {**required, "text": "hi"})

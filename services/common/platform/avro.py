@@ -139,9 +139,16 @@ class _Writer:
 
 def _unwritten(constant: bytes) -> dict[str, Any]:
     """A constant is a column that no record has: the writer takes its default."""
-    if constant in (_NULL, _VALUE):  # a small number is written in one byte, and faster than a byte is
-        return {"name": "", "type": "long", "default": constant[0] // 2}
-    return {"name": "", "type": {"type": "fixed", "name": "known", "size": len(constant)}, "default": constant}
+    return {"name": "", "type": _type_of(constant), "default": _value_of(constant)}
+
+
+def _type_of(constant: bytes) -> Any:
+    """A small number stands in one byte, and is read and written faster than a byte is."""
+    return "long" if constant in (_NULL, _VALUE) else {"type": "fixed", "name": "known", "size": len(constant)}
+
+
+def _value_of(constant: bytes) -> bytes | int:
+    return constant[0] // 2 if constant in (_NULL, _VALUE) else constant
 
 
 class _Guess(typing.NamedTuple):
@@ -214,26 +221,17 @@ class _Reader:
     def _new_guess(self, layout: _Layout, held: tuple[str, ...]) -> _Guess:
         parts = list(layout.of(held))
         columns = [
-            {"name": str(n), "type": _read_as(part)} if isinstance(part, bytes) else {"name": part[0], "type": part[1]}
+            {"name": str(n), "type": _type_of(part)} if isinstance(part, bytes) else {"name": part[0], "type": part[1]}
             for n, part in enumerate(parts)
         ]
         return _Guess(
             held,
             {**_NO_COLUMNS, "fields": columns},
             [str(n) for n, part in enumerate(parts) if isinstance(part, bytes)],
-            [_as_read(part) for part in parts if isinstance(part, bytes)],
+            [_value_of(part) for part in parts if isinstance(part, bytes)],
             parts[-1] if isinstance(parts[-1], bytes) else b"",
             self._make if layout.usual.keys() & set(held) else _taker(self._cls),
         )
-
-
-def _read_as(constant: bytes) -> Any:
-    """A small number is read faster than bytes are."""
-    return "long" if constant in (_NULL, _VALUE) else {"type": "fixed", "name": "known", "size": len(constant)}
-
-
-def _as_read(constant: bytes) -> bytes | int:
-    return constant[0] // 2 if constant in (_NULL, _VALUE) else constant
 
 
 def _builder(cls: type[Record]) -> Callable[[dict[str, Any]], Record]:

@@ -11,6 +11,7 @@ from services.common.domain.events import MessageReceived, MessageStatusChanged,
 from services.common.domain.records import RecordConsent, SendOutcome
 from services.projector.projections.contacts import digits
 from services.projector.projections.conversations import speaks_to_us
+from services.projector.projections.merges import same
 from services.projector.projections.table import Kind, Row, Table
 
 KEYWORD: Final = "keyword"
@@ -137,11 +138,6 @@ def _stopped(name: str, phone_number_id: str, contact: str, at: int, *, wamid: s
     return ConsentEventRow(consent_id, phone_number_id, contact, category, decision, "error_131050", None, at, wamid)
 
 
-def evidence(row: ConsentEventRow) -> tuple[ConsentEventRow, ...]:
-    """It is its own row."""
-    return (row,)
-
-
 def states(row: ConsentEventRow) -> tuple[ConsentRow, ...]:
     """What a piece of evidence says."""
     at = row.occurred_at
@@ -167,11 +163,6 @@ def _order(row: ConsentEventRow) -> tuple[int, str, str, str, str, str, bool, st
 
 def _flat(row: ConsentRow) -> Row:
     return (row.phone_number_id, row.contact, row.category, row.state.granted_at, row.state.withdrawn_at)
-
-
-def merge_told(told: ConsentEventRow, _again: ConsentEventRow) -> ConsentEventRow:
-    """All of it is key."""
-    return told
 
 
 CONSENTS: Final = Table(
@@ -203,5 +194,5 @@ CONSENT_EVENTS: Final = Table(
     key=1,
     merge=merge_events,
 )
-TOLD: Final = dataclasses.replace(CONSENT_EVENTS, name="evidence", key=len(CONSENT_EVENTS.columns), merge=merge_told)
+TOLD: Final = dataclasses.replace(CONSENT_EVENTS, name="evidence", key=len(CONSENT_EVENTS.columns), merge=same)
 """What events say word for word. No table of its own: both tables are made of it."""

@@ -21,7 +21,7 @@ from services.common.domain.events import (
     UserPreferenceChanged,
 )
 from services.common.domain.records import SendOutcome
-from services.projector.projections.merges import greatest, latest
+from services.projector.projections.merges import greatest, latest, same
 from services.projector.projections.table import Kind, Row, Table, new
 
 
@@ -218,11 +218,6 @@ def merge_aliases(known: AliasRow, reported: AliasRow) -> AliasRow:
     return known if known.first_seen_at <= reported.first_seen_at else reported
 
 
-def merge_moves(known: MoveRow, _reported: MoveRow) -> MoveRow:
-    """All of it is key."""
-    return known
-
-
 def _flat(row: ContactRow) -> Row:
     wa_id_at, wa_id = row.wa_id or (None, None)
     profile_name_at, profile_name = row.profile_name or (None, None)
@@ -275,5 +270,5 @@ MOVES: Final = Table(
     name="contact_moves",
     columns={"alias": Kind.TEXT, "contact": Kind.TEXT, "moved_at": Kind.INSTANT},
     key=3,
-    merge=merge_moves,
+    merge=same,
 )

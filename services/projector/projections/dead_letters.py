@@ -29,11 +29,6 @@ class DeadLetterRow(NamedTuple):
     headers: str
 
 
-def as_it_is(row: DeadLetterRow) -> tuple[DeadLetterRow, ...]:
-    """A dead letter is its row."""
-    return (row,)
-
-
 def bounded_pointer(pointer: str) -> str:
     """Fit for an index: a pointer of attacker's length keeps its beginning and a digest."""
     plain = without_nul(pointer)

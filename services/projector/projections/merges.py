@@ -17,12 +17,18 @@ class Recorded(Protocol):
     def event_id(self) -> str: ...
 
 
+A = TypeVar("A")
 R = TypeVar("R", bound=Recorded)
 
 
 def first_recorded(known: R, reported: R) -> R:
     """Of several deliveries of the same the one that was recorded first."""
     return min(known, reported, key=lambda row: (row.recorded_at, row.event_id))
+
+
+def same(known: A, _reported: A) -> A:
+    """Of rows that are all key."""
+    return known
 
 
 def least(known: T | None, reported: T | None) -> T | None:
