@@ -1,12 +1,14 @@
 """How do bytes get into the log? In rounds: what came while a broker was busy goes to it together, one batch a partition.
 
 A round pays for itself and for each partition in it, whatever it carries, so the next one waits a moment: those just answered
-ask again, and go along. A lone webhook finds no round and waits for nothing.
+ask again, and go along. While few wait it is a longer moment, for all that read the log do less for webhooks that come together.
+A lone webhook finds no round and waits for nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from typing import Any, Final
@@ -25,6 +27,9 @@ SWEEP_SECONDS: Final = 0.05
 """A deadline is noticed this much late at most."""
 BETWEEN_ROUNDS_SECONDS: Final = 0.0015
 """From the end of a round to a broker until the next: with 64 callers a third more get through, with 256 a tenth."""
+_FEW: Final = 16
+_FEW_SECONDS: Final = 0.01
+"""And as long while fewer than that wait."""
 _RECORD_OVERHEAD: Final = 512
 
 
@@ -104,6 +109,8 @@ class Appender:
         self._rounds: set[asyncio.Task[None]] = set()
         self._flushing: asyncio.Handle | None = None
         self._waiting: deque[_Append] = deque()
+        self._queued = 0
+        self._many = asyncio.Event()
         self._sweeper: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         metrics.WEBHOOK_INFLIGHT_BYTES.set_function(lambda: float(budget.used))
@@ -135,6 +142,7 @@ class Appender:
         append = _Append(key, value, headers, at=at, due=now + self._deadline_seconds, done=self._loop.create_future())
         partition = self._partition_of(key)
         self._queues[partition].append(append)
+        self._note_queued(1)
         self._filled.add(partition)
         self._waiting.append(append)
         if self._flushing is None and self._producer.leader_of(self._topic, partition) not in self._busy:
@@ -184,7 +192,7 @@ class Appender:
             futures = [await self._submitted(batch) for batch in batches]
             if futures:
                 await asyncio.wait(futures)
-                await asyncio.sleep(BETWEEN_ROUNDS_SECONDS)
+                await self._moment()
         except (KafkaError, OSError) as problem:
             # The producer's own task has ended: it will never send again, and only a new process has a new one.
             log.critical("kafka.producer_failed", error=type(problem).__name__)
@@ -195,10 +203,25 @@ class Appender:
             if self._filled and self._flushing is None:
                 self._flush()
 
+    async def _moment(self) -> None:
+        """Between two rounds."""
+        await asyncio.sleep(BETWEEN_ROUNDS_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FEW_SECONDS - BETWEEN_ROUNDS_SECONDS):
+                await self._many.wait()
+
+    def _note_queued(self, more: int) -> None:
+        self._queued += more
+        if self._queued < _FEW:
+            self._many.clear()
+        else:
+            self._many.set()
+
     def _batch(self, partition: int) -> _Batch:
         batch = _Batch(partition, self._producer.new_batch())
         queue = self._queues[partition]
         batch.fill(queue)
+        self._note_queued(-len(batch.appends))
         if not queue:
             self._filled.discard(partition)
         return batch
@@ -254,6 +277,7 @@ class Appender:
         for queue in self._queues:
             while queue and queue[0].due <= now:
                 self._budget.release(queue.popleft().size)
+                self._note_queued(-1)
 
 
 def _problem_of(future: asyncio.Future[Any]) -> BaseException | None:

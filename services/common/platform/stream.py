@@ -51,6 +51,8 @@ _READY: Final = 1
 """Prepared batches that may wait for their turn, besides the one being prepared: an effect has its own pauses."""
 _RECORD_OVERHEAD: Final = 1_024
 """What Faust's objects around a record take."""
+_FEW: Final = 100
+"""Records that a pause is worth while for."""
 STALLED_SECONDS: Final = 120.0
 
 
@@ -253,7 +255,9 @@ class Stream(Generic[Prepared]):
 
     `prepare` says what a batch comes to and changes nothing; `commit` makes that durable before it returns, one batch at a time
     and in the order of `prepare`. Records of a partition are in order; partitions are mixed. `before_ack` names the fault point
-    between the effect and its acknowledgement.
+    between the effect and its acknowledgement. While few records wait, a batch begins `pause_seconds` after the end of the one
+    before: at a steady trickle a batch costs its reader, and all behind it, more than the few records in it. A record that comes
+    after a longer silence waits for nothing.
     """
 
     def __init__(
@@ -268,6 +272,7 @@ class Stream(Generic[Prepared]):
         before_ack: str,
         buffer_bytes: int,
         positions: Positions | None = None,
+        pause_seconds: float = 0.0,
     ) -> None:
         self.group, self._before_ack = group, before_ack
         self._topics, self._prepare, self._commit = tuple(topics), prepare, commit
@@ -277,6 +282,7 @@ class Stream(Generic[Prepared]):
         self._app.inflight = _Inflight(buffer_bytes)
         self._app.next_offsets = {}
         self._progress_at = time.monotonic()
+        self._pause_seconds, self._done_at = pause_seconds, 0.0
         self._ready: asyncio.Queue[tuple[Sequence[_Run], Prepared]] = asyncio.Queue(_READY)
         self._is_committing = False
         self._joined = False
@@ -333,7 +339,7 @@ class Stream(Generic[Prepared]):
     async def _take(self, queue: Any) -> list[_Run]:
         """The records that are at hand, at least one: a lone record goes at once, a backlog in full batches.
 
-        Less than a full batch waits until those before are durable, and grows meanwhile.
+        Less than a full batch waits until those before are durable, and for the pause, and grows meanwhile.
         As in Faust's own iteration, what an earlier assignment brought is left out (it is fetched again by whoever has the
         partition now), and what is taken is tracked: a rebalance and a stop wait until it is acknowledged.
         """
@@ -342,6 +348,8 @@ class Stream(Generic[Prepared]):
         while not taken:
             if app.inflight.waiting < BATCH:
                 await self._ready.join()
+                if app.inflight.waiting < _FEW and (pause := self._done_at + self._pause_seconds - time.monotonic()) > 0:
+                    await asyncio.sleep(pause)
             found = [await queue.get()]
             count = len(found[0].records)
             while count < BATCH and not queue.empty():
@@ -366,6 +374,7 @@ class Stream(Generic[Prepared]):
             self._is_committing = False
             self._app.inflight.release(batch)
             self._count(batch)
+            self._done_at = time.monotonic()
             self._ready.task_done()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -430,11 +439,9 @@ class Stream(Generic[Prepared]):
 
     def _lag(self) -> int:
         consumer = self._app.consumer
-        lag = 0
-        for tp, offset in list(self._app.next_offsets.items()):
-            if tp in consumer.assignment():
-                lag += max(0, (consumer.highwater(tp) or 0) - offset)
-        return lag
+        assigned = consumer.assignment()  # made anew by each call, and there are hundreds of partitions
+        known = [(tp, offset) for tp, offset in self._app.next_offsets.items() if tp in assigned]
+        return sum([max(0, (consumer.highwater(tp) or 0) - offset) for tp, offset in known])
 
     def _die(self, problem: BaseException) -> None:
         if self._stopping is not None and self._stopping.is_set():
