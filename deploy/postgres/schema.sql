@@ -2927,6 +2927,7 @@ GRANT SELECT ON TABLE projector.messages TO parley_sender;
 GRANT SELECT ON TABLE analytics.fct_message TO parley_analytics;
 
 GRANT SELECT ON TABLE analytics.fct_cost TO parley_analytics;
+GRANT SELECT ON TABLE analytics.fct_cost TO parley_projector;
 
 GRANT SELECT ON TABLE analytics.agg_cost_day TO parley_analytics;
 
@@ -2971,6 +2972,7 @@ GRANT SELECT ON TABLE projector.templates TO parley_sender;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sender.templates TO parley_sender;
 
 GRANT SELECT ON TABLE analytics.dim_template TO parley_analytics;
+GRANT SELECT ON TABLE analytics.dim_template TO parley_projector;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE projector.account_events TO parley_projector;
 GRANT SELECT ON TABLE projector.account_events TO parley_sender;

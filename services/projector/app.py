@@ -15,7 +15,7 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from services.common.domain.topics import PROJECTOR_DEAD_LETTERS, PROJECTOR_SOURCES
-from services.common.platform import logging
+from services.common.platform import logging, metrics
 from services.common.platform.avro import Codec
 from services.common.platform.kafka import NewRecord, Producer, wait_for_topics
 from services.common.platform.lifecycle import sleep_unless
@@ -24,7 +24,7 @@ from services.common.platform.postgres import pool
 from services.common.platform.stream import Stream
 from services.projector.config import ProjectorSettings
 from services.projector.decode import GROUP, Decoder
-from services.projector.silence import Silence
+from services.projector.looks import Looks
 from services.projector.store import Folded, Store
 from services.projector.worker import Worker
 
@@ -79,19 +79,19 @@ class ProjectorApp:
                 positions=worker,
             )
             self._waiting_for = None
-            async with _beside(_keep_months(store, settings.projector_keep_months, stopping)), self._watched_silence():
+            async with _beside(_keep_months(store, settings.projector_keep_months, stopping)), self._looked_at():
                 await self._stream.run(stopping)
         finally:
             await connections.close(timeout=1.0)
 
     @asynccontextmanager
-    async def _watched_silence(self) -> AsyncIterator[None]:
+    async def _looked_at(self) -> AsyncIterator[None]:
         """With a connection of its own."""
         settings = self._settings
         connections = pool(settings.postgres_dsn.get_secret_value(), service="projector", size=1)
         await connections.open()
         try:
-            async with _beside(Silence(connections, every_seconds=settings.projector_silence_seconds).run()):
+            async with _beside(Looks(connections, every_seconds=settings.projector_silence_seconds).run()):
                 yield
         finally:
             await connections.close(timeout=1.0)
@@ -121,6 +121,7 @@ async def _keep_months(store: Store, kept: int, stopping: asyncio.Event) -> None
     while True:
         try:
             added, dropped = await store.keep_months(kept)
+            metrics.ROOM_UNTIL_SECONDS.labels("projector").set(await store.room_until())
             if added or dropped:
                 log.info("projector.months", added=added, dropped=dropped)
         except (psycopg.Error, PoolTimeout) as problem:
@@ -137,6 +138,7 @@ async def _wait_for_tables(store: Store, stopping: asyncio.Event) -> bool:
                 return True
             log.warning("postgres.tables_missing", hint="run the migrations")
         except (psycopg.Error, PoolTimeout) as problem:
+            metrics.POSTGRES_RETRIES.labels("projector").inc()
             log.warning("postgres.unreachable", error=type(problem).__name__, sqlstate=getattr(problem, "sqlstate", None))
         await sleep_unless(stopping, 0.5)
     return False

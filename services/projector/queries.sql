@@ -42,10 +42,37 @@ SELECT to_regclass('dead_letters') IS NOT NULL
 -- Make room for what grows by months, and drop what is older than this many.
 SELECT added, dropped FROM projector.keep_months(%(kept)s)
 
+-- room_until --
+-- When the last month that every table has ends, in seconds of Unix time; 0 where one of them has none.
+SELECT coalesce(min(t.until), 0)::bigint FROM (
+    SELECT coalesce(
+        max(extract(EPOCH FROM (to_date(substring(part.relname FROM '_(\d{6})$'), 'YYYYMM') + interval '1 month') AT TIME ZONE 'UTC')), 0
+    ) AS until
+    FROM pg_catalog.pg_class AS c
+    LEFT JOIN pg_catalog.pg_inherits AS i ON i.inhparent = c.oid
+    LEFT JOIN pg_catalog.pg_class AS part ON part.oid = i.inhrelid
+    WHERE c.relnamespace = 'projector'::regnamespace AND c.relkind = 'p' GROUP BY c.oid
+) AS t
+
 -- silence --
 -- What Meta does not tell us of each business number. Numbers are as many as an operator declared.
 SELECT phone_number_id, silent_last_hour, webhooks = 'stopped' AS is_stopped
 FROM analytics.ops_number
+
+-- unpriced --
+-- What Meta bills and no rate is loaded for, of what was sent in the last hour.
+SELECT coalesce(country, ''), lower(pricing_category), count(*)
+FROM analytics.fct_cost
+WHERE is_rate_unknown AND occurred_at >= now() - interval '1 hour'
+GROUP BY 1, 2
+
+-- stopped_templates --
+-- Templates that nothing is sent with: paused ones while they are, disabled ones for a day, for that has no end.
+SELECT DISTINCT waba_id, template_name, status
+FROM analytics.dim_template
+WHERE status = 'PAUSED' OR (status = 'DISABLED' AND changed_at >= now() - interval '1 day')
+ORDER BY waba_id, template_name, status
+LIMIT 1000
 
 -- upsert_contacts --
 -- Latest words, first and last sight. Statuses and sends that tell nothing new write nothing: rows only ever grow.

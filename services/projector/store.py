@@ -76,6 +76,12 @@ class Store:
             [(added, dropped)] = await (await connection.execute(SQL["keep_months"], {"kept": kept})).fetchall()
             return added, dropped
 
+    async def room_until(self) -> int:
+        """When the last month that was made ends, in seconds of Unix time."""
+        async with self._pool.connection() as connection:
+            [(until,)] = await (await connection.execute(SQL["room_until"])).fetchall()
+            return int(until)
+
     async def apply(self, batch: Folded, before_commit: BeforeCommit) -> Progress:
         """Make the rows and positions of a batch durable together; records that the tables have are dropped.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import aiohttp
@@ -18,7 +19,7 @@ from aiokafka.errors import KafkaError
 from psycopg_pool import PoolTimeout
 
 from services.common.domain.topics import ACCOUNT_EVENTS, SEND_OUTCOMES, SENDER_DEAD_LETTERS, SENDER_SOURCES
-from services.common.platform import logging, postgres
+from services.common.platform import logging, metrics, postgres
 from services.common.platform.avro import Codec
 from services.common.platform.kafka import FETCH_BYTES, SESSION_SECONDS, Producer, bounded, wait_for_topics, watch_membership
 from services.common.platform.lifecycle import EXIT_FATAL, exit_now, sleep_unless
@@ -249,6 +250,7 @@ class SenderApp:
             return
         reading = _task(intake.run(consumer, shards.notify))
         background = [
+            _task(intake.watch()),
             _task(recorder.run()),
             _task(outbox.run()),
             _task(settler.run(shards.owned, shards.notify, stopping)),
@@ -316,8 +318,9 @@ async def _wait_for_tables(numbers: Numbers, store: Store, stopping: asyncio.Eve
     while not stopping.is_set():
         try:
             await numbers.reload()
-            await store.keep_periods()
+            await _kept_periods(store)
         except (psycopg.Error, PoolTimeout) as problem:
+            metrics.POSTGRES_RETRIES.labels("sender").inc()
             log.warning("postgres.not_ready", error=type(problem).__name__)
             await sleep_unless(stopping, 0.5)
         else:
@@ -348,9 +351,16 @@ class _Refresh:
 async def _keep_periods(store: Store, stopping: asyncio.Event) -> None:
     """Periods are made long before they begin, and dropped when they are old. A lock that is not free is left for later."""
     while not await sleep_unless(stopping, _PERIODS_SECONDS):
-        kept = await postgres.retrying(store.keep_periods, service="sender", stopping=stopping)
+        kept = await postgres.retrying(partial(_kept_periods, store), service="sender", stopping=stopping)
         if kept is not None and any(kept):
             log.info("ledger.periods", added=kept[0], dropped=kept[1])
+
+
+async def _kept_periods(store: Store) -> tuple[int, int]:
+    """How many were made and dropped; until when there is room is told in a metric."""
+    kept = await store.keep_periods()
+    metrics.ROOM_UNTIL_SECONDS.labels("sender").set(await store.room_until())
+    return kept
 
 
 async def _until_stopped(stopping: asyncio.Event, tasks: list[asyncio.Task[None]], fail: asyncio.Future[None]) -> None:

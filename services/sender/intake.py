@@ -15,16 +15,17 @@ from typing import Any, Final, Protocol
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from services.common.domain.arrears import Arrears
 from services.common.domain.failure import Unprocessable
 from services.common.domain.lanes import Lane
 from services.common.domain.records import SendOutcome
-from services.common.domain.topics import SENDER_DEAD_LETTERS
+from services.common.domain.topics import SENDER_DEAD_LETTERS, SENDER_SOURCES
 from services.common.platform import logging, metrics, postgres
 from services.common.platform.avro import Codec
 from services.common.platform.envelope import dead_letter_headers
 from services.common.platform.faults import fault
 from services.common.platform.kafka import LogRecord, NewRecord, Producer
-from services.common.platform.lifecycle import Rounds
+from services.common.platform.lifecycle import Rounds, sleep_unless
 from services.sender import commands, outcomes
 from services.sender.commands import TakenIn
 from services.sender.store import Store, now_ms
@@ -38,6 +39,7 @@ _ROUND_SECONDS: Final = 0.025
 _POLL_MS: Final = 250
 _COMMIT_SECONDS: Final = 0.25
 _COMMIT_LIMIT_SECONDS: Final = 3.0
+_MEASURE_SECONDS: Final = 1.0
 
 
 class Notify(Protocol):
@@ -72,6 +74,7 @@ class Intake:
         self._notify: Notify = _nobody
         self._uncommitted: dict[TopicPartition, int] = {}
         self._next: dict[TopicPartition, int] = {}
+        self._arrears = Arrears()
         self._committed_at = time.monotonic()
 
     async def run(self, consumer: AIOKafkaConsumer, notify: Notify) -> None:
@@ -82,12 +85,22 @@ class Intake:
             await rounds.begin()
             fetched: dict[TopicPartition, list[Any]] = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
             records = [LogRecord.of(record) for batch in fetched.values() for record in batch]
+            for place, batch in fetched.items():
+                self._next[place] = batch[0].offset
+                self._arrears.took(place, offset=batch[0].offset, appended_at=batch[0].timestamp)
             if records and await self._take(records):
                 for place, batch in fetched.items():
                     self._uncommitted[place] = self._next[place] = batch[-1].offset + 1
+                    self._arrears.finished(place, offset=batch[0].offset, appended_at=batch[-1].timestamp)
             if time.monotonic() - self._committed_at >= _COMMIT_SECONDS:
                 await self.commit()
         await self.commit()
+
+    async def watch(self) -> None:
+        """Tell how far behind the reading is, until asked to stop; also while a batch waits for Postgres."""
+        while not await sleep_unless(self._stopping, _MEASURE_SECONDS):
+            if self._consumer is not None:
+                self._measure(self._consumer)
 
     async def commit(self) -> None:
         """Tell Kafka how far the rows are. Failing is harmless: what is read again is recognised."""
@@ -95,7 +108,6 @@ class Intake:
         self._committed_at = time.monotonic()
         if self._consumer is None:
             return
-        self._measure_lag(self._consumer)
         if not offsets:
             return
         try:
@@ -201,9 +213,11 @@ class Intake:
         self._told.set()
         return True
 
-    def _measure_lag(self, consumer: AIOKafkaConsumer) -> None:
+    def _measure(self, consumer: AIOKafkaConsumer) -> None:
         """Of partitions that brought something since they were assigned; one that never did has nothing to read."""
         assigned = consumer.assignment()
         self._next = {place: offset for place, offset in self._next.items() if place in assigned}
-        lag = sum(max(0, (consumer.highwater(place) or 0) - offset) for place, offset in self._next.items())
-        metrics.CONSUMER_LAG.labels(GROUP).set(lag)
+        left = {place: max(0, (consumer.highwater(place) or 0) - offset) for place, offset in self._next.items()}
+        metrics.CONSUMER_LAG.labels(GROUP).set(sum(left.values()))
+        for topic, seconds in self._arrears.ages(SENDER_SOURCES, left, now=now_ms()).items():
+            metrics.OLDEST_UNPROCESSED_SECONDS.labels(GROUP, topic).set(seconds)

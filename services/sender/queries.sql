@@ -709,6 +709,16 @@ RETURNING event_id
 -- Room for what comes, and what is old goes.
 SELECT added, dropped FROM sender.keep_periods()
 
+-- room_until --
+-- When the last period that every table has ends, in seconds of Unix time; 0 where one of them has none.
+SELECT coalesce(min(t.until), 0) FROM (
+    SELECT coalesce(max(substring(part.relname FROM '_(\d+)$')::bigint + 1), 0) * 864000 AS until
+    FROM pg_catalog.pg_class AS c
+    LEFT JOIN pg_catalog.pg_inherits AS i ON i.inhparent = c.oid
+    LEFT JOIN pg_catalog.pg_class AS part ON part.oid = i.inhrelid
+    WHERE c.relnamespace = 'sender'::regnamespace AND c.relkind = 'p' GROUP BY c.oid
+) AS t
+
 -- distrusted --
 -- Codes that came for messages which Meta had.
 SELECT error_code FROM sender.distrusted_codes

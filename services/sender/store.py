@@ -473,6 +473,11 @@ class Store:
         [(added, dropped)] = await self._rows("keep_periods")
         return added, dropped
 
+    async def room_until(self) -> int:
+        """When the last period that was made ends, in seconds of Unix time."""
+        [(until,)] = await self._rows("room_until")
+        return int(until)
+
     async def open_states(self, shards: Sequence[int]) -> dict[str, int]:
         """How many attempts are without an answer, by state."""
         return dict(await self._rows("open", shards=list(shards)))

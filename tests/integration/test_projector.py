@@ -170,12 +170,12 @@ def test_metrics_tell_of_silent_messages_and_stopped_webhooks_and_never_hold_up_
         operator.execute("REVOKE SELECT ON analytics.ops_number FROM parley_projector")
         append(cluster.bootstrap_servers, [in_log(accepted)])
         with projector(cluster, as_projector, PARLEY_PROJECTOR_SILENCE_SECONDS="0.05") as process:
-            process.wait_for_event("silence.unknown")
+            process.wait_for_event("look.failed")
             wait_until_projected(cluster, as_projector)
             operator.execute("GRANT SELECT ON analytics.ops_number TO parley_projector")
             process.wait_until(lambda: process.metric("parley_silent_messages", phone_number_id=NUMBER) == 1, 10, "count it")
             process.wait_until(lambda: process.metric("parley_webhooks_stopped", phone_number_id=NUMBER) == 1, 10, "miss it")
-            assert len(process.events("silence.unknown")) == 1
+            assert len(process.events("look.failed")) == 1
 
             append(cluster.bootstrap_servers, [in_log(status("1", "delivered", at=int(time.time()) * 1_000))])
             process.wait_until(lambda: NUMBER not in _series(process), 10, "hear it")

@@ -99,7 +99,7 @@ ASKED_OFTEN: Final = (
     *("sender:pick", "sender:next_due", "sender:record", "sender:open", "sender:orphans", "sender:recent_starts"),
     *("sender:refused_pairs", "sender:evidence", "sender:contradictions", "sender:find_failures"),
     *("sender:late_codes", "sender:last_sent", "sender:sent", "sender:account_events", "sender:late_errors"),
-    *("projector:silence", "cli:statuses"),
+    *("projector:silence", "projector:unpriced", "cli:statuses"),
 )
 """What is asked of the read models and the ledger with each send, each few seconds, or each time something is unclear.
 

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaClient, AIOKafkaProducer, TopicPartition
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 
-from services.common.platform import logging
+from services.common.platform import logging, metrics
 from services.common.platform.lifecycle import EXIT_DUPLICATE_INSTANCE, EXIT_FATAL, exit_now, sleep_unless
 
 log = logging.get(__name__)
@@ -283,6 +283,8 @@ def watch_membership(consumer: Any, *, group: str, instance: str) -> None:
     """
     watch_metadata(consumer._client)  # noqa: SLF001 - aiokafka is pinned; there is no public hook
     coordinator = consumer._coordinator  # noqa: SLF001 - as above
+    # It is forgotten when a heartbeat fails, and found again when a broker answers.
+    metrics.KAFKA_ANSWERS.labels(group).set_function(lambda: float(coordinator.coordinator_id is not None))
     forgotten: list[float] = []
     reset: Callable[[], None] = coordinator.reset_generation
 

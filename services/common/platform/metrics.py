@@ -33,6 +33,14 @@ RECORD_AGE_SECONDS: Final = Histogram(
     buckets=(*_FAST, 60.0, 600.0),
 )
 CONSUMER_LAG: Final = Gauge("parley_consumer_lag_records", "Records of assigned partitions not yet processed", ["group"])
+OLDEST_UNPROCESSED_SECONDS: Final = Gauge(
+    "parley_oldest_unprocessed_seconds",
+    "Age of the oldest record of assigned partitions whose effect is not durable, from its append time; 0 when there is none",
+    ["group", "topic"],
+)
+KAFKA_ANSWERS: Final = Gauge(
+    "parley_kafka_answers", "1 while the broker that coordinates the group answers, 0 while none does", ["group"]
+)
 DEAD_LETTERS: Final = Counter("parley_dead_letters_total", "Records or elements set aside", ["group", "reason"])
 ROUTED_COPIES: Final = Counter("parley_routed_copies_total", "Copies made by the rules of PARLEY_ROUTES_FILE", ["route"])
 TOMBSTONES: Final = Counter("parley_tombstones_total", "Records without a value where commands are read: ignored", ["group"])
@@ -57,6 +65,20 @@ WEBHOOKS_STOPPED: Final = Gauge(
     ["phone_number_id"],
 )
 
+UNPRICED_MESSAGES: Final = Gauge(
+    "parley_unpriced_messages",
+    "Messages of the last hour that Meta bills and no rate is loaded for. Every projector tells the same; nothing of others",
+    ["country", "category"],
+)
+TEMPLATES_STOPPED: Final = Gauge(
+    "parley_templates_stopped",
+    "1 for each template that Meta has paused, or disabled in the last day. Every projector tells the same; nothing of others",
+    ["waba_id", "template", "status"],
+)
+ROOM_UNTIL_SECONDS: Final = Gauge(
+    "parley_room_until_seconds", "Unix time at which the last part ends that was made for rows to come", ["service"]
+)
+
 SEND_DECISIONS: Final = Counter("parley_send_decisions_total", "Decisions of the gate", ["decision", "reason"])
 SEND_OUTCOMES: Final = Counter("parley_send_outcomes_total", "Outcomes written", ["kind", "reason"])
 GRAPH_REQUESTS: Final = Counter("parley_graph_requests_total", "Calls to the Graph API by what the exchange proved", ["outcome"])
@@ -73,6 +95,9 @@ JITTER_SECONDS: Final = Histogram(
 STARTED_SECONDS: Final = Histogram("parley_send_started_seconds", "Gate and STARTED transaction", buckets=_FAST)
 INBOUND_DEBITED: Final = Counter(
     "parley_sender_inbound_total", "Messages that any number received, as charged to the limits of those this process sends for"
+)
+THROTTLED: Final = Counter(
+    "parley_sender_throttled_total", "Attempts that Meta put off for a limit, by what the limit is of", ["scope"]
 )
 LATE_WRITES: Final = Counter("parley_late_writes_total", "Attempts given up because STARTED was too old at the socket write")
 SENDS_OPEN: Final = Gauge("parley_sends_open", "Attempts without an answer: started, unknown, unresolved", ["state"])
@@ -92,10 +117,16 @@ MEDIA_BYTES: Final = Counter("parley_media_uploaded_bytes_total", "Bytes of medi
 MEDIA_UPLOAD_SECONDS: Final = Histogram(
     "parley_media_upload_seconds", "One upload, from its first byte to its id in Postgres", buckets=(*_FAST, 30.0, 60.0, 120.0)
 )
-NUMBERS_STOPPED: Final = Gauge("parley_sender_numbers_stopped", "Numbers of which Meta lets something not be sent")
+NUMBERS_STOPPED: Final = Gauge(
+    "parley_sender_numbers_stopped",
+    "1 for each number, by Meta's id, that this process sends for and of which Meta lets something not be sent, and each reason. "
+    "access_token is one too where the token cannot be read. Nothing of other numbers",
+    ["phone_number_id", "reason"],
+)
 STOPS: Final = Counter("parley_sender_stops_total", "Changes of what Meta lets numbers and accounts send", ["state", "reason"])
 TEMPLATE_POLLS: Final = Counter(
     "parley_template_polls_total", "Reads of an account's list of templates: complete, failed, throttled", ["outcome"]
 )
 SHARDS_OWNED: Final = Gauge("parley_sender_shards_owned", "Partitions of sends.* this process may send for")
 BUILD_INFO: Final = Gauge("parley_build_info", "1; the version is in the label", ["version", "service"])
+READY: Final = Gauge("parley_ready", "1 while /ready says yes", ["service"])

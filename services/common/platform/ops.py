@@ -24,6 +24,7 @@ class Ops:
         self._ready, self._live = ready, live
         self._runner: web.AppRunner | None = None
         metrics.BUILD_INFO.labels(version("parley"), service).set(1)
+        metrics.READY.labels(service).set_function(lambda: float(ready() is None))
 
     async def start(self) -> int:
         """Listen; returns the port."""

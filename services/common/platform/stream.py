@@ -36,6 +36,7 @@ from faust.types.tuples import ack_lock
 from mode.supervisors import CrashingSupervisor
 from mode.utils.futures import notify
 
+from services.common.domain.arrears import Arrears
 from services.common.platform import logging, metrics
 from services.common.platform.faults import fault
 from services.common.platform.kafka import FETCH_BYTES, HEARTBEAT_SECONDS, SESSION_SECONDS, TURN, LogRecord, watch_membership
@@ -76,6 +77,7 @@ class _Inflight:
         self._room.set()
         self.waiting = 0
         """Records that no batch has taken yet."""
+        self.arrears = Arrears()
 
     @property
     def is_full(self) -> bool:
@@ -88,16 +90,20 @@ class _Inflight:
     def hand_over(self, run: _Run) -> None:
         self._bytes += run.bytes
         self.waiting += len(run.records)
+        self.arrears.took(run.tp, offset=run.offset, appended_at=run.records[0].appended_at)
 
     def release(self, batch: Sequence[_Run]) -> None:
         self._bytes = max(0, self._bytes - sum(run.bytes for run in batch))
         if self._bytes < self._limit:
             self._room.set()
+        for run in batch:
+            self.arrears.finished(run.tp, offset=run.offset, appended_at=run.records[-1].appended_at)
 
     def clear(self) -> None:
         """After a rebalance: what Faust dropped unprocessed will never be acknowledged."""
         self._bytes = self.waiting = 0
         self._room.set()
+        self.arrears.forget()
 
 
 class _Run:
@@ -175,6 +181,7 @@ class _Consumer(driver.Consumer):
                 return
             run = _Run(tp, [LogRecord.of(record) for record in fresh], generation)
             inflight.hand_over(run)
+            self.app.next_offsets.setdefault(tp, run.offset)  # where nothing was ever committed
             queue.put_nowait(run)
             self._read_offset[tp] = fresh[-1].offset + 1
 
@@ -428,8 +435,7 @@ class Stream(Generic[Prepared]):
     async def _watch(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             await asyncio.sleep(1.0)
-            lag = self._lag()
-            metrics.CONSUMER_LAG.labels(self.group).set(lag)
+            lag = self._measure()
             if lag == 0 or self._is_committing:
                 # A batch in hand is either at work or in a retry that logs by itself.
                 self._progress_at = time.monotonic()
@@ -437,11 +443,20 @@ class Stream(Generic[Prepared]):
                 log.critical("stream.stalled", group=self.group, lag=lag)
                 exit_now(EXIT_STALLED)
 
-    def _lag(self) -> int:
+    def _measure(self) -> int:
+        """How many records are not yet processed; told in metrics, with the age of the oldest."""
         consumer = self._app.consumer
         assigned = consumer.assignment()  # made anew by each call, and there are hundreds of partitions
-        known = [(tp, offset) for tp, offset in self._app.next_offsets.items() if tp in assigned]
-        return sum([max(0, (consumer.highwater(tp) or 0) - offset) for tp, offset in known])
+        left: dict[tuple[str, int], int | None] = {}
+        for tp, offset in self._app.next_offsets.items():
+            if tp in assigned:
+                highwater = consumer.highwater(tp)
+                left[tp] = None if highwater is None else max(0, highwater - offset)
+        lag = sum([count or 0 for count in left.values()])
+        metrics.CONSUMER_LAG.labels(self.group).set(lag)
+        for topic, seconds in self._app.inflight.arrears.ages(self._topics, left, now=int(time.time() * 1000)).items():
+            metrics.OLDEST_UNPROCESSED_SECONDS.labels(self.group, topic).set(seconds)
+        return lag
 
     def _die(self, problem: BaseException) -> None:
         if self._stopping is not None and self._stopping.is_set():

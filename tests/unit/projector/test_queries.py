@@ -6,6 +6,7 @@ import re
 
 from services.common.platform.statements import queries
 from services.projector.fold import TABLES
+from services.projector.looks import LOOKS
 from services.projector.projections.table import Kind
 
 _TYPES = {
@@ -28,5 +29,13 @@ def test_every_statement_takes_the_columns_of_its_table_in_their_types() -> None
 
 def test_there_is_no_statement_that_nobody_uses() -> None:
     named = {f"upsert_{table.name}" for table in TABLES}
-    positions = {"next_offsets", "hold_positions", "begin_positions", "save_positions", "schema_is_there", "keep_months"}
-    assert set(queries("services.projector")) == named | positions | {"silence"}
+    positions = {
+        "next_offsets",
+        "hold_positions",
+        "begin_positions",
+        "save_positions",
+        "schema_is_there",
+        "keep_months",
+        "room_until",
+    }
+    assert set(queries("services.projector")) == named | positions | set(LOOKS)
