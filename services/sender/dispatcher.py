@@ -290,6 +290,8 @@ class Dispatcher:
                 self._numbers.heard(number, result, time.monotonic() - written_at, self._inflight_seconds)
                 waited = now_ms() / 1000 - (time.monotonic() - written_at) - call.appended_at / 1000
                 metrics.SEND_LATENCY_SECONDS.observe(max(0.0, waited))
+            if result.reason in (Reason.THROTTLED, Reason.PAIR_LIMIT):
+                metrics.THROTTLED.labels(result.scope).inc()
             self._numbers.heed(number, result)
             heeding = partial(self._stops.heed, number, call, result, begun=started_at)
             await postgres.retrying(heeding, service="sender", stopping=self._abandon)

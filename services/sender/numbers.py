@@ -183,7 +183,18 @@ class Numbers:
                 number.wake.set()
             if {key for key, _ in had} - {key for key, _ in stops}:
                 self._freed.add(number.phone_number_id)
-        metrics.NUMBERS_STOPPED.set(len({number.phone_number_id for number in self._all_served() if number.standing.stops}))
+        self._show()
+
+    def _show(self) -> None:
+        """Only what is stopped has a series: there may be thousands of numbers."""
+        metrics.NUMBERS_STOPPED.clear()
+        for number in self._all_served():
+            phone_number_id = number.phone_number_id
+            reasons = {entry.evidence.reason for _, entry in number.standing.stops}
+            if phone_number_id in self._registered and phone_number_id not in self._opened:
+                reasons.add(Reason.ACCESS_TOKEN)
+            for reason in reasons:
+                metrics.NUMBERS_STOPPED.labels(phone_number_id, reason).set(1)
 
     def take_freed(self) -> set[str]:
         """Numbers of which a stop is over, or that are newly served: what stops hold of them wants another look. Each once."""
