@@ -9,7 +9,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help setup demo up down check test unit contract integration faults bench fmt samples docs analytics asyncapi schema lock
+.PHONY: help setup demo up down check test unit contract integration faults bench fmt samples docs analytics asyncapi alerts schema lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -58,7 +58,7 @@ fmt: .venv/.setup ## Format the code and mend what can be mended
 samples: .venv/.setup ## Write anew what each sample webhook becomes (then read the diff)
 	@$(BIN)/python -m tests.support.samples
 
-docs: .venv/.setup ## Write docs/events.md, docs/asyncapi.yaml and the JSON Schemas from the schemas
+docs: .venv/.setup ## Write docs/events.md, docs/asyncapi.yaml, docs/metrics.md and the JSON Schemas from schemas and code
 	@$(BIN)/python -m tools.documents $(ARGS)
 
 analytics: .venv/.setup ## Write docs/analytics.md from the named questions and a demo (a minute and a half)
@@ -68,6 +68,11 @@ asyncapi: ## Validate docs/asyncapi.yaml with the AsyncAPI parser (needs Node.js
 	@command -v npm >/dev/null 2>&1 || { echo 'make asyncapi needs Node.js 18 or newer, with npm, on PATH.' >&2; exit 1; }
 	@npm ci --prefix tools/asyncapi --loglevel=error
 	@node tools/asyncapi/validate.mjs docs/asyncapi.yaml
+
+alerts: ## Check the Prometheus rules and run their tests (needs promtool, which comes with Prometheus)
+	@command -v promtool >/dev/null 2>&1 || { echo 'make alerts needs promtool on PATH: install Prometheus (Debian, Ubuntu and Homebrew: prometheus).' >&2; exit 1; }
+	@promtool check rules deploy/prometheus/rules/*.yaml
+	@promtool test rules deploy/prometheus/tests/*.yaml
 
 schema: .venv/.setup ## Write deploy/postgres/schema.sql and docs/entities.md from the migrations
 	@$(BIN)/python -m tools.schema

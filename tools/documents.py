@@ -1,4 +1,4 @@
-"""`python -m tools.documents`: which documents are made from the schemas, and are they up to date? `--check` only asks."""
+"""`python -m tools.documents`: which documents are made from schemas and code, and are they up to date? `--check` asks."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools import asyncapi_document, events_page, json_schemas
+from tools import asyncapi_document, events_page, json_schemas, metrics_page
 from tools.contract import ROOT
 
 
 def documents() -> dict[str, str]:
     """Every document with its path."""
-    return {events_page.PATH: events_page.text(), asyncapi_document.PATH: asyncapi_document.text(), **json_schemas.texts()}
+    pages = {page.PATH: page.text() for page in (events_page, asyncapi_document, metrics_page)}
+    return {**pages, **json_schemas.texts()}
 
 
 def stale(root: Path, texts: dict[str, str]) -> list[str]:
