@@ -28,12 +28,12 @@ DASHBOARDS: Final = ROOT / "deploy" / "grafana"
 HEADINGS: Final = ["What it means", "What people notice", "How to look", "What to do", "When it is over"]
 OF_TARGETS: Final = {"instance", "job"}
 """What Prometheus adds to each series."""
-PYTHON_S_OWN: Final = {family.name: set[str]() for family in PROCESS_COLLECTOR.collect()}
-LABELS: Final = {
+PYTHON_S_OWN: Final[dict[str, set[str]]] = {family.name: set() for family in PROCESS_COLLECTOR.collect()}
+LABELS: Final[dict[str, set[str]]] = {
     series: set(one.labels) | ({"le"} if series.endswith("_bucket") else set()) for one in declared() for series in one.series
 }
-VALUES: Final = {
-    "reason": set(Reason),
+VALUES: Final[dict[str, set[str]]] = {
+    "reason": {str(one) for one in Reason},
     "group": {"parley.router", "parley.projector", "parley.sender", "parley.router.parked"},
     "service": {"ingest", "router", "projector", "sender"},
     "topic": set(topics.ALL),
@@ -177,6 +177,20 @@ def test_a_metric_of_a_page_exists(name: str) -> None:
 
 
 # and the rest
+
+
+def test_every_panel_shows_something_and_has_a_place_of_its_own() -> None:
+    for file in DASHBOARDS.glob("*.json"):
+        panels = json.loads(file.read_text("utf-8"))["panels"]
+        assert len({one["id"] for one in panels}) == len(panels) > 10
+        assert all(one["type"] == "row" or one["targets"] for one in panels)
+        cells = [
+            (x, y)
+            for one in panels
+            for x in range(one["gridPos"]["x"], one["gridPos"]["x"] + one["gridPos"]["w"])
+            for y in range(one["gridPos"]["y"], one["gridPos"]["y"] + one["gridPos"]["h"])
+        ]
+        assert len(set(cells)) == len(cells)
 
 
 def test_every_metric_is_told_by_somebody_and_says_what() -> None:

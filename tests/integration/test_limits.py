@@ -115,6 +115,7 @@ def test_a_pair_that_meta_refuses_waits_and_no_other_does(stage: Scene) -> None:
         stage.put(*to_each([refused], 1, lane="bulk"), *to_each(others, 1))
         stage.wait_outcome(first[0], "accepted", seconds=30.0)
         wait_for(lambda: len(stage.accepted()) == 7, 30.0, "everything")
+        assert sender.metric("parley_sender_throttled_total", scope="pair") == sender.metric("parley_sender_throttled_total") == 2
     to_refused = by_recipient(stage.arrivals())[f"+{refused}"]
     waits = [later.read_monotonic - earlier.read_monotonic for earlier, later in pairwise(to_refused)]
     assert [one.code for one in to_refused] == [131056, 131056, None, None]

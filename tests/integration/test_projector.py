@@ -182,6 +182,34 @@ def test_metrics_tell_of_silent_messages_and_stopped_webhooks_and_never_hold_up_
             assert process.terminate() == 0
 
 
+def test_metrics_tell_of_stopped_templates_and_of_messages_without_a_rate(cluster: Kafka, as_projector: str) -> None:
+    at = int(time.time() - 60) * 1_000
+    with psycopg.connect(as_projector, autocommit=True, options="-c role=none") as operator:
+        operator.execute(
+            "INSERT INTO projector.templates (waba_id, name, language, template_id, template_id_at, status, status_at) VALUES"
+            " ('1', 'offer', 'de', '7', now(), 'PAUSED', now()), ('1', 'order', 'de', '8', now(), 'APPROVED', now()),"
+            " ('1', 'gone', 'de', '9', now(), 'DISABLED', now() - interval '2 days')"
+        )
+        append(cluster.bootstrap_servers, [in_log(sent("1", at=at)), in_log(status("1", "delivered", at=at + 1_000))])
+        with projector(cluster, as_projector, PARLEY_PROJECTOR_SILENCE_SECONDS="0.05") as process:
+            process.wait_until(
+                lambda: process.metric("parley_unpriced_messages", country="BR", category="marketing") == 1, 20, "miss it"
+            )
+            assert process.metric("parley_templates_stopped", waba_id="1", template="offer", status="PAUSED") == 1
+            assert process.metric("parley_templates_stopped") == 1
+            operator.execute(
+                "INSERT INTO registry.rates (country, category, valid_from, price, currency)"
+                " VALUES ('BR', 'marketing', '2020-01-01', 1, 'USD')"
+            )
+            operator.execute("UPDATE projector.templates SET status = 'APPROVED' WHERE status = 'PAUSED'")
+            process.wait_until(
+                lambda: process.metric("parley_unpriced_messages") == process.metric("parley_templates_stopped") == 0,
+                10,
+                "see it",
+            )
+            assert not process.events("look.failed")
+
+
 def _series(process: ServiceProcess) -> set[str]:
     """The numbers that the metrics name."""
     return set(re.findall(r'phone_number_id="(\w+)"', process.get("/metrics")[1]))

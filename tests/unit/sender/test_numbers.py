@@ -14,7 +14,7 @@ from services.common.domain import sublanes
 from services.common.domain.graph_codes import Scope
 from services.common.domain.pair_limit import PairPolicy
 from services.common.domain.reasons import Reason
-from services.common.platform import postgres
+from services.common.platform import metrics, postgres
 from services.common.platform.kafka import partition_of
 from services.common.platform.registry import RegisteredNumber
 from services.common.platform.tokens import KEY_BYTES, TokenBox
@@ -186,3 +186,23 @@ def test_what_a_number_receives_is_taken_off_the_share_of_each_shard() -> None:
     # The whole of this on each shard would stop them all.
     assert asyncio.run(taken_off(16, counts={"1": 4}, shards=tuple(SHARDS))) == [False] * len(SHARDS)
     assert asyncio.run(taken_off(79, counts={}, shards=(OWN,))) == [True]
+
+
+def test_a_number_whose_token_cannot_be_read_counts_as_stopped() -> None:
+    closed = postgres.pool("postgresql://nowhere.invalid", service="test")
+    numbers = Numbers(closed, TOKENS, jitter_seconds=0.0, pair_policy=PairPolicy(), sharing=UNSHARED)
+    other = TokenBox(bytes(range(KEY_BYTES))).seal("token", phone_number_id="2")
+    numbers.know([registered("1"), dataclasses.replace(registered("2"), sealed_token=other)])
+    for phone_number_id in ("1", "2"):
+        numbers.serve(phone_number_id, shard=0, epoch=1)
+    numbers.stop({})
+    assert stopped() == {("2", "access_token")}
+    numbers.know([registered("1"), registered("2")])
+    numbers.stop({})
+    assert stopped() == set()
+
+
+def stopped() -> set[tuple[str, str]]:
+    """Number and reason of each series."""
+    [family] = metrics.NUMBERS_STOPPED.collect()
+    return {(sample.labels["phone_number_id"], sample.labels["reason"]) for sample in family.samples if sample.value == 1}
