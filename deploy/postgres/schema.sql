@@ -2268,16 +2268,79 @@ COMMENT ON TABLE projector.dead_letters IS 'Records, or elements of them, that a
 
 COMMENT ON COLUMN projector.dead_letters.headers IS 'The original headers: [[name, text]], or [[name, null, base64]] for bytes that are no text';
 
-CREATE VIEW analytics.ops_dead_letter AS
- SELECT topic,
-    partition,
-    "offset" AS record_offset,
-    recorded_at AS appended_at,
-    consumer_group,
-    reason
-   FROM projector.dead_letters;
+CREATE TABLE registry.dead_letter_decisions (
+    decision_id bigint NOT NULL,
+    topic text NOT NULL COLLATE pg_catalog."C",
+    partition integer NOT NULL,
+    "offset" bigint NOT NULL,
+    pointer text NOT NULL COLLATE pg_catalog."C",
+    consumer_group text NOT NULL COLLATE pg_catalog."C",
+    reason text NOT NULL COLLATE pg_catalog."C",
+    decision text NOT NULL COLLATE pg_catalog."C",
+    decided_at timestamp with time zone DEFAULT now() NOT NULL,
+    decided_by text NOT NULL,
+    why text NOT NULL,
+    redrive_id uuid,
+    looked_from bigint,
+    appended_offset bigint,
+    outcome text COLLATE pg_catalog."C",
+    settled_at timestamp with time zone,
+    state text GENERATED ALWAYS AS (
+CASE
+    WHEN (decision = 'discard'::text) THEN 'discarded'::text
+    WHEN (outcome = 'not_appended'::text) THEN 'open'::text
+    WHEN (outcome IS NOT NULL) THEN outcome
+    WHEN (appended_offset IS NOT NULL) THEN 'redriven'::text
+    ELSE 'begun'::text
+END) STORED NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT dead_letter_decisions_check CHECK (((decision = 'redrive'::text) = ((redrive_id IS NOT NULL) AND (looked_from IS NOT NULL)))),
+    CONSTRAINT dead_letter_decisions_decision_check CHECK ((decision = ANY (ARRAY['redrive'::text, 'discard'::text]))),
+    CONSTRAINT dead_letter_decisions_outcome_check CHECK ((outcome = ANY (ARRAY['resolved'::text, 'returned'::text, 'not_appended'::text])))
+);
 
-COMMENT ON VIEW analytics.ops_dead_letter IS 'Records, or elements of them, that a service set aside: where they stood and why. Several elements of one record are several rows';
+COMMENT ON TABLE registry.dead_letter_decisions IS 'What was decided about dead letters, by whom and why. Of several about one, the last counts. Rows are never deleted';
+
+COMMENT ON COLUMN registry.dead_letter_decisions.topic IS 'With partition, offset and pointer: the dead letter, as projector.dead_letters names it';
+
+COMMENT ON COLUMN registry.dead_letter_decisions.consumer_group IS 'Of the service that set it aside, and that reads it again';
+
+COMMENT ON COLUMN registry.dead_letter_decisions.reason IS 'Why it had been set aside';
+
+COMMENT ON COLUMN registry.dead_letter_decisions.why IS 'The operator''s words';
+
+COMMENT ON COLUMN registry.dead_letter_decisions.redrive_id IS 'In the header of the record that was appended; letters of one record have it together';
+
+COMMENT ON COLUMN registry.dead_letter_decisions.looked_from IS 'End of the partition before the append: not before it is what was appended';
+
+COMMENT ON COLUMN registry.dead_letter_decisions.appended_offset IS 'Where the record stands again; null until that is known';
+
+COMMENT ON COLUMN registry.dead_letter_decisions.outcome IS 'resolved: it went through. returned: it was set aside again. not_appended: a redrive that was interrupted before it had done anything';
+
+COMMENT ON COLUMN registry.dead_letter_decisions.state IS 'What the dead letter is by this: discarded, begun, redriven, resolved, returned, open';
+
+CREATE VIEW analytics.ops_dead_letter AS
+ SELECT l.topic,
+    l.partition,
+    l."offset" AS record_offset,
+    l.recorded_at AS appended_at,
+    l.consumer_group,
+    l.reason,
+    l.pointer,
+        CASE
+            WHEN ((l.topic ~~ 'parley.sends.%'::text) OR (l.topic = ANY (ARRAY['parley.webhooks.v1'::text, 'parley.inbound-messages.v1'::text, 'parley.message-copies.v1'::text, 'parley.message-statuses.v1'::text, 'parley.contact-events.v1'::text, 'parley.send-outcomes.v1'::text]))) THEN "substring"(encode(l.record_key, 'escape'::text), '^([0-9]{1,32})(?:[/#]|$)'::text)
+            ELSE NULL::text
+        END AS phone_number_id,
+    COALESCE(d.state, 'open'::text) AS state,
+    d.decided_at
+   FROM (projector.dead_letters l
+     LEFT JOIN LATERAL ( SELECT e.state,
+            e.decided_at
+           FROM registry.dead_letter_decisions e
+          WHERE ((e.topic = l.topic) AND (e.partition = l.partition) AND (e."offset" = l."offset") AND (e.pointer = l.pointer))
+          ORDER BY e.decision_id DESC
+         LIMIT 1) d ON (true));
+
+COMMENT ON VIEW analytics.ops_dead_letter IS 'Records, or elements of them, that a service set aside: where they stood, why, and what became of them. Several elements of one record are several rows';
 
 COMMENT ON COLUMN analytics.ops_dead_letter.topic IS 'Topic of the record';
 
@@ -2290,6 +2353,14 @@ COMMENT ON COLUMN analytics.ops_dead_letter.appended_at IS 'When the record was 
 COMMENT ON COLUMN analytics.ops_dead_letter.consumer_group IS 'Kafka''s consumer group of the service that set it aside';
 
 COMMENT ON COLUMN analytics.ops_dead_letter.reason IS 'Why, in one word';
+
+COMMENT ON COLUMN analytics.ops_dead_letter.pointer IS 'JSON pointer to what could not be read; empty for the whole record';
+
+COMMENT ON COLUMN analytics.ops_dead_letter.phone_number_id IS 'Our number, where the record''s key names it';
+
+COMMENT ON COLUMN analytics.ops_dead_letter.state IS 'open: nobody has decided. begun: a redrive was interrupted. redriven: in the log again, and nobody has looked what became of it. resolved: it went through. returned: it was set aside again, as a row of its own. discarded: an operator gave it up';
+
+COMMENT ON COLUMN analytics.ops_dead_letter.decided_at IS 'When an operator last redrove or discarded it';
 
 CREATE VIEW analytics.ops_number AS
  SELECT n.phone_number_id,
@@ -2431,6 +2502,15 @@ CREATE TABLE projector.consents (
 );
 
 COMMENT ON TABLE projector.consents IS 'Last grant and last withdrawal by category; contact is digits or a BSUID as the evidence named it';
+
+ALTER TABLE registry.dead_letter_decisions ALTER COLUMN decision_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME registry.dead_letter_decisions_decision_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE registry.dropped_months (
     relation text NOT NULL,
@@ -2761,6 +2841,9 @@ ALTER TABLE ONLY registry.business_hours
 ALTER TABLE ONLY registry.contact_secret
     ADD CONSTRAINT contact_secret_pkey PRIMARY KEY (only_one);
 
+ALTER TABLE ONLY registry.dead_letter_decisions
+    ADD CONSTRAINT dead_letter_decisions_pkey PRIMARY KEY (decision_id);
+
 ALTER TABLE ONLY registry.dropped_months
     ADD CONSTRAINT dropped_months_pkey PRIMARY KEY (relation);
 
@@ -2858,6 +2941,10 @@ CREATE INDEX priced_conversations_contact ON projector.priced_conversations USIN
 CREATE INDEX send_outcomes_accepted ON ONLY projector.send_outcomes USING btree (phone_number_id, occurred_at, lane) WHERE ((kind = 'accepted'::text) AND (wamid IS NOT NULL));
 
 CREATE INDEX send_outcomes_time ON ONLY projector.send_outcomes USING brin (occurred_at) WITH (autosummarize='on');
+
+CREATE INDEX dead_letter_decisions_place ON registry.dead_letter_decisions USING btree (topic, partition, "offset", pointer, decision_id);
+
+CREATE INDEX dead_letter_decisions_unsettled ON registry.dead_letter_decisions USING btree (decision_id) WHERE ((decision = 'redrive'::text) AND (outcome IS NULL));
 
 CREATE INDEX late_failures_untold ON ONLY sender.late_failures USING btree (shard) WHERE (told_at IS NULL);
 

@@ -25,6 +25,7 @@ PLACES: Final = {
     "export": "export.export",
     "rebuild": "rebuild.rebuild",
     "replay": "replay.replay",
+    "dlq": "dlq.app",
     "number": "numbers.app",
     "tenant": "tenants.app",
     "rates": "rates.app",

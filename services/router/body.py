@@ -25,7 +25,7 @@ _LEVELS: Final = 7
 _VALUE: Final = 2
 _MORE_LEVELS: Final = {"standby": 1, "history": 4}
 """Under a value: what has its elements deeper than its siblings."""
-_DEEPEST: Final = _LEVELS + max(_MORE_LEVELS.values())
+DEEPEST: Final = _LEVELS + max(_MORE_LEVELS.values())
 
 _ENCODING_HINTS: Final = ("utf-8", "surrogate", "encoding")
 # Every digit a zero, every blank a space: what is looked for in a body is then found by plain search.
@@ -201,7 +201,7 @@ class _Pieces:
 
     def _match_brackets(self) -> None:
         """Where each object and array ends that is not too deep to be looked into."""
-        text, ends, open_at, depth, at = self._text, self._ends, [0] * (_DEEPEST + 1), 0, 0
+        text, ends, open_at, depth, at = self._text, self._ends, [0] * (DEEPEST + 1), 0, 0
         while (found := _BRACKETS_OR_QUOTE.search(text, at)) is not None:
             start, at = found.span()
             if text[start] == 0x22:
@@ -210,11 +210,11 @@ class _Pieces:
                     raise _MalformedError
                 at = string.end()
             elif text[start] in b"[{":
-                for place in range(start, min(at, start + _DEEPEST - depth + 1)):
+                for place in range(start, min(at, start + DEEPEST - depth + 1)):
                     open_at[depth + place - start] = place
                 depth += at - start
             else:
-                for place in range(max(start, start + depth - _DEEPEST - 1), at):
+                for place in range(max(start, start + depth - DEEPEST - 1), at):
                     level = depth - 1 - (place - start)
                     if level < 0:
                         raise _MalformedError

@@ -15,7 +15,15 @@ from services.common.domain.lanes import Lane
 from services.common.domain.reasons import Reason
 from services.common.domain.records import FULL_NAMES, TOPIC_OF, SendMessage
 from services.common.platform.avro import Codec
-from services.common.platform.envelope import cloud_event, dead_letter_headers, header, published
+from services.common.platform.envelope import (
+    REDRIVEN_FROM,
+    cloud_event,
+    dead_letter_headers,
+    header,
+    published,
+    redriven_from,
+    redriven_pointers,
+)
 from services.common.platform.kafka import LogRecord, NewRecord
 from services.router import commands, webhook
 from services.router.body import inflated
@@ -38,7 +46,7 @@ OnEmpty = Callable[[], None]
 
 
 class _Source(NamedTuple):
-    """A raw record while it becomes others."""
+    """A raw record while it becomes others. `place` is where it stood first."""
 
     record: LogRecord
     place: str
@@ -82,6 +90,7 @@ class Router:
 
     def _found(self, record: LogRecord) -> tuple[_Source, Sequence[Element]]:
         told = encoding = traceparent = None
+        is_redriven = False
         for name, value in record.headers:
             if name == RECEIVED_AT:
                 told = value
@@ -89,12 +98,20 @@ class Router:
                 encoding = value
             elif name == "traceparent":
                 traceparent = value
-        source = _Source(record, f"{record.topic}/{record.partition}/{record.offset}", traceparent)
+            elif name == REDRIVEN_FROM:
+                is_redriven = True
+        # Ids are made of the place. Of a webhook the first one counts; a command has its id in it, and anybody may write one.
+        origin = redriven_from(record) if is_redriven and record.topic == topics.WEBHOOKS else None
+        place = f"{record.topic}/{record.partition}/{record.offset}" if origin is None else str(origin)
+        source = _Source(record, place, traceparent)
         try:
             if record.topic == topics.SEND_COMMANDS:
                 return source, self._commands(record)
             position = Position(source.place, _received_at(told, record))
-            elements = webhook.split(inflated(record.value or b"", encoding), position)
+            body = inflated(record.value or b"", encoding)
+            elements = webhook.split(body, position)
+            if origin is not None and (pointers := redriven_pointers(record)):
+                elements = webhook.meant(elements, body, place, pointers)
         except Unprocessable as problem:
             return source, [webhook.SetAside(problem=problem, value=record.value or b"")]
         if not elements:

@@ -6,27 +6,34 @@ whole value. What has no type here is an `UnrecognizedChange` with its place; un
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from services.common.domain.events import UnrecognizedChange, WebhookEvent
 from services.common.domain.failure import Unprocessable
+from services.common.domain.ids import event_id_of_element
 from services.common.domain.reasons import Reason
 from services.router import accounts, calls, contacts, messages, statuses
-from services.router.body import BROKEN, Damaged, document
+from services.router.body import BROKEN, DEEPEST, Damaged, document
 from services.router.reading import Object, Position, Scope, clean, dumped, raw_text
 
 _OBJECT: Final = "whatsapp_business_account"
+OF_THE_WHOLE: Final = frozenset({"", "/object", "/entry"})
+"""Pointers of what sets a body aside as a whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetAside:
-    """An element that cannot become an event: why, where in the webhook, and its bytes."""
+    """An element that cannot become an event: why, where in the webhook, and its bytes.
+
+    `pointer` is of the element; that of the problem is the same, or of something in it.
+    """
 
     problem: Unprocessable
     value: bytes
+    pointer: str = ""
 
 
 Found = WebhookEvent | SetAside
@@ -116,7 +123,7 @@ def _one(build: Build | None, element: Any, scope: Scope, pointer: str) -> Found
             raise Unprocessable(Reason.ELEMENT_SHAPE, pointer=pointer)
         return build(element, scope, pointer)
     except Unprocessable as problem:
-        return _aside(element, problem)
+        return _aside(element, problem, pointer)
 
 
 def _unrecognized(element: Any, scope: Scope, pointer: str) -> UnrecognizedChange:
@@ -173,14 +180,62 @@ def _conversation_context(found: Any, scope: Scope, pointer: str) -> Iterable[Fo
 
 
 def _set_aside(element: Any, reason: Reason, pointer: str) -> SetAside:
-    return _aside(element, Unprocessable(reason, pointer=pointer))
+    return _aside(element, Unprocessable(reason, pointer=pointer), pointer)
 
 
-def _aside(element: Any, problem: Unprocessable) -> SetAside:
+def _aside(element: Any, problem: Unprocessable, pointer: str) -> SetAside:
     """With its bytes. That it is damaged explains more than what is missing in what is left of it."""
     if isinstance(element, BROKEN):
         problem = Unprocessable(element.reason, pointer=problem.pointer)
-    return SetAside(problem=problem, value=dumped(element))
+    return SetAside(problem=problem, value=dumped(element), pointer=pointer)
+
+
+def meant(found: Iterable[Found], body: bytes, place: str, pointers: Iterable[str]) -> list[Found]:
+    """Of what `split` found in a body at this place, only the elements that hold what these point to, or are held by it.
+
+    A pointer of which nothing is found is set aside: it meant something to whoever asked.
+    """
+    elements, kept = list(found), []
+    for pointer in pointers:
+        ids = {event_id_of_element(place, one) for one in (*_around(pointer), *_within(document(body), pointer))}
+        of_it = [one for one in elements if (_are_related(one, pointer) if isinstance(one, SetAside) else one.event_id in ids)]
+        kept += of_it or [_set_aside(None, Reason.REDRIVEN_POINTER, pointer)]
+    return kept
+
+
+def _are_related(aside: SetAside, pointer: str) -> bool:
+    """One of the two holds the other, or they are the same."""
+    element, other = f"{aside.pointer}/", f"{pointer}/"
+    return element.startswith(other) or other.startswith(element)
+
+
+def _around(pointer: str) -> Iterator[str]:
+    """The pointer, and those to what it stands in."""
+    while pointer:
+        yield pointer
+        pointer = pointer.rpartition("/")[0]
+
+
+def _within(whole: Any, pointer: str) -> Iterator[str]:
+    """Pointers to what stands in there, as deep as elements do."""
+    node = whole
+    for name in pointer.split("/")[1:]:
+        node = _part(node, name)
+    level = [(pointer, node)]
+    while level:
+        level = [(f"{at}/{name}", part) for at, one in level if at.count("/") < DEEPEST for name, part in _parts(one)]
+        yield from (at for at, _ in level)
+
+
+def _part(node: Any, name: str) -> Any:
+    return next((part for one, part in _parts(node) if one == name), None)
+
+
+def _parts(node: Any) -> Iterable[tuple[str, Any]]:
+    """What an object or a list has, each under its name in a pointer."""
+    if isinstance(node, dict):
+        return ((_escaped(name), part) for name, part in node.items())
+    return ((str(k), part) for k, part in enumerate(node)) if isinstance(node, list) else ()
 
 
 def _escaped(name: str) -> str:

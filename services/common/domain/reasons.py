@@ -54,6 +54,8 @@ class Reason(StrEnum):
     LANE_UNKNOWN = "lane_unknown"
     KEY_MISMATCH = "key_mismatch"
     VALUE_RANGE = "value_range"
+    REDRIVEN_POINTER = "redriven_pointer"
+    """A webhook was put into the log again for the sake of one element, and has none there."""
     VERSION = "version"
     """Not one of the dead: kept until a router that knows the schema reads it."""
     # the gate: why a command was refused; Meta refuses for some of them too

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.common.domain.failure import Unprocessable
-from services.common.platform.kafka import LogRecord
+from services.common.platform.kafka import Headers, LogRecord
 
 AVRO: Final = b"application/avro"
 JSON: Final = b"application/json"
@@ -16,6 +16,22 @@ _SPEC_VERSION: Final = ("ce_specversion", b"1.0")
 _CONTENT_TYPE: Final = ("content-type", AVRO)
 _PREFIX: Final = "parley-dead-letter-"
 _PUBLISHED_AT: Final = "parley-published-at"
+REDRIVEN_FROM: Final = "parley-redriven-from"
+REDRIVEN_POINTER: Final = "parley-redriven-pointer"
+REDRIVE_ID: Final = "parley-redrive-id"
+_OFFSET_DIGITS: Final = 19
+_REDRIVE: Final = (REDRIVEN_FROM, REDRIVEN_POINTER, REDRIVE_ID)
+
+
+class Origin(NamedTuple):
+    """Where a record that was appended again stood at first."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}/{self.offset}"
 
 
 @lru_cache(maxsize=1024)
@@ -87,3 +103,32 @@ def dead_letter_origin(record: LogRecord) -> dict[str, str]:
     return {
         key.removeprefix(_PREFIX): value.decode("utf-8", "replace") for key, value in record.headers if key.startswith(_PREFIX)
     }
+
+
+def redriven_headers(headers: Headers, *, origin: Origin, pointers: Iterable[str], redrive_id: str) -> list[tuple[str, bytes]]:
+    """The original headers, then what makes the record known as one that stood elsewhere first.
+
+    `pointers`: of a webhook, the elements that are meant; none when it is all of it. Those of an earlier redrive are left out.
+    """
+    kept = [(key, value) for key, value in headers if key not in _REDRIVE]
+    meant = [(REDRIVEN_POINTER, pointer.encode()) for pointer in pointers]
+    return [*kept, (REDRIVEN_FROM, str(origin).encode()), *meant, (REDRIVE_ID, redrive_id.encode())]
+
+
+def redriven_from(record: LogRecord) -> Origin | None:
+    """Where this record stood first; None for one that was not redriven, or does not say so truly.
+
+    A redrive goes to the partition it came from. So only an earlier offset of the record's own partition is believed: nobody can
+    take the identity of what stands in another topic or partition, or is still to come.
+    """
+    place = f"{record.topic}/{record.partition}/"
+    told = (header(record, REDRIVEN_FROM) or b"").decode("utf-8", "replace")
+    offset = told.removeprefix(place)
+    if not told.startswith(place) or not (offset.isascii() and offset.isdigit()) or len(offset) > _OFFSET_DIGITS:
+        return None
+    return Origin(record.topic, record.partition, int(offset)) if int(offset) < record.offset else None
+
+
+def redriven_pointers(record: LogRecord) -> list[str]:
+    """The elements that a redriven webhook was appended again for; none when it was for all of it."""
+    return [value.decode("utf-8", "replace") for key, value in record.headers if key == REDRIVEN_POINTER]

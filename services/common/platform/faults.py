@@ -48,6 +48,8 @@ POINTS: Final = frozenset(
         "sender.media_after_upload",
         "sender.on_assign",
         "sender.on_revoke",
+        "cli.after_redrive_begun",
+        "cli.after_redrive_appended",
     }
 )
 
