@@ -243,12 +243,12 @@ def set_aside(postgres: str, *kinds: tuple[str, str, str, bytes | None, bytes]) 
     project(postgres, rows)
 
 
-SECRET: Final = b"call +4915112345678 at once \xff"
+SECRET: Final = "Grüße: call +4915112345678 at once".encode()
 KINDS: Final = (
     (topics.SEND_COMMANDS, "command_schema", "parley.router", b"4915112345678", SECRET),
     (topics.WEBHOOKS, "element_shape", "parley.router", b"106/4915112345678", SECRET),
     (topics.SENDER_SOURCES[0], "key_mismatch", "parley.sender", b"107#3", SECRET),
-    (topics.SENDER_SOURCES[0], "command_id", "parley.sender", b"107", SECRET),
+    (topics.SENDER_SOURCES[0], "command_id", "parley.sender", b"107", b"\0\xff\r\n"),
 )
 
 
@@ -286,10 +286,10 @@ def test_show_tells_all_but_the_bytes_and_these_only_on_demand(postgres: str, lo
     told = json.loads(look("show", "parley.webhooks.v1/2/1#/x", "--json").stdout)["letters"][0]
     assert (told["bytes"], told["pointer"], told["headers"][0]) == (len(SECRET), "/x", ["traceparent", "00-1-2-01"])
 
-    assert look("show", "webhooks/2/1", "--raw").returncode == 0
+    assert look("show", "webhooks/2/1", "--raw").stdout.encode() == SECRET
     file = tmp_path / "raw"
-    assert look("show", "webhooks/2/1", "--raw", "--to", str(file)).stdout == ""
-    assert (file.read_bytes(), stat.S_IMODE(file.stat().st_mode)) == (SECRET, 0o600)
+    assert look("show", "sends.otp/2/3", "--raw", "--to", str(file)).stdout == ""
+    assert (file.read_bytes(), stat.S_IMODE(file.stat().st_mode)) == (b"\0\xff\r\n", 0o600)
     assert "is there already" in look("show", "webhooks/2/1", "--raw", "--to", str(file)).stderr
     missing = look("show", "webhooks/2/7")
     assert (missing.returncode, "no dead letter at parley.webhooks.v1/2/7" in missing.stderr) == (1, True)
