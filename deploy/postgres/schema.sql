@@ -2318,7 +2318,7 @@ COMMENT ON COLUMN registry.dead_letter_decisions.outcome IS 'resolved: it went t
 
 COMMENT ON COLUMN registry.dead_letter_decisions.state IS 'What the dead letter is by this: discarded, begun, redriven, resolved, returned, open';
 
-CREATE VIEW analytics.ops_dead_letter AS
+CREATE VIEW registry.dead_letters AS
  SELECT l.topic,
     l.partition,
     l."offset" AS record_offset,
@@ -2340,6 +2340,20 @@ CREATE VIEW analytics.ops_dead_letter AS
           ORDER BY e.decision_id DESC
          LIMIT 1) d ON (true));
 
+COMMENT ON VIEW registry.dead_letters IS 'Dead letters with the state that the last decision gave them; neither keys nor bytes';
+
+CREATE VIEW analytics.ops_dead_letter AS
+ SELECT topic,
+    partition,
+    record_offset,
+    appended_at,
+    consumer_group,
+    reason,
+    phone_number_id,
+    state,
+    decided_at
+   FROM registry.dead_letters;
+
 COMMENT ON VIEW analytics.ops_dead_letter IS 'Records, or elements of them, that a service set aside: where they stood, why, and what became of them. Several elements of one record are several rows';
 
 COMMENT ON COLUMN analytics.ops_dead_letter.topic IS 'Topic of the record';
@@ -2353,8 +2367,6 @@ COMMENT ON COLUMN analytics.ops_dead_letter.appended_at IS 'When the record was 
 COMMENT ON COLUMN analytics.ops_dead_letter.consumer_group IS 'Kafka''s consumer group of the service that set it aside';
 
 COMMENT ON COLUMN analytics.ops_dead_letter.reason IS 'Why, in one word';
-
-COMMENT ON COLUMN analytics.ops_dead_letter.pointer IS 'JSON pointer to what could not be read; empty for the whole record';
 
 COMMENT ON COLUMN analytics.ops_dead_letter.phone_number_id IS 'Our number, where the record''s key names it';
 

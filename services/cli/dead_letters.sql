@@ -1,7 +1,7 @@
 -- counts --
 -- How many dead letters there are, by who set them aside, why, and how they stand.
 SELECT consumer_group, reason, state, count(*)
-FROM analytics.ops_dead_letter
+FROM registry.dead_letters
 WHERE (%(source)s::text IS NULL OR consumer_group = %(source)s)
     AND (%(reason)s::text IS NULL OR reason = %(reason)s)
     AND (%(topic)s::text IS NULL OR topic = %(topic)s)
@@ -17,7 +17,7 @@ ORDER BY consumer_group, reason, state
 SELECT
     topic, partition, record_offset, pointer, (extract(epoch FROM appended_at) * 1000)::bigint, consumer_group, reason,
     phone_number_id, state, (extract(epoch FROM decided_at) * 1000)::bigint
-FROM analytics.ops_dead_letter
+FROM registry.dead_letters
 WHERE (%(source)s::text IS NULL OR consumer_group = %(source)s)
     AND (%(reason)s::text IS NULL OR reason = %(reason)s)
     AND (%(topic)s::text IS NULL OR topic = %(topic)s)
@@ -33,7 +33,7 @@ LIMIT %(limit)s
 SELECT
     topic, partition, record_offset, pointer, (extract(epoch FROM appended_at) * 1000)::bigint, consumer_group, reason,
     phone_number_id, state, (extract(epoch FROM decided_at) * 1000)::bigint
-FROM analytics.ops_dead_letter
+FROM registry.dead_letters
 WHERE (topic, partition, record_offset) IN (SELECT * FROM unnest(%(topic)s::text[], %(partition)s::int4[], %(offset)s::int8[]))
 ORDER BY appended_at DESC, topic, partition, record_offset, pointer
 

@@ -184,4 +184,4 @@ def test_a_dead_letter_tells_where_and_why_and_none_of_its_bytes(postgres: str, 
     letter = DeadLetterRow("topic", 3, 7, words[0], JULY, "parley.router", "shape", words[1], b"Maria", b"Maria", words[2])
     project(postgres, [letter])
     rows = select("TABLE analytics.ops_dead_letter")
-    assert [tuple(row.values()) for row in rows] == [("topic", 3, 7, at(), "parley.router", "shape")]
+    assert [tuple(row.values()) for row in rows] == [("topic", 3, 7, at(), "parley.router", "shape", None, "open", None)]

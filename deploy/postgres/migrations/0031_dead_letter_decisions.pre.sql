@@ -41,8 +41,9 @@ COMMENT ON COLUMN registry.dead_letter_decisions.appended_offset IS 'Where the r
 COMMENT ON COLUMN registry.dead_letter_decisions.outcome IS 'resolved: it went through. returned: it was set aside again. not_appended: a redrive that was interrupted before it had done anything';
 COMMENT ON COLUMN registry.dead_letter_decisions.state IS 'What the dead letter is by this: discarded, begun, redriven, resolved, returned, open';
 
--- No number of a person: what a producer or an account has as its key is not shown.
-CREATE OR REPLACE VIEW analytics.ops_dead_letter AS
+-- A pointer is made of names in somebody's JSON: for operators only. No number of a person: what a producer or an account has as its
+-- key is not shown.
+CREATE VIEW registry.dead_letters AS
 SELECT
     l.topic,
     l.partition,
@@ -66,8 +67,12 @@ LEFT JOIN LATERAL (
     WHERE e.topic = l.topic AND e.partition = l.partition AND e."offset" = l."offset" AND e.pointer = l.pointer
     ORDER BY e.decision_id DESC LIMIT 1
 ) AS d ON TRUE;
+COMMENT ON VIEW registry.dead_letters IS 'Dead letters with the state that the last decision gave them; neither keys nor bytes';
+
+CREATE OR REPLACE VIEW analytics.ops_dead_letter AS
+SELECT topic, partition, record_offset, appended_at, consumer_group, reason, phone_number_id, state, decided_at
+FROM registry.dead_letters;
 COMMENT ON VIEW analytics.ops_dead_letter IS 'Records, or elements of them, that a service set aside: where they stood, why, and what became of them. Several elements of one record are several rows';
-COMMENT ON COLUMN analytics.ops_dead_letter.pointer IS 'JSON pointer to what could not be read; empty for the whole record';
 COMMENT ON COLUMN analytics.ops_dead_letter.phone_number_id IS 'Our number, where the record''s key names it';
 COMMENT ON COLUMN analytics.ops_dead_letter.state IS 'open: nobody has decided. begun: a redrive was interrupted. redriven: in the log again, and nobody has looked what became of it. resolved: it went through. returned: it was set aside again, as a row of its own. discarded: an operator gave it up';
 COMMENT ON COLUMN analytics.ops_dead_letter.decided_at IS 'When an operator last redrove or discarded it';
