@@ -8,8 +8,13 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+RUNS ?= 100000
+SEED ?= 0
 
-.PHONY: help setup demo up down check test unit contract integration faults bench fmt samples docs analytics asyncapi alerts schema lock
+RUNS ?= 100000
+SEED ?= 0
+
+.PHONY: help setup demo up down check test unit contract integration faults simulate bench fmt samples docs analytics asyncapi alerts schema lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -47,6 +52,9 @@ integration: .venv/.setup ## The tests on real Kafka and Postgres
 
 faults: .venv/.setup ## The tests in which something is broken on purpose
 	$(BIN)/python -m pytest tests/faults $(ARGS)
+
+simulate: .venv/.setup ## Run router, projector and sender in virtual time (RUNS=100000 SEED=0; RUNS=1 tells all that happens)
+	@$(BIN)/python -m tests.support.simulation --runs $(RUNS) --seed $(SEED) $(ARGS)
 
 bench: .venv/.setup ## Measure and print a table
 	@$(BIN)/python -m benchmarks $(ARGS)
