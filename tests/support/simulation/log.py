@@ -101,6 +101,8 @@ class Member:
     positions: dict[Place, int] = field(default_factory=dict)
     generation: int = -1
     is_zombie: bool = False
+    under_way: int = 0
+    """Batches that were fetched and are not done with."""
 
 
 class Group:
@@ -225,7 +227,9 @@ class Group:
 
     @property
     def has_read_all(self) -> bool:
-        """Every partition is somebody's, and read to its end."""
+        """Every partition is somebody's, and read to its end, and nothing of it is under way."""
+        if any(member.under_way for member in self.members.values()):
+            return False
         held = {place: at for one in self.members.values() if not one.process.is_dead for place, at in one.positions.items()}
         places = [(topic, number) for topic in self.sources for number in range(PARTITIONS[topic])]
         return all(held.get(place, -1) == self._log.ends(place) for place in places)
@@ -255,6 +259,7 @@ class GroupConsumer:
 
     async def getmany(self, *, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]:
         """Records by partition; empty when there are none for so long."""
+        self.member.under_way = 0
         await self.member.process.call("kafka", "polls", lambda: None, at_once=True)
         if not self._group.has_more(self.member):
             with_patience = timeout_ms / 1000 * (self._IDLE if self._is_idle else 1)
@@ -263,6 +268,7 @@ class GroupConsumer:
         for record in self._group.fetch(self.member, max_records):
             found.setdefault(TopicPartition(*record[:2]), []).append(_Fetched(*record))
         self._is_idle = not found
+        self.member.under_way = len(found)
         return found
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:

@@ -202,7 +202,12 @@ class Run:
         open_commands = sorted(state for state in states.values() if state not in ENDED)
         missing = len(self.published.keys() - states.keys())
         # Evidence for what was given up, and failures that are told later, are looked for in rounds.
-        unproved = [one for one in self.meta.taken if (command := self.ledger.command_of(one)) and command.state != "accepted"]
+        unproved = [
+            attempt
+            for command in self.ledger.commands.values()
+            for attempt in command.attempts
+            if attempt.attempt_id in self.meta.taken and attempt.outcome != "accepted"
+        ]
         untold = [one for one in self.ledger.failures.values() if not one["told"]]
         found = {
             "webhooks or requests on their way": self.meta.on_their_way,

@@ -16,6 +16,7 @@ from services.common.domain.pair_limit import PairPolicy
 from services.common.platform import postgres
 from services.common.platform.avro import Codec
 from services.common.platform.kafka import LogRecord, NewRecord, in_turns
+from services.common.platform.lifecycle import sleep_unless
 from services.common.platform.registry import RegisteredNumber
 from services.common.platform.tokens import TokenBox
 from services.projector.decode import Decoder
@@ -51,6 +52,7 @@ _NO_POOL: Final = cast("postgres.Pool", None)
 PAIRS: Final = PairPolicy(interval_seconds=PAIR_SECONDS, burst=1, jitter_seconds=JITTER_SECONDS)
 HORIZON_SECONDS: Final = 6.0
 _SETTLE_SECONDS: Final = 2.0
+_REFRESH_SECONDS: Final = 4.0
 _REMEMBERED_SECONDS: Final = 0.25 + ANSWER_SECONDS + max(1.05, PAIRS.remembered_seconds) + 0.2
 _INFLIGHT_SECONDS: Final = 2.0
 _BATCH: Final = 50
@@ -188,6 +190,7 @@ class Reader:
             generation = self._member.generation
             records = self._group.fetch(self._member, _BATCH) if self._flows.is_set() else []
             if records:
+                self._member.under_way += 1
                 await self._process.call("kafka", f"fetches {len(records)}", lambda: None)
                 await self._ready.put((generation, records, await self._prepare(records)))
             else:
@@ -197,6 +200,7 @@ class Reader:
         while True:
             generation, records, prepared = await self._ready.get()
             if generation != self._member.generation or not self._flows.is_set():
+                self._member.under_way -= 1
                 continue  # of before a rebalance: whoever has the partitions reads them again
             self._idle.clear()
             try:
@@ -205,6 +209,7 @@ class Reader:
                 await self._commit(prepared)
             finally:
                 self._idle.set()
+            self._member.under_way -= 1
             if not self._acks_first and self._servers.world.rng.random() < 0.5:
                 await self._acknowledge(records)
 
@@ -283,10 +288,10 @@ class Sender:
         self.stopping = asyncio.Event()
         self._abandon = asyncio.Event()
         self._fail: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        told = asyncio.Event()
+        told = self._told = asyncio.Event()
         producer = LogProducer(process, servers.log)
         store = wiring.ledger_store(process, servers.ledger, CODEC)
-        numbers = _Registry(process, servers.world.plan.limit)
+        numbers = self._numbers = _Registry(process, servers.world.plan.limit)
         distrust = Distrust(store)
         self._recorder = wiring.recorder(store, distrust, abandon=self._abandon, told=told)
         self._catch_up = CatchUp(store, new_consumer=lambda: EndsConsumer(process, servers.log), partitions=PARTITIONS)
@@ -368,6 +373,7 @@ class Sender:
             asyncio.create_task(self._outbox.run()),
             asyncio.create_task(self._settler.run(self._shards.owned, self._shards.notify, self.stopping)),
             asyncio.create_task(self._catch_up.run(self.stopping)),
+            asyncio.create_task(self._refresh()),
         ]
         asked = asyncio.create_task(self.stopping.wait())
         parts: list[asyncio.Future[None]] = [self._fail, reading, *background]
@@ -383,6 +389,12 @@ class Sender:
         await asyncio.wait({asyncio.create_task(self._outbox.flushed())}, timeout=1.0)
         self._abandon.set()
         group.leave(self._member)
+
+    async def _refresh(self) -> None:
+        """The registry is read again, and the outbox looked at: another process may have put something in for a shard of ours."""
+        while not await sleep_unless(self.stopping, _REFRESH_SECONDS):
+            await postgres.retrying(self._numbers.reload, service="sender", stopping=self.stopping)
+            self._told.set()
 
     async def _revoked(self, places: Sequence[Place]) -> None:
         await self._shards.on_partitions_revoked([_Place(*one) for one in places])
