@@ -39,7 +39,7 @@ from tests.support.simulation.read_models import ReadModels
 
 T = TypeVar("T")
 
-GAMES: Final = 20
+GAMES: Final = 30
 MOVES: Final = 30
 AT: Final = 1_800_000_000_000
 PEOPLE: Final = ("491700000001", "491700000002")
@@ -94,7 +94,9 @@ class Pair:
             move = self._rng.choice(self._moves)
             self.moves.append(move.__name__)
             await move(self)
-            await self.compare()
+            if len(self.moves) % 5 == 0:
+                await self.compare()
+        await self.compare()
 
     async def take_in(self) -> None:
         if len(self.commands) < 5:
@@ -168,6 +170,15 @@ class Pair:
         await self.both(lambda store: store.record(findings))
         await self.both(lambda store: store.ended([one.attempt for one in findings]))
 
+    async def doubt(self) -> None:
+        """What takes many moves by chance: answers stay out, and what may be sent again is."""
+        await self.time_passes()
+        await self.end_waiting()
+        before = len(self.started)
+        await self.start()
+        lost = Result(proof=Proof.UNKNOWN, reason=Reason.NO_ANSWER)
+        await self.write([finding_of(one, lost, at=AT, waba_id=WABA, horizon_seconds=1_000.0) for one in self.started[before:]])
+
     async def adopt(self) -> None:
         lost = Result(proof=Proof.UNKNOWN, reason=Reason.OWNER_LOST)
         orphans = await self.both(lambda store: store.orphans([self.shard], 30.0), _by_id)
@@ -211,7 +222,7 @@ class Pair:
         self.sql(
             "INSERT INTO projector.message_statuses (wamid, status, occurred_at, contact, type, event_id, recorded_at,"
             " phone_number_id, waba_id, biz_opaque_callback_data, error_code, raw)"
-            " VALUES (%s, %s, to_timestamp(%s / 1000.0), '', 'message', %s, now(), %s, %s, %s, %s, '{}')",
+            " VALUES (%s, %s, to_timestamp(%s / 1000.0), '', 'message', %s, now(), %s, %s, %s, %s, '{}') ON CONFLICT DO NOTHING",
             event.wamid,
             status,
             event.occurred_at,
@@ -277,6 +288,9 @@ class Pair:
         start,
         record,
         record,
+        doubt,
+        doubt,
+        doubt,
         adopt,
         end_waiting,
         settle,

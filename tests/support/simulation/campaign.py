@@ -16,7 +16,7 @@ from tests.support.simulation.run import Verdict, run
 from tests.support.simulation.workers import Wiring
 
 KEPT_FAILURES: Final = 20
-_CHUNK: Final = 50
+_CHUNK: Final = 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,14 +99,16 @@ def _done(chunks: Sequence[tuple[range, type[Wiring]]], processes: int) -> Itera
 
 
 def _begin() -> None:
-    """A run makes and drops a few thousand objects in circles: to look for them all the time takes longer than they do."""
+    """A run makes and drops thousands of objects in circles: they are looked for after some runs, and not all the time."""
     gc.freeze()
-    gc.set_threshold(100_000, 50, 50)
+    gc.disable()
 
 
 def _some(chunk: tuple[range, type[Wiring]]) -> list[Verdict]:
     seeds, wiring = chunk
-    return [run(plan_of(seed), wiring) for seed in seeds]
+    verdicts = [run(plan_of(seed), wiring) for seed in seeds]
+    gc.collect()
+    return verdicts
 
 
 def shrunk(verdict: Verdict, wiring: type[Wiring] = Wiring, *, most_tries: int = 500) -> Verdict:

@@ -48,6 +48,7 @@ def run(plan: Plan, wiring: type[Wiring] = Wiring, *, traced: bool = False) -> V
     """One run from beginning to rest. The same plan gives the same run."""
     loop = VirtualLoop()
     loop.set_task_factory(task_factory)
+    loop.set_exception_handler(_unheard)
     state = random.getstate()
     random.seed(plan.seed)
     world = World(plan, traced=traced)
@@ -259,6 +260,10 @@ def _listening(world: World) -> Iterator[None]:
 
 def _projected(log: Log) -> list[tuple[str, int]]:
     return [place for place in log.records if place[0] in topics.PROJECTOR_SOURCES]
+
+
+def _unheard(_loop: asyncio.AbstractEventLoop, _context: dict[str, object]) -> None:
+    """What a task of a dead process failed with is nobody's business."""
 
 
 def _abandon(loop: VirtualLoop) -> None:
