@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 
 from services.cli.problem import CommandError
 from services.common.platform.kafka import LogRecord
+from services.common.platform.kafka_access import Brokers, client_options
 
 NO_KAFKA = "Is the stack running? `make up` starts it."
 
@@ -28,13 +29,13 @@ def quiet_clients() -> None:
 class Reader:
     """Reads from a place fixed on entry: what is appended after that is seen for sure."""
 
-    def __init__(self, bootstrap_servers: str, topic: str, *, from_beginning: bool) -> None:
+    def __init__(self, bootstrap_servers: Brokers, topic: str, *, from_beginning: bool) -> None:
         quiet_clients()
         self._servers = bootstrap_servers
         self._topic = topic
         self._from_beginning = from_beginning
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap_servers, client_id="parley-cli", enable_auto_commit=False, auto_offset_reset="earliest"
+            **client_options(bootstrap_servers), client_id="parley-cli", enable_auto_commit=False, auto_offset_reset="earliest"
         )
         self._ends: dict[TopicPartition, int] = {}
 
@@ -78,9 +79,9 @@ class Reader:
         return any([await self._consumer.position(place) < end for place, end in self._ends.items()])
 
 
-async def _partitions(bootstrap_servers: str, topic: str) -> list[int]:
+async def _partitions(bootstrap_servers: Brokers, topic: str) -> list[int]:
     """Asked by a client of its own: a consumer without a subscription is told of no partitions."""
-    client = AIOKafkaClient(bootstrap_servers=bootstrap_servers, client_id="parley-cli")
+    client = AIOKafkaClient(**client_options(bootstrap_servers), client_id="parley-cli")
     try:
         await client.bootstrap()
         await client.set_topics([topic])

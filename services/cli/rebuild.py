@@ -16,7 +16,7 @@ from services.cli import show, times
 from services.cli.database import answering
 from services.cli.problem import FAILED, USAGE, CommandError
 from services.cli.reading import kafka_is_away, quiet_clients
-from services.cli.surroundings import kafka_servers, operator_dsn
+from services.cli.surroundings import kafka, operator_dsn
 from services.common.platform import faults, logging
 from services.common.platform.lifecycle import PATIENT_THRESHOLDS, make_busy
 from services.projector import rebuild as building
@@ -75,7 +75,7 @@ def rebuild(  # noqa: PLR0917 - typer reads the options from the parameters
         )
     except ValueError as problem:
         raise typer.BadParameter(str(problem)) from None
-    servers, dsn = kafka_servers(), operator_dsn()
+    servers, dsn = kafka(), operator_dsn()
     prepare("rebuild")
     with show.meter() as at:
 

@@ -7,6 +7,8 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 from services.cli.problem import CONFIGURATION, NO_STACK, CommandError
+from services.common.platform.config import KafkaSettings, load
+from services.common.platform.kafka_access import Access
 from services.sandbox import stack_env
 
 ADDRESSES = ("PARLEY_KAFKA_BOOTSTRAP_SERVERS", "PARLEY_POSTGRES_DSN", "PARLEY_SIMULATOR_URL")
@@ -35,8 +37,10 @@ def need(name: str, environ: MutableMapping[str, str] = os.environ) -> str:
     return value
 
 
-def kafka_servers() -> str:
-    return need("PARLEY_KAFKA_BOOTSTRAP_SERVERS")
+def kafka() -> Access:
+    """Where Kafka is and who the operator is there; a wrong variable ends the command with exit code 78, as it does a service."""
+    need("PARLEY_KAFKA_BOOTSTRAP_SERVERS")
+    return load(KafkaSettings).kafka
 
 
 def operator_dsn() -> str:

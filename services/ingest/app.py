@@ -28,7 +28,7 @@ _PRODUCER_STOP_SECONDS: Final = 2.5
 async def serve(settings: IngestSettings, stopping: asyncio.Event) -> None:
     """Serve until `stopping` is set. Listens at once; until Kafka is there POSTs get 503 and challenges are answered."""
     fatal = asyncio.Event()
-    producer = Producer(bootstrap_servers=settings.kafka_bootstrap_servers, client_id=f"parley-ingest-{settings.instance}")
+    producer = Producer(bootstrap_servers=settings.kafka, client_id=f"parley-ingest-{settings.instance}")
     appender = Appender(
         producer=producer,
         topic=WEBHOOKS,
@@ -77,7 +77,7 @@ async def _listen(server: GuardedServer, settings: IngestSettings) -> asyncio.Se
 
 
 async def _connect(producer: Producer, appender: Appender, settings: IngestSettings, stopping: asyncio.Event) -> None:
-    partitions = await wait_for_topics(settings.kafka_bootstrap_servers, [WEBHOOKS], stopping)
+    partitions = await wait_for_topics(settings.kafka, [WEBHOOKS], stopping)
     if partitions and await producer.start(stopping):
         appender.start(partitions[WEBHOOKS])
         log.info("ingest.ready", partitions=partitions[WEBHOOKS])

@@ -41,7 +41,7 @@ class ProjectorApp:
         self._settings = settings
         self._waiting_for: str | None = "waiting for Kafka and its topics"
         self._partitions: dict[str, int] = {}
-        self._producer = Producer(bootstrap_servers=settings.kafka_bootstrap_servers, client_id=f"{GROUP}-{settings.instance}")
+        self._producer = Producer(bootstrap_servers=settings.kafka, client_id=f"{GROUP}-{settings.instance}")
         self._stream: Stream[Folded] | None = None
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -49,9 +49,7 @@ class ProjectorApp:
         settings = self._settings
         ops = Ops(service="projector", host=settings.ops_host, port=settings.ops_port, ready=self._why_not_ready)
         await ops.start()
-        self._partitions = await wait_for_topics(
-            settings.kafka_bootstrap_servers, [*PROJECTOR_SOURCES, PROJECTOR_DEAD_LETTERS], stopping
-        )
+        self._partitions = await wait_for_topics(settings.kafka, [*PROJECTOR_SOURCES, PROJECTOR_DEAD_LETTERS], stopping)
         if self._partitions and await self._producer.start(stopping):
             await self._project(stopping)
             await self._producer.stop()
@@ -70,7 +68,7 @@ class ProjectorApp:
             self._stream = Stream(
                 group=GROUP,
                 topics=PROJECTOR_SOURCES,
-                bootstrap_servers=settings.kafka_bootstrap_servers,
+                bootstrap_servers=settings.kafka,
                 instance=settings.instance,
                 buffer_bytes=settings.stream_buffer_bytes,
                 prepare=worker.prepare,

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 
 from services.sandbox.child import Child, last_lines
@@ -16,17 +17,43 @@ from services.sandbox.kafka_settings import DEFAULT_HEAP, LOG_CONFIG, as_file, b
 from services.sandbox.ports import free_port
 from services.sandbox.problems import ProviderError
 
+GUARDED = "GUARDED"
+JAAS = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 START_SECONDS = 90.0
 STOP_SECONDS = 20.0
 FORMAT_SECONDS = 60.0
 LOOPBACK = "127.0.0.1"
 
 
-class NativeKafka:
-    """One broker over one data directory; address and data survive `kill`, `stop` and `restart`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificates:
+    """PEM files for a door with TLS: the broker's key with its certificate, and who signed clients', which it then wants too."""
 
-    def __init__(self, data_dir: Path, *, port: int | None = None, heap: str = DEFAULT_HEAP, java: Java | None = None) -> None:
-        """Raises ProviderError, before anything is written or downloaded, when this machine cannot run it."""
+    identity_file: Path
+    client_ca_file: Path | None = None
+
+
+class NativeKafka:
+    """One broker over one data directory; addresses and data survive `kill`, `stop` and `restart`.
+
+    It has two doors on the loopback interface: `bootstrap_servers` asks for nothing and lets everybody do everything,
+    `guarded_servers` wants the name and password of a principal that `apply_users` has made known.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        port: int | None = None,
+        guarded_port: int | None = None,
+        heap: str = DEFAULT_HEAP,
+        java: Java | None = None,
+        certificates: Certificates | None = None,
+    ) -> None:
+        """Raises ProviderError, before anything is written or downloaded, when this machine cannot run it.
+
+        With `certificates` the guarded door has TLS: SASL_SSL in place of SASL_PLAINTEXT.
+        """
         self._java = java or find_java()
         check_jars()
         self._data_dir = data_dir
@@ -34,7 +61,9 @@ class NativeKafka:
         self._port = port or free_port()
         self._controller_port = free_port()
         self._child: Child | None = None
+        self._certificates = certificates
         self.bootstrap_servers = f"{LOOPBACK}:{self._port}"
+        self.guarded_servers: str | None = f"{LOOPBACK}:{guarded_port or free_port()}"
         self.version = kafka_version()
         self.log_path: Path | None = data_dir / "kafka.log"
         self.description = f"Apache Kafka {self.version} (native, Java {self._java.major})"
@@ -97,17 +126,38 @@ class NativeKafka:
 
     def _write_settings(self) -> Path:
         self._data_dir.mkdir(parents=True, exist_ok=True)
-        listeners = f"PLAINTEXT://{self.bootstrap_servers},CONTROLLER://{LOOPBACK}:{self._controller_port}"
+        doors = f"PLAINTEXT://{self.bootstrap_servers},{GUARDED}://{self.guarded_servers}"
         settings = broker_properties(
-            listeners=listeners,
-            advertised_listeners=f"PLAINTEXT://{self.bootstrap_servers}",
+            listeners=f"{doors},CONTROLLER://{LOOPBACK}:{self._controller_port}",
+            advertised_listeners=doors,
             inter_broker_listener_name="PLAINTEXT",
             controller_quorum_voters=f"1@{LOOPBACK}:{self._controller_port}",
             log_dirs=str(self._data_dir / "log"),
+            **self._guard(),
         )
         path = self._data_dir / "server.properties"
         path.write_text(as_file(settings))
         return path
+
+    def _guard(self) -> dict[str, str]:
+        """The settings of the guarded door."""
+        certificates = self._certificates
+        protocol = "SASL_PLAINTEXT" if certificates is None else "SASL_SSL"
+        door = f"listener.name.{GUARDED.lower()}"
+        settings = {
+            "listener.security.protocol.map": f"CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,{GUARDED}:{protocol}",
+            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            f"{door}.scram-sha-512.sasl.jaas.config": JAAS,
+        }
+        if certificates is not None:
+            settings |= {f"{door}.ssl.keystore.type": "PEM", f"{door}.ssl.keystore.location": str(certificates.identity_file)}
+            if certificates.client_ca_file is not None:
+                settings |= {
+                    f"{door}.ssl.client.auth": "required",
+                    f"{door}.ssl.truststore.type": "PEM",
+                    f"{door}.ssl.truststore.location": str(certificates.client_ca_file),
+                }
+        return settings
 
     def _format(self, classpath: str, settings: Path) -> None:
         command = [*self._jvm(classpath), "kafka.tools.StorageTool", "format", f"--cluster-id={_cluster_id()}"]

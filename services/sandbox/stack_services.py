@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.common.platform.kafka_access import Access, Brokers
 from services.sandbox.child import Child
 from services.sandbox.roles import PROJECTOR, SENDER
 from services.sandbox.stack_state import Secrets
@@ -20,7 +21,7 @@ OPERATED = ("ingest", "router", "sender", "projector")
 """The services with an operations port."""
 IN_STOP_ORDER = (*OPERATED, "simulator")
 """Nothing new comes in, what is under way ends, and Meta goes last."""
-PORT_NAMES = ("kafka", "postgres", "ingest", "simulator", *(f"{name}-ops" for name in OPERATED))
+PORT_NAMES = ("kafka", "kafka-guarded", "postgres", "ingest", "simulator", *(f"{name}-ops" for name in OPERATED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class Wiring:
 
     state_dir: Path
     kafka: str
+    guarded_kafka: str | None
     operator_dsn: str
     role_dsns: Mapping[str, str]
     ports: Mapping[str, int]
@@ -36,6 +38,13 @@ class Wiring:
 
     def url(self, port_name: str, path: str = "") -> str:
         return f"http://{LOOPBACK}:{self.ports[port_name]}{path}"
+
+    def kafka_as(self, user: str) -> Brokers:
+        """By the guarded door with its own password; where there is none, as everybody."""
+        if self.guarded_kafka is None:
+            return self.kafka
+        password = self.secrets.kafka_passwords[user]
+        return Access(servers=self.guarded_kafka, protocol="SASL_PLAINTEXT", user=user, password=password)
 
     @property
     def ingest_url(self) -> str:
@@ -52,11 +61,11 @@ class Wiring:
 
 
 def service_env(name: str, wiring: Wiring) -> dict[str, str]:
-    """The `PARLEY_*` variables of one process: only what it needs, each service with its own role in Postgres."""
+    """The `PARLEY_*` variables of one process: only what it needs, each service as its own role in Postgres and in Kafka."""
     if name == "simulator":
         return _simulator_env(wiring)
     shared = {
-        "PARLEY_KAFKA_BOOTSTRAP_SERVERS": wiring.kafka,
+        **kafka_env(wiring.kafka_as(f"parley-{name}")),
         "PARLEY_INSTANCE": "1",
         "PARLEY_LOG_FORMAT": "json",
         "PARLEY_OPS_HOST": LOOPBACK,
@@ -81,6 +90,23 @@ def service_env(name: str, wiring: Wiring) -> dict[str, str]:
         },
     }
     return shared | own[name]
+
+
+def kafka_env(brokers: Brokers) -> dict[str, str]:
+    """The variables that say how to get into Kafka."""
+    if isinstance(brokers, str):
+        return {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": brokers}
+    told = {
+        "BOOTSTRAP_SERVERS": brokers.servers,
+        "SECURITY_PROTOCOL": brokers.protocol,
+        "SASL_MECHANISM": brokers.mechanism,
+        "USER": brokers.user,
+        "PASSWORD": brokers.password,
+        "CA_FILE": brokers.ca_file,
+        "CERTIFICATE_FILE": brokers.certificate_file,
+        "KEY_FILE": brokers.key_file,
+    }
+    return {f"PARLEY_KAFKA_{name}": value for name, value in told.items() if value}
 
 
 def _simulator_env(wiring: Wiring) -> dict[str, str]:

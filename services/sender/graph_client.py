@@ -7,6 +7,7 @@ Postgres nor for a connection disturbs the pace, and everything before that inst
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
@@ -115,10 +116,13 @@ class _PacedRequest(ClientRequest):
         fault("sender.after_write")
 
 
-def session_options(connect_seconds: float) -> dict[str, Any]:
-    """How a session has to be for `GraphClient`: paced requests, our own time-outs, nothing followed or remembered."""
+def session_options(connect_seconds: float, *, trust: ssl.SSLContext | None = None) -> dict[str, Any]:
+    """How a session has to be for `GraphClient`: paced requests, our own time-outs, nothing followed or remembered.
+
+    `trust` says whose certificates are good, here and below; without it, those that this machine trusts.
+    """
     return {
-        "connector": aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS, ttl_dns_cache=600),
+        "connector": aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS, ttl_dns_cache=600, ssl=trust or True),
         "cookie_jar": aiohttp.DummyCookieJar(),
         "request_class": _PacedRequest,
         "timeout": aiohttp.ClientTimeout(total=None, connect=connect_seconds, sock_connect=connect_seconds),

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import Field, PlainValidator, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, Field, FilePath, PlainValidator, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from services.common.domain import sublanes
-from services.common.platform import faults
+from services.common.platform import faults, kafka_access
 
 S = TypeVar("S", bound=BaseSettings)
+
+
+_FROM_ENVIRONMENT: Final = SettingsConfigDict(env_prefix="PARLEY_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
 
 class Secret(SecretStr):
@@ -29,7 +34,7 @@ class Secret(SecretStr):
 class Settings(BaseSettings):
     """Parts that every process has. A field `x` is the variable `PARLEY_X`."""
 
-    model_config = SettingsConfigDict(env_prefix="PARLEY_", extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = _FROM_ENVIRONMENT
 
     instance: str = Field("1", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="Slot of this process, unique in its service")
     log_format: str = Field("auto", pattern="^(auto|json|text)$", description="json, text, or auto: text on a terminal")
@@ -44,10 +49,79 @@ class Settings(BaseSettings):
         return value or None
 
 
-class ServiceSettings(Settings):
-    """What every service has beside its own: Kafka and an operations port."""
+def _certificates(path: Path) -> Path:
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError:  # ssl.SSLError is one
+        raise PydanticCustomError("certificates", "the file holds no certificates in PEM form") from None
+    return path
+
+
+CaFile = Annotated[FilePath, AfterValidator(_certificates)]
+"""Certificates of those who are trusted to sign others."""
+
+
+class KafkaSettings(BaseSettings):
+    """How to get into Kafka: what every service and the operator's commands are told alike."""
+
+    model_config = _FROM_ENVIRONMENT
 
     kafka_bootstrap_servers: str = Field(description="host:port, comma separated")
+    kafka_security_protocol: kafka_access.Protocol = Field("PLAINTEXT", description="Kafka's word for the listener")
+    kafka_sasl_mechanism: kafka_access.Mechanism = Field("SCRAM-SHA-512", description="How the password is proved")
+    kafka_user: str = Field("", validate_default=True, description="Name of our principal, where the listener asks for one")
+    kafka_password: Secret = Field(Secret(""), validate_default=True, description="Its password")
+    kafka_ca_file: CaFile | None = Field(None, description="Who signed the brokers' certificates; none: this machine's")
+    kafka_certificate_file: FilePath | None = Field(None, description="Our own certificate, where the listener asks for one")
+    kafka_key_file: FilePath | None = Field(None, validate_default=True, description="The key of our own certificate")
+
+    @field_validator("kafka_user", "kafka_password")
+    @classmethod
+    def _is_asked_for(cls, value: str | Secret, info: ValidationInfo) -> str | Secret:
+        """A name without SASL would be told to nobody: whoever sets it believes that the door is shut."""
+        protocol = info.data.get("kafka_security_protocol")
+        if protocol is not None and bool(value) is not str(protocol).startswith("SASL"):
+            needs = "goes only" if value else "is needed"
+            raise PydanticCustomError("kafka_sasl", "{needs} with PARLEY_KAFKA_SECURITY_PROTOCOL=SASL_…", {"needs": needs})
+        return value
+
+    @field_validator("kafka_ca_file", "kafka_certificate_file")
+    @classmethod
+    def _is_for_tls(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        protocol = info.data.get("kafka_security_protocol")
+        if value is not None and protocol is not None and not str(protocol).endswith("SSL"):
+            raise PydanticCustomError("kafka_tls", "goes only with PARLEY_KAFKA_SECURITY_PROTOCOL=SSL or SASL_SSL")
+        return value
+
+    @field_validator("kafka_key_file")
+    @classmethod
+    def _has_certificate(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if "kafka_certificate_file" in info.data and (value is None) is not (info.data["kafka_certificate_file"] is None):
+            raise PydanticCustomError("kafka_pair", "goes together with PARLEY_KAFKA_CERTIFICATE_FILE, and that with this")
+        return value
+
+    @property
+    def kafka(self) -> kafka_access.Access:
+        """What every client is made with."""
+        return kafka_access.Access(
+            servers=self.kafka_bootstrap_servers,
+            protocol=self.kafka_security_protocol,
+            mechanism=self.kafka_sasl_mechanism,
+            user=self.kafka_user,
+            password=self.kafka_password.get_secret_value(),
+            ca_file=_text(self.kafka_ca_file),
+            certificate_file=_text(self.kafka_certificate_file),
+            key_file=_text(self.kafka_key_file),
+        )
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+class ServiceSettings(Settings, KafkaSettings):
+    """What every service has beside its own: Kafka and an operations port."""
+
     ops_host: str = Field("127.0.0.1", description="Address of /live, /ready and /metrics")
     ops_port: int = Field(0, ge=0, le=65535, description="Port of /live, /ready and /metrics; 0 picks one")
 

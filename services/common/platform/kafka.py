@@ -15,6 +15,7 @@ from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 
 from services.common.platform import logging, metrics
+from services.common.platform.kafka_access import Brokers, client_options
 from services.common.platform.lifecycle import EXIT_DUPLICATE_INSTANCE, EXIT_FATAL, exit_now, sleep_unless
 
 log = logging.get(__name__)
@@ -122,9 +123,9 @@ class Producer:
     on it has a deadline of ours. A record whose deadline passed may still be appended later; readers dedupe.
     """
 
-    def __init__(self, *, bootstrap_servers: str, client_id: str, linger_ms: int = 0) -> None:
+    def __init__(self, *, bootstrap_servers: Brokers, client_id: str, linger_ms: int = 0) -> None:
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap_servers,
+            **client_options(bootstrap_servers),
             client_id=client_id,
             enable_idempotence=True,
             max_request_size=MAX_RECORD_BYTES,
@@ -239,11 +240,11 @@ async def bounded(closing: Coroutine[Any, Any, None], seconds: float) -> None:
         log.warning("kafka.client_abandoned", error=type(problem).__name__)
 
 
-async def wait_for_topics(bootstrap_servers: str, topics: Iterable[str], stopping: asyncio.Event) -> dict[str, int]:
+async def wait_for_topics(bootstrap_servers: Brokers, topics: Iterable[str], stopping: asyncio.Event) -> dict[str, int]:
     """Wait until Kafka answers and every topic exists; topic -> partitions. Empty when asked to stop meanwhile."""
     wanted = sorted(topics)
     while not stopping.is_set():
-        client = AIOKafkaClient(bootstrap_servers=bootstrap_servers, client_id="parley-check")
+        client = AIOKafkaClient(**client_options(bootstrap_servers), client_id="parley-check")
         try:
             await client.bootstrap()
             await client.set_topics(wanted)
@@ -254,7 +255,12 @@ async def wait_for_topics(bootstrap_servers: str, topics: Iterable[str], stoppin
             missing = [topic for topic, partitions in found.items() if not partitions]
             if not missing:
                 return found
-            log.warning("kafka.topics_missing", topics=missing)
+            if forbidden := [topic for topic in missing if topic in client.cluster.unauthorized_topics]:
+                log.warning(
+                    "kafka.topics_forbidden", topics=forbidden, hint="give this principal its rights: deploy/kafka/users.yaml"
+                )
+            else:
+                log.warning("kafka.topics_missing", topics=missing)
         finally:
             await client.close()
         await sleep_unless(stopping, 0.5)

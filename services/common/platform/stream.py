@@ -40,6 +40,7 @@ from services.common.domain.arrears import Arrears
 from services.common.platform import logging, metrics
 from services.common.platform.faults import fault
 from services.common.platform.kafka import FETCH_BYTES, HEARTBEAT_SECONDS, SESSION_SECONDS, TURN, LogRecord, watch_membership
+from services.common.platform.kafka_access import Brokers, client_options
 from services.common.platform.lifecycle import EXIT_FATAL, EXIT_STALLED, exit_now
 
 log = logging.get(__name__)
@@ -272,7 +273,7 @@ class Stream(Generic[Prepared]):
         *,
         group: str,
         topics: Sequence[str],
-        bootstrap_servers: str,
+        bootstrap_servers: Brokers,
         instance: str,
         prepare: Callable[[Sequence[LogRecord]], Awaitable[Prepared]],
         commit: Callable[[Prepared], Awaitable[None]],
@@ -296,10 +297,10 @@ class Stream(Generic[Prepared]):
         self._stopping: asyncio.Event | None = None
         self._define_agent()
 
-    def _new_app(self, bootstrap_servers: str, instance: str, buffer_bytes: int) -> _App:
+    def _new_app(self, bootstrap_servers: Brokers, instance: str, buffer_bytes: int) -> _App:
         return _App(
             self.group,
-            broker=[f"kafka://{server}" for server in bootstrap_servers.split(",")],
+            **_broker_options(bootstrap_servers),
             broker_client_id=f"{self.group}-{instance}",
             consumer_group_instance_id=f"{self.group}-{instance}",
             processing_guarantee="at_least_once",
@@ -465,3 +466,20 @@ class Stream(Generic[Prepared]):
             exit_now(0)
         log.critical("stream.fatal", group=self.group, error=type(problem).__name__, exc_info=problem)
         exit_now(EXIT_FATAL)
+
+
+def _broker_options(bootstrap_servers: Brokers) -> dict[str, Any]:
+    """What clients are told, in Faust's words."""
+    told = client_options(bootstrap_servers)
+    options: dict[str, Any] = {"broker": [f"kafka://{server.strip()}" for server in told["bootstrap_servers"].split(",")]}
+    trust = told.get("ssl_context")
+    if "sasl_mechanism" in told:
+        options["broker_credentials"] = faust.SASLCredentials(
+            username=told["sasl_plain_username"],
+            password=told["sasl_plain_password"],
+            mechanism=told["sasl_mechanism"],
+            ssl_context=trust,
+        )
+    elif trust is not None:
+        options["broker_credentials"] = faust.SSLCredentials(context=trust)
+    return options
