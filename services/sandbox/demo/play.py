@@ -277,7 +277,12 @@ class Play:
             event = self._codec.decode(record.value)
             reply = self._replies.pop(event.wamid, None) if isinstance(event, MessageReceived) else None
             if reply is not None:
-                await self._publish(reply)
+                publishing = asyncio.create_task(self._publish(reply))
+                try:
+                    await asyncio.shield(publishing)
+                except asyncio.CancelledError:
+                    await publishing  # what Kafka has is written down, also when the play is over meanwhile
+                    raise
 
     @asynccontextmanager
     async def _customers(self) -> AsyncIterator[None]:
