@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
 from aiokafka import AIOKafkaClient, AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from services.cli.problem import CommandError
 from services.common.platform.kafka import LogRecord
 from services.common.platform.kafka_access import Brokers, client_options
 
 NO_KAFKA = "Is the stack running? `make up` starts it."
+NOT_LET_IN = "Is it running, and do PARLEY_KAFKA_USER, PARLEY_KAFKA_PASSWORD and the certificates fit it?"
+NO_RIGHT = "What each may do stands in deploy/kafka/users.yaml."
 
 
-def kafka_is_away() -> CommandError:
-    return CommandError("Kafka does not answer.", hint=NO_KAFKA)
+def kafka_failed(problem: Exception) -> CommandError:
+    """What to tell of a KafkaError or a TimeoutError. aiokafka has one error for brokers that are away and that refuse us."""
+    if isinstance(problem, TopicAuthorizationFailedError):
+        return CommandError("Kafka does not let this principal do that.", hint=NO_RIGHT)
+    return CommandError("Kafka does not answer.", hint=NOT_LET_IN if os.environ.get("PARLEY_KAFKA_USER") else NO_KAFKA)
 
 
 def quiet_clients() -> None:
@@ -43,9 +49,9 @@ class Reader:
         try:
             await self._consumer.start()
             await self._assign()
-        except KafkaError:
+        except KafkaError as problem:
             await self._consumer.stop()
-            raise kafka_is_away() from None
+            raise kafka_failed(problem) from None
         except BaseException:
             await self._consumer.stop()
             raise
@@ -69,7 +75,10 @@ class Reader:
     async def records(self, *, until_end: bool) -> AsyncIterator[LogRecord]:
         """As they come; with `until_end` up to what was there on entry."""
         while not until_end or await self._is_behind():
-            batches = await self._consumer.getmany(timeout_ms=200)
+            try:
+                batches = await self._consumer.getmany(timeout_ms=200)
+            except KafkaError as problem:
+                raise kafka_failed(problem) from None
             found = [record for batch in batches.values() for record in batch]
             for record in sorted(found, key=lambda one: (one.timestamp, one.partition, one.offset)):
                 if not until_end or record.offset < self._ends[TopicPartition(record.topic, record.partition)]:
@@ -85,6 +94,8 @@ async def _partitions(bootstrap_servers: Brokers, topic: str) -> list[int]:
     try:
         await client.bootstrap()
         await client.set_topics([topic])
+        if topic in client.cluster.unauthorized_topics:
+            raise TopicAuthorizationFailedError(topic)
         return sorted(client.cluster.partitions_for_topic(topic) or ())
     finally:
         await client.close()

@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from services.cli import show, times
 from services.cli.database import answering
 from services.cli.problem import FAILED, USAGE, CommandError
-from services.cli.reading import kafka_is_away, quiet_clients
+from services.cli.reading import kafka_failed, quiet_clients
 from services.cli.surroundings import kafka, operator_dsn
 from services.common.platform import faults, logging
 from services.common.platform.lifecycle import PATIENT_THRESHOLDS, make_busy
@@ -106,8 +106,8 @@ def done(work: Coroutine[Any, Any, T]) -> T:
             return asyncio.run(work)
     except RebuildRefused as problem:
         raise CommandError(f"Nothing was changed: {problem}.") from None
-    except (KafkaError, TimeoutError):
-        raise kafka_is_away() from None
+    except (KafkaError, TimeoutError) as problem:
+        raise kafka_failed(problem) from None
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         raise CommandError("The database has no tables yet.", hint="`parley migrate` makes them.") from None
 

@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from services.cli import show
 from services.cli.composing import UsageError, compose, other_content, whole
 from services.cli.problem import FAILED, CommandError
-from services.cli.reading import Reader, kafka_is_away, quiet_clients
+from services.cli.reading import Reader, kafka_failed, quiet_clients
 from services.cli.surroundings import kafka, need
 from services.common.domain import recipients, topics
 from services.common.domain.failure import Unprocessable
@@ -127,8 +127,8 @@ async def _publish(servers: Brokers, command: SendMessage) -> None:
         async with asyncio.timeout(PUBLISH_SECONDS):
             await producer.start()
             await producer.send_and_wait(topics.SEND_COMMANDS, Codec().encode(command), key=key, headers=headers)
-    except (KafkaError, TimeoutError):
-        raise kafka_is_away() from None
+    except (KafkaError, TimeoutError) as problem:
+        raise kafka_failed(problem) from None
     finally:
         await producer.stop()
 
