@@ -9,8 +9,8 @@ import typer
 
 from services.cli import show
 from services.cli.describing import Describer, full_name
+from services.cli.kafka_login import kafka
 from services.cli.reading import Reader
-from services.cli.surroundings import kafka
 from services.common.platform.avro import Codec
 from services.common.platform.kafka_access import Brokers
 

@@ -14,9 +14,10 @@ from aiokafka.errors import KafkaError
 
 from services.cli import show, times
 from services.cli.database import answering
+from services.cli.kafka_login import kafka
 from services.cli.problem import FAILED, USAGE, CommandError
 from services.cli.reading import kafka_failed, quiet_clients
-from services.cli.surroundings import kafka, operator_dsn
+from services.cli.surroundings import operator_dsn
 from services.common.platform import faults, logging
 from services.common.platform.lifecycle import PATIENT_THRESHOLDS, make_busy
 from services.projector import rebuild as building

@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from services.cli import show, times
+from services.cli.kafka_login import kafka
 from services.cli.problem import USAGE, CommandError
 from services.cli.rebuild import done, prepare
-from services.cli.surroundings import kafka, operator_dsn
+from services.cli.surroundings import operator_dsn
 from services.projector import replay as asking
 from services.projector.batch import HoleError
 from services.projector.replay import Question, ReplayReport, schema_of

@@ -15,9 +15,10 @@ from aiokafka.errors import KafkaError
 
 from services.cli import show
 from services.cli.composing import UsageError, compose, other_content, whole
+from services.cli.kafka_login import kafka
 from services.cli.problem import FAILED, CommandError
 from services.cli.reading import Reader, kafka_failed, quiet_clients
-from services.cli.surroundings import kafka, need
+from services.cli.surroundings import need
 from services.common.domain import recipients, topics
 from services.common.domain.failure import Unprocessable
 from services.common.domain.lanes import Lane

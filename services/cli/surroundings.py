@@ -7,8 +7,6 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 from services.cli.problem import CONFIGURATION, NO_STACK, CommandError
-from services.common.platform.config import KafkaSettings, load
-from services.common.platform.kafka_access import Access
 from services.sandbox import stack_env
 
 ADDRESSES = ("PARLEY_KAFKA_BOOTSTRAP_SERVERS", "PARLEY_POSTGRES_DSN", "PARLEY_SIMULATOR_URL")
@@ -35,12 +33,6 @@ def need(name: str, environ: MutableMapping[str, str] = os.environ) -> str:
     if not value:
         raise CommandError(f"{name} is not set.", hint=NO_STACK, exit_code=CONFIGURATION)
     return value
-
-
-def kafka() -> Access:
-    """Where Kafka is and who the operator is there; a wrong variable ends the command with exit code 78, as it does a service."""
-    need("PARLEY_KAFKA_BOOTSTRAP_SERVERS")
-    return load(KafkaSettings).kafka
 
 
 def operator_dsn() -> str:

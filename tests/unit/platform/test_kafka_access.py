@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.surroundings import kafka
+from services.cli.kafka_login import kafka
 from services.common.platform.config import KafkaSettings, load
 from services.common.platform.kafka_access import Access, client_options
 from services.sandbox.stack_services import kafka_env
