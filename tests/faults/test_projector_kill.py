@@ -9,11 +9,12 @@ import pytest
 
 from services.common.domain import topics
 from services.sandbox.providers import Kafka
+from services.sandbox.witness import install
 from tests.support.log import append, end_offsets
 from tests.support.processes import ServiceProcess
 from tests.support.read_models import corpus, reached, replayed, stored
 from tests.support.waiting import wait_for
-from tests.support.witness import advances_without_gap_or_overlap, install
+from tests.support.witness import advances_without_gap_or_overlap
 
 CYCLES: Final = 3
 RECORDS: Final = 1_100
