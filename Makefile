@@ -8,6 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+POINT ?=
 
 .PHONY: help setup demo up down check test unit contract integration faults bench fmt samples docs analytics asyncapi alerts schema lock
 
@@ -45,8 +46,9 @@ contract: .venv/.setup ## The tests of files that have to agree with each other
 integration: .venv/.setup ## The tests on real Kafka and Postgres
 	$(BIN)/python -m pytest tests/integration $(ARGS)
 
-faults: .venv/.setup ## The tests in which something is broken on purpose
-	$(BIN)/python -m pytest tests/faults $(ARGS)
+faults: .venv/.setup ## The tests in which something is broken on purpose; POINT=… or POINT=all CYCLES=…: lives that end at a fault point
+	$(if $(POINT),@$(BIN)/python -m tests.faults.cycles --point $(POINT) $(if $(CYCLES),--cycles $(CYCLES)) \
+		$(if $(ACTION),--action $(ACTION)) $(if $(SEED),--seed $(SEED)) $(ARGS),$(BIN)/python -m pytest tests/faults $(ARGS))
 
 bench: .venv/.setup ## Measure and print a table
 	@$(BIN)/python -m benchmarks $(ARGS)

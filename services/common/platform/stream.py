@@ -30,6 +30,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import faust
 from aiokafka.errors import KafkaError
+from faust.tables import TableManager
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ack_lock
@@ -238,6 +239,14 @@ class _Transport(driver.Transport):
     Consumer = _Consumer
 
 
+class _Tables(TableManager):
+    """There are none. Faust's own manager waits a second at every start for agents that might still register one."""
+
+    async def on_start(self) -> None:
+        await self._update_channels()
+        await self.recovery.start()
+
+
 class _App(faust.App):
     positions: Positions | None
     sources: frozenset[str]
@@ -320,6 +329,7 @@ class Stream(Generic[Prepared]):
             producer_acks=-1,
             producer_request_timeout=30.0,
             table_standby_replicas=0,
+            TableManager=_Tables,
             topic_allow_declare=False,
             topic_disable_leader=True,
             web_enabled=False,
