@@ -52,11 +52,11 @@ SELECT topic, partition, before, after FROM public.advances ORDER BY seq DESC LI
 """
 ALTERED_RANK: Final = """
 UPDATE projector.messages SET delivered_at = NULL
-WHERE wamid = (SELECT min(wamid) FROM projector.messages WHERE accepted_at IS NOT NULL AND delivered_at IS NOT NULL)
+WHERE wamid = (SELECT max(wamid) FROM projector.messages WHERE accepted_at IS NOT NULL AND delivered_at IS NOT NULL)
 """
 OLDER_WINDOW: Final = """
 UPDATE projector.conversations SET last_inbound_at = last_inbound_at - interval '1 day'
-WHERE contact = (SELECT min(contact) FROM projector.conversations WHERE last_inbound_at IS NOT NULL AND contact LIKE '4917%')
+WHERE contact = (SELECT max(contact) FROM projector.conversations WHERE last_inbound_at IS NOT NULL AND contact LIKE '4917%')
 """
 
 

@@ -71,6 +71,7 @@ class Nursery:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._listener: threading.Thread | None = None
         self._lives: dict[int, Life] = {}
         self._born: dict[int, Life] = {}
         self._told = threading.Condition()
@@ -83,13 +84,16 @@ class Nursery:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        threading.Thread(target=self._listen, args=(self._process.stdout,), name="nursery", daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, args=(self._process.stdout,), name="nursery", daemon=True)
+        self._listener.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
-        if self._process is not None:
+        if self._process is not None and self._process.stdin is not None and self._listener is not None:
             self._process.kill()
             self._process.wait(10.0)
+            self._listener.join(10.0)
+            self._process.stdin.close()
 
     def start(self, module: str, arguments: list[str], env: Mapping[str, str], log: Path) -> Life:
         """Fork a life of a module of MODULES, with this environment; its output is appended to `log`."""
@@ -106,7 +110,7 @@ class Nursery:
             return self._born.pop(order)
 
     def _listen(self, lines: IO[bytes]) -> None:
-        for line in lines:
+        for line in iter(lines.readline, b""):
             told = json.loads(line)
             with self._told:
                 if "order" in told:
@@ -117,6 +121,7 @@ class Nursery:
                     life = self._lives.pop(told["pid"])
                     life.ended_at, life.cpu_seconds, life.returncode = time.monotonic(), told["cpu"], told["code"]
                 self._told.notify_all()
+        lines.close()
 
 
 def _serve(parent: int) -> None:
