@@ -10,7 +10,6 @@ from typing import Final
 
 import pytest
 
-from services.common.platform.faults import POINTS
 from tests.faults.conftest import Inhabited
 from tests.faults.cycles.points import PLANS
 from tests.faults.cycles.running import run
@@ -34,11 +33,7 @@ def assert_clean(inhabited: Inhabited, point: str) -> None:
     inhabited.loop.run(inhabited.world.forget())
 
 
-def test_every_point_has_a_plan() -> None:
-    assert set(PLANS) == POINTS
-
-
-@pytest.mark.timeout(120 + 10 * CYCLES)
+@pytest.mark.timeout(300 + 10 * CYCLES)
 @pytest.mark.parametrize("point", points(of_sender=False))
 def test_lives_that_end_at_a_point_leave_nothing_wrong(inhabited: Inhabited, point: str) -> None:
     assert_clean(inhabited, point)

@@ -197,7 +197,7 @@ class _Runner:
         left = await world.settle()
         self._report.recoveries.append(time.monotonic() - self._died_at)
         if not left.is_settled:
-            self._report.findings.append(f"still on its way: {left}")
+            self._report.findings.append(f"still on its way: {left}; the services complained: {world.complaints()}")
         ended = world.ended(self._plan.victim)
         if ended or (self._plan.victim != "rebuild" and not victim.alive):
             self._report.findings.append(f"ended, and nobody killed them: {', '.join(ended) or self._plan.victim}")

@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from functools import partial
@@ -37,6 +38,8 @@ from services.sandbox.ledger_reader import read
 from services.sandbox.ports import free_port
 from services.sandbox.settling import Backlog, Lookout
 from services.sandbox.simulator.client import SimulatorClient
+from services.sandbox.simulator.config import Number
+from services.sandbox.simulator.config import World as Configuration
 from services.sandbox.simulator.rules import DropAfter
 from services.sender.intake import GROUP as SENDER_GROUP
 from tests.support import log
@@ -51,7 +54,7 @@ from tests.support.sent_once import QUICK
 LIMIT: Final = 1000
 """Messages a second, of both directions: cycles are about crashes, not about the rate."""
 PEOPLE: Final = tuple(f"4917{n:09d}" for n in range(1, 61))
-SETTLE_SECONDS: Final = 90.0
+SETTLE_SECONDS: Final = 120.0
 _BEHAVIOUR: Final = {
     "window": "off",
     "pair_limit": "false",
@@ -80,7 +83,7 @@ class World:
         """`dsn` is the operator's, of a migrated database that nobody uses; the topics are empty."""
         self.bootstrap_servers, self.dsn = bootstrap_servers, dsn
         self._nursery = nursery
-        self._media = directory / "media"
+        self._media, self._configuration = directory / "media", directory / "meta.json"
         self._stack = AsyncExitStack()
         self._published: list[Publication] = []
         self._services: dict[str, ServiceProcess] = {}
@@ -93,7 +96,10 @@ class World:
         self._media.mkdir(parents=True, exist_ok=True)
         await asyncio.to_thread(witness.install, self.dsn)
         ingest_port = free_port()
+        number = Number(phone_number_id=NUMBER, waba_id=WABA, display_phone_number=OWN_PHONE, throughput=LIMIT, token=TOKEN)
+        self._configuration.write_text(Configuration(numbers=(number,)).model_dump_json())
         meta = {
+            "PARLEY_SIMULATOR_CONFIG": str(self._configuration),
             "PARLEY_INGEST_URL": f"http://127.0.0.1:{ingest_port}/webhooks",
             "PARLEY_APP_SECRET": APP_SECRET,
             **{f"PARLEY_SIMULATOR_BEHAVIOUR__{name.upper()}": value for name, value in _BEHAVIOUR.items()},
@@ -159,8 +165,18 @@ class World:
         """Services that ended although nobody killed them."""
         return [name for name, process in self._services.items() if name not in (besides, "rebuild") and not process.alive]
 
+    def complaints(self) -> str:
+        """What the services warned of in their present lives, and how often."""
+        told = Counter(
+            f"{name} {event['event']}"
+            for name, process in self._services.items()
+            for event in process.events()
+            if event.get("level") in {"warning", "error", "critical"}
+        )
+        return ", ".join(f"{what} {times}" for what, times in told.most_common())
+
     async def _register(self) -> None:
-        """The number, known to Meta and to us."""
+        """The number, which Meta knows by its configuration."""
         connection = await psycopg.AsyncConnection.connect(self.dsn)
         async with connection:
             await add_number(
@@ -172,10 +188,6 @@ class World:
                 display_phone_number=OWN_PHONE,
                 messages_per_second=LIMIT,
             )
-        await self._tell_meta()
-
-    async def _tell_meta(self) -> None:
-        await self.simulator.add_number(NUMBER, waba_id=WABA, display_phone_number=OWN_PHONE, throughput=LIMIT, token=TOKEN)
 
     async def greet(self) -> None:
         """Everybody writes once, so that they may be answered; returns when the read models know it."""
@@ -289,7 +301,6 @@ class World:
         """Begin anew with everything running: Meta, the log and the tables hold nothing, positions and epochs stay."""
         assert not self.has_guest
         await self.simulator.reset()
-        await self._tell_meta()
         await asyncio.to_thread(log.forget, self.bootstrap_servers, *topics.ALL)
         await asyncio.to_thread(self._empty_tables)
         self._published.clear()
