@@ -9,8 +9,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 POINT ?=
+MINUTES ?= 60
+SEED ?=
 
-.PHONY: help setup demo up down check test unit contract integration faults bench fmt samples docs analytics asyncapi alerts schema lock
+.PHONY: help setup demo up down check test unit contract integration faults bench storm fmt samples docs analytics asyncapi alerts schema lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -52,6 +54,10 @@ faults: .venv/.setup ## The tests in which something is broken on purpose; POINT
 
 bench: .venv/.setup ## Measure and print a table
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+# MINUTES=60 SEED=n. Three brokers, a standby and every kind of fault; `make test` has a short one.
+storm: .venv/.setup ## Break everything at once by a seed's schedule, for MINUTES=60, and judge it
+	@$(BIN)/python -m tests.faults.storm --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 fmt: .venv/.setup ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix-only --quiet .

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
+from signal import SIGKILL, Signals
 
 import psycopg
 from aiokafka.errors import KafkaError
@@ -24,7 +25,7 @@ from services.sandbox.providers import Kafka, Postgres, kafka_providers, postgre
 from services.sandbox.roles import ANALYTICS, role_dsns, without_password
 from services.sandbox.stack_env import write_private
 from services.sandbox.stack_servers import POLL_SECONDS, CalledOffError, Servers
-from services.sandbox.stack_services import GRAPH_VERSION, OPERATED, PORT_NAMES, Wiring, services, stack_env
+from services.sandbox.stack_services import GRAPH_VERSION, ONE_EACH, OPERATED, Wiring, port_names, services, stack_env
 from services.sandbox.stack_state import Secrets, keep_ports, keep_secrets
 from services.sandbox.supervisor import Supervisor, Tended
 from services.sandbox.topics import TopicError, apply_topics, read_topics
@@ -55,12 +56,17 @@ class Stack:
         durable: bool = False,
         service_env: Mapping[str, Mapping[str, str]] | None = None,
         account: Account | None = None,
+        instances: Mapping[str, int] = ONE_EACH,
     ) -> None:
-        """`kafka` and `postgres` are wishes as in PARLEY_SANDBOX_KAFKA and _POSTGRES; `service_env` adds variables by service."""
+        """`kafka` and `postgres` are wishes as in PARLEY_SANDBOX_KAFKA and _POSTGRES; `service_env` adds variables by service.
+
+        `instances`: how many processes a service has; its second is called `router-2`.
+        """
         self._dir = state_dir.resolve()
         self._wishes = (kafka, postgres)
         self._durable = durable
         self._more = service_env or {}
+        self._instances = instances
         self.account = account or read_account()
         self._called_off = threading.Event()
         self._servers: Servers | None = None
@@ -111,7 +117,15 @@ class Stack:
 
     def kill(self, service: str) -> None:
         """kill -9; the supervisor starts it again."""
-        self._need_supervisor()[service].kill()
+        self.signal(service, SIGKILL)
+
+    def signal(self, service: str, which: Signals) -> None:
+        """Send a running service a signal; one that ends of it is started again. Not running: does nothing."""
+        self._need_supervisor()[service].signal(which)
+
+    def deaths(self) -> dict[str, int]:
+        """How often each process has ended unasked since the start, by name."""
+        return {one.service.name: one.deaths for one in self._need_supervisor().tended()}
 
     def service_pids(self) -> dict[str, int | None]:
         """By name; None while it does not run."""
@@ -138,7 +152,7 @@ class Stack:
 
     def _start(self, report: Report) -> None:
         self._dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        ports = keep_ports(self._dir, PORT_NAMES)
+        ports = keep_ports(self._dir, port_names(self._instances))
         phone_number_ids = [number.phone_number_id for number in self.account.numbers]
         secrets = keep_secrets(self._dir, phone_number_ids, [user.name for user in read_users()])
         self._start_servers(ports, report)
@@ -149,7 +163,7 @@ class Stack:
         report("registering numbers")
         self._together({"numbers": self._register_numbers})
         report("starting ingest, router, sender, projector and the simulated Meta")
-        self._supervisor = Supervisor(services(self._wiring, self._more))
+        self._supervisor = Supervisor(services(self._wiring, self._more, self._instances))
         self._supervisor.start()
         self._wait_ready(self._supervisor)
         self.env = stack_env(

@@ -22,6 +22,8 @@ OPERATED = ("ingest", "router", "sender", "projector")
 IN_STOP_ORDER = (*OPERATED, "simulator")
 """Nothing new comes in, what is under way ends, and Meta goes last."""
 PORT_NAMES = ("kafka", "kafka-guarded", "postgres", "ingest", "simulator", *(f"{name}-ops" for name in OPERATED))
+ONE_EACH: Mapping[str, int] = {}
+"""How many instances a service has that is not named: one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,16 +62,31 @@ class Wiring:
         return self.state_dir / "simulator-ledger.jsonl"
 
 
-def service_env(name: str, wiring: Wiring) -> dict[str, str]:
+def port_names(instances: Mapping[str, int]) -> list[str]:
+    """PORT_NAMES, and an operations port for every further instance."""
+    return [*PORT_NAMES, *(f"{process_name(name, nth)}-ops" for name, nth in _processes(instances) if nth > 1)]
+
+
+def process_name(service: str, nth: int) -> str:
+    """What an instance is called: `router`, and its second `router-2`."""
+    return service if nth == 1 else f"{service}-{nth}"
+
+
+def _processes(instances: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Every process as its service and which instance of it, in the order in which they are stopped."""
+    return [(name, nth) for name in IN_STOP_ORDER for nth in range(1, instances.get(name, 1) + 1)]
+
+
+def service_env(name: str, wiring: Wiring, nth: int = 1) -> dict[str, str]:
     """The `PARLEY_*` variables of one process: only what it needs, each service as its own role in Postgres and in Kafka."""
     if name == "simulator":
         return _simulator_env(wiring)
     shared = {
         **kafka_env(wiring.kafka_as(f"parley-{name}")),
-        "PARLEY_INSTANCE": "1",
+        "PARLEY_INSTANCE": str(nth),
         "PARLEY_LOG_FORMAT": "json",
         "PARLEY_OPS_HOST": LOOPBACK,
-        "PARLEY_OPS_PORT": str(wiring.ports[f"{name}-ops"]),
+        "PARLEY_OPS_PORT": str(wiring.ports[f"{process_name(name, nth)}-ops"]),
     }
     own = {
         "ingest": {
@@ -120,22 +137,23 @@ def _simulator_env(wiring: Wiring) -> dict[str, str]:
     }
 
 
-def services(wiring: Wiring, more: Mapping[str, Mapping[str, str]]) -> list[Service]:
-    """Every process of the stack, in the order in which they are stopped; `more` adds variables to single ones."""
-    return [_service(name, wiring, more.get(name, {})) for name in IN_STOP_ORDER]
+def services(wiring: Wiring, more: Mapping[str, Mapping[str, str]], instances: Mapping[str, int] = ONE_EACH) -> list[Service]:
+    """Every process of the stack, in the order in which they are stopped; `more` adds variables to all processes of a service."""
+    return [_service(name, nth, wiring, more.get(name, {})) for name, nth in _processes(instances)]
 
 
-def _service(name: str, wiring: Wiring, more: Mapping[str, str]) -> Service:
+def _service(name: str, nth: int, wiring: Wiring, more: Mapping[str, str]) -> Service:
+    called = process_name(name, nth)
     module = "services.sandbox.simulator" if name == "simulator" else f"services.{name}"
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("PARLEY_")}
-    env = {**inherited, "PYTHONUNBUFFERED": "1", **service_env(name, wiring), **more}
-    log_path = wiring.state_dir / "logs" / f"{name}.log"
+    env = {**inherited, "PYTHONUNBUFFERED": "1", **service_env(name, wiring, nth), **more}
+    log_path = wiring.state_dir / "logs" / f"{called}.log"
 
     def spawn() -> Process:
         return Child([sys.executable, "-m", module], log_path=log_path, cwd=ROOT, env=env)
 
-    ready = wiring.url("simulator", "/_sim/health") if name == "simulator" else wiring.url(f"{name}-ops", "/ready")
-    return Service(name=name, spawn=spawn, ready_url=ready, log_path=log_path)
+    ready = wiring.url("simulator", "/_sim/health") if name == "simulator" else wiring.url(f"{called}-ops", "/ready")
+    return Service(name=called, spawn=spawn, ready_url=ready, log_path=log_path)
 
 
 def stack_env(wiring: Wiring, *, analytics_dsn: str, waba_id: str, phone_number_id: str) -> dict[str, str]:
