@@ -80,6 +80,11 @@ def way(made: Way) -> Iterator[Way]:
     made.end()
 
 
+def say_all(connection: socket.socket, sent: bytes) -> None:
+    connection.sendall(sent)
+    connection.shutdown(socket.SHUT_WR)
+
+
 def received(connection: socket.socket, size: int) -> bytes:
     """So many bytes, or what came before the other side ended."""
     got = bytearray()
@@ -103,7 +108,7 @@ def is_silent(connection: socket.socket) -> bool:
 def test_without_trouble_everything_arrives_in_order_and_the_end_is_told(way: Way) -> None:
     sent = bytes(n % 251 for n in range(LARGE))
     with way.connect() as connection:
-        sending = threading.Thread(target=lambda: (connection.sendall(sent), connection.shutdown(socket.SHUT_WR)))
+        sending = threading.Thread(target=say_all, args=(connection, sent))
         sending.start()
         assert received(connection, LARGE + 1) == sent
         sending.join()

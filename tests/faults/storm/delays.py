@@ -61,10 +61,14 @@ def late_stretches(marks: Iterable[Mark], *, limit: float, now: float) -> list[t
     return merged
 
 
-def recovery(stretches: Sequence[tuple[float, float]], *, ended_at: float, limit: float) -> float:
+def recovery(
+    stretches: Sequence[tuple[float, float]], *, ended_at: float, limit: float, others: Iterable[float] = ()
+) -> float | None:
     """Seconds from the end of a fault until nothing was late any more; 0 when nothing was.
 
-    A stretch that begins by some seconds after the end counts as the fault's own, also when another fault prolonged it.
+    A stretch that begins by some seconds after the end counts as the fault's own. None when one of the `others` (when they began;
+    those that were over before this one left out) began before that.
     """
-    own = [end for begin, end in stretches if begin <= ended_at + limit + _ONSET_SECONDS and end > ended_at]
-    return max(own, default=ended_at) - ended_at
+    shows_by = ended_at + limit + _ONSET_SECONDS
+    normal_at = max((end for begin, end in stretches if begin <= shows_by and end > ended_at), default=ended_at)
+    return None if any(other < max(normal_at, shows_by) for other in others) else normal_at - ended_at

@@ -23,8 +23,9 @@ class Recovery:
     target: str
     at: float
     lasted: float
-    webhook_to_row: float
-    command_to_graph: float
+    webhook_to_row: float | None
+    command_to_graph: float | None
+    """None when the next fault began before it was normal again: whose the delay is then cannot be told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +72,10 @@ def as_markdown(report: Report) -> str:
         ),
         *_found(report),
         "## Faults",
-        f"Recovery: seconds from the end of a fault until nothing takes longer than {report.limit_seconds:g} s.",
+        f"Recovery: seconds from the end of a fault until nothing takes longer than {report.limit_seconds:g} s, of those faults "
+        "after which no other began before that.",
         _table(
-            ("fault", "n", "webhook to row: median", "worst", "command to Graph: median", "worst"),
+            ("fault", "n", "webhook to row: n", "median", "worst", "command to Graph: n", "median", "worst"),
             [_recovered(kind, group) for kind, group in _by_kind(report.recoveries)],
         ),
         "## Traffic",
@@ -113,8 +115,14 @@ def _by_kind(recoveries: Iterable[Recovery]) -> list[tuple[str, list[Recovery]]]
 
 
 def _recovered(kind: str, group: Sequence[Recovery]) -> tuple[object, ...]:
-    rows, graph = (spread(one.webhook_to_row for one in group), spread(one.command_to_graph for one in group))
-    return (kind, len(group), *(f"{figure:.1f}" for one in (rows, graph) if one for figure in (one.median, one.worst)))
+    told = ([one.webhook_to_row for one in group], [one.command_to_graph for one in group])
+    return (kind, len(group), *(figure for seconds in told for figure in _alone(seconds)))
+
+
+def _alone(seconds: Sequence[float | None]) -> tuple[object, object, object]:
+    """How many can be told, their median and the worst of them."""
+    found = spread(one for one in seconds if one is not None)
+    return (0, "-", "-") if found is None else (found.count, f"{found.median:.1f}", f"{found.worst:.1f}")
 
 
 def _spread(found: Spread | None) -> tuple[object, ...]:

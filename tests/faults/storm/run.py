@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -193,16 +193,21 @@ class _Run:
             drained_seconds=drained,
         )
 
-    def _recoveries(self, faults: Iterable[Done], rows: list[Mark], graph: list[Mark], now: float) -> list[Recovery]:
+    def _recoveries(self, faults: Sequence[Done], rows: list[Mark], graph: list[Mark], now: float) -> list[Recovery]:
         late_rows, late_graph = (late_stretches(marks, limit=LIMIT_SECONDS, now=now) for marks in (rows, graph))
+
+        def recovered(done: Done, ended: float, late: list[tuple[float, float]]) -> float | None:
+            others = [other.began for other in faults if other is not done and (other.ended or now) > done.began]
+            return recovery(late, ended_at=ended, limit=LIMIT_SECONDS, others=others)
+
         return [
             Recovery(
                 kind=done.fault.kind.value,
                 target=done.target,
                 at=done.began - self._began,
                 lasted=done.ended - done.began,
-                webhook_to_row=recovery(late_rows, ended_at=done.ended, limit=LIMIT_SECONDS),
-                command_to_graph=recovery(late_graph, ended_at=done.ended, limit=LIMIT_SECONDS),
+                webhook_to_row=recovered(done, done.ended, late_rows),
+                command_to_graph=recovered(done, done.ended, late_graph),
             )
             for done in faults
             if done.ended is not None

@@ -13,8 +13,10 @@ def marks(*times: tuple[float, float | None]) -> list[Mark]:
     return [Mark(began=began, done=done) for began, done in times]
 
 
-def after(ended_at: float, *times: tuple[float, float | None], now: float = 100.0) -> float:
-    return recovery(late_stretches(marks(*times), limit=LIMIT, now=now), ended_at=ended_at, limit=LIMIT)
+def after(
+    ended_at: float, *times: tuple[float, float | None], now: float = 100.0, others: tuple[float, ...] = ()
+) -> float | None:
+    return recovery(late_stretches(marks(*times), limit=LIMIT, now=now), ended_at=ended_at, limit=LIMIT, others=others)
 
 
 def test_nothing_late_means_no_time() -> None:
@@ -44,6 +46,12 @@ def test_a_short_calm_does_not_end_it() -> None:
 
 def test_what_never_came_lasts_until_now() -> None:
     assert after(10.0, (5.0, None), now=50.0) == 40.0
+
+
+def test_what_another_fault_may_have_prolonged_is_not_told() -> None:
+    assert after(10.0, (5.0, 18.0), others=(17.0,)) is None
+    assert after(10.0, (5.0, 18.0), others=(19.0,)) == 8.0
+    assert after(10.0, others=(11.0,)) is None
 
 
 def test_a_spread_is_exact() -> None:

@@ -18,7 +18,7 @@ CLEAN = judge(Ledger(limits={}))
 def report(**changes: Any) -> Report:
     recovered = [
         Recovery(kind="kill -9", target=target, at=3.0, lasted=0.0, webhook_to_row=seconds, command_to_graph=0.5)
-        for target, seconds in (("router", 1.0), ("router-2", 4.0), ("sender", 2.0))
+        for target, seconds in (("router", 1.0), ("router-2", 4.0), ("sender", None))
     ]
     fields: dict[str, Any] = {
         "seed": 42,
@@ -62,8 +62,8 @@ def test_the_markdown_names_what_was_broken_and_how_to_see_it_again() -> None:
 
 def test_faults_of_a_kind_are_told_together_for_each_kind_of_target() -> None:
     text = as_markdown(report())
-    assert "| kill -9: router | 2 | 1.0 | 4.0 | 0.5 | 0.5 |" in text
-    assert "| kill -9: sender | 1 | 2.0 | 2.0 | 0.5 | 0.5 |" in text
+    assert "| kill -9: router | 2 | 2 | 1.0 | 4.0 | 2 | 0.5 | 0.5 |" in text
+    assert "| kill -9: sender | 1 | 0 | - | - | 1 | 0.5 | 0.5 |" in text
 
 
 def test_the_json_has_every_figure() -> None:
