@@ -46,8 +46,8 @@ class Inflictor:
             target = await asyncio.to_thread(self._named, fault)
             done = Done(fault=fault, target=target, began=time.monotonic())
             self.done.append(done)
-            undo = await asyncio.to_thread(_begin, self._world, fault, target)
             self._report(done)
+            undo = await asyncio.to_thread(_begin, self._world, fault, target)
             try:
                 await asyncio.sleep(fault.seconds)
             finally:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from services.sandbox.ledger import Kind as Promise
 from services.sandbox.ledger import Verdict
 from tests.faults.storm.delays import Spread, spread
 
@@ -54,8 +53,8 @@ class Report:
 def as_json(report: Report) -> str:
     """Every figure."""
     told: dict[str, Any] = asdict(report)
-    broken = {kind.value: report.verdict.count(kind) for kind in Promise}
-    return json.dumps({"ok": report.is_clean, "broken": broken, **told}, indent=2)
+    figures = {one.name: {"found": one.found, "n": one.n} for one in report.verdict.figures}
+    return json.dumps({"ok": report.is_clean, "figures": figures, **told}, indent=2)
 
 
 def as_markdown(report: Report) -> str:
@@ -68,7 +67,7 @@ def as_markdown(report: Report) -> str:
         "## Promises",
         _table(
             ("figure", "count", "n", "bar"),
-            [(kind.value, report.verdict.count(kind), _of(kind, report), 0) for kind in Promise],
+            [(one.name, one.found, one.n, 0) for one in report.verdict.figures],
         ),
         *_found(report),
         "## Faults",
@@ -89,14 +88,6 @@ def as_markdown(report: Report) -> str:
         f"Everything had come to its end {report.drained_seconds:.1f} s after the last of the traffic; left: {report.left}.",
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _of(kind: Promise, report: Report) -> int:
-    """Of how many things it was counted."""
-    by_command = {Promise.DOUBLE_SEND, Promise.FALSE_FAIL, Promise.AGAINST_POLICY}
-    if kind in by_command:
-        return report.verdict.commands
-    return report.traffic["webhooks"] if kind is Promise.FALSE_200 else report.verdict.events + report.verdict.commands
 
 
 def _found(report: Report) -> list[str]:

@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from services.common.domain import topics
-from services.sandbox import kafka_cluster, stack_services
+from services.sandbox import kafka_cluster, stack_services, witness
 from services.sandbox.kafka_cluster import NativeCluster
 from services.sandbox.kafka_probe import complete
 from services.sandbox.ports import is_free
@@ -96,6 +96,7 @@ def world(folder: Path, report: Callable[[str], None]) -> Iterator[World]:
         )
         running.callback(stack.stop)
         stack.start(report)
+        witness.install(primary.dsn)
         yield World(stack=stack, cluster=cluster, primary=primary, standby=standby, proxies=told)
 
 

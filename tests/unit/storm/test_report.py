@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.sandbox.ledger import Finding, Kind, Ledger, Verdict, judge
+from services.sandbox.ledger import FIGURES, Finding, Kind, Ledger, Verdict, judge
 from tests.faults.storm.delays import Spread
 from tests.faults.storm.report import Recovery, Report, as_json, as_markdown
 
@@ -68,6 +68,6 @@ def test_faults_of_a_kind_are_told_together_for_each_kind_of_target() -> None:
 
 def test_the_json_has_every_figure() -> None:
     told = json.loads(as_json(report()))
-    assert told["broken"] == {kind.value: 0 for kind in Kind}
+    assert told["figures"] == {name: {"found": 0, "n": 0} for name in FIGURES}
     assert [one["target"] for one in told["recoveries"]] == ["router", "router-2", "sender"]
     assert told["delays"]["webhook to row"]["p99"] == 0.2
