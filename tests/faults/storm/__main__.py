@@ -1,6 +1,6 @@
 """`python -m tests.faults.storm`: break everything by a seeded schedule under traffic. 0 when every promise was kept, else 1.
 
-Ended by nothing but its time or a signal; 2 when the world did not start.
+2 when a server did not start, at the beginning or after a fault.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rich.console import Console
 
 from services.sandbox.problems import ProviderError
 from services.sandbox.stack import StackError
-from tests.faults.storm.report import as_json, as_markdown
+from tests.faults.storm.report import Report, as_json, as_markdown
 from tests.faults.storm.run import rage
 from tests.faults.storm.schedule import draw
 from tests.faults.storm.show import Plain, Show, Terminal
@@ -40,10 +40,13 @@ def main() -> int:
     console = Console(highlight=False)
     show: Show = Terminal(console) if console.is_terminal and not console.is_dumb_terminal else Plain(console)
     show.say(f"seed {seed}, {options.minutes:g} minutes, report and logs in {folder}")
+    report: Report | None = None
     try:
         report = rage(draw(seed=seed, seconds=options.minutes * 60.0), folder, show)
-    except (ProviderError, StackError) as problem:
-        print(problem, file=sys.stderr)
+    except* (ProviderError, StackError) as problems:
+        for problem in problems.exceptions:
+            print(problem, file=sys.stderr)
+    if report is None:
         return EXIT_NO_STACK
     (folder / "report.json").write_text(as_json(report), "utf-8")
     (folder / "report.md").write_text(as_markdown(report), "utf-8")
