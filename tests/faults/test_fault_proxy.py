@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import socketserver
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -143,6 +144,19 @@ def test_a_black_hole_swallows_silently_and_gives_everything_back(way: Way) -> N
             way.end()
             assert received(earlier, 1) == b"b"
             assert received(later, 1) == b"c"
+
+
+def test_a_black_hole_keeps_for_ever_what_its_sender_took_back(way: Way) -> None:
+    way.begin(ToxicKind.BLACK_HOLE)
+    taken_back, kept = way.connect(), way.connect()
+    taken_back.sendall(b"a")
+    kept.sendall(b"b")
+    taken_back.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    taken_back.close()
+    kept.close()
+    way.end()
+    wait_for(lambda: bool(way.echo.heard), SECONDS, "what was said before an orderly end")
+    assert bytes(way.echo.heard) == b"b"
 
 
 def test_latency_is_there_each_way_and_does_not_add_up(way: Way) -> None:

@@ -88,7 +88,7 @@ class Route:
         pieces: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_PIECES_KEPT)
         async with asyncio.TaskGroup() as both:
             both.create_task(self._take(reader, pieces))
-            both.create_task(self._give(pieces, writer, is_answer=is_answer))
+            both.create_task(self._give(pieces, reader, writer, is_answer=is_answer))
 
     async def _take(self, reader: asyncio.StreamReader, pieces: asyncio.Queue[tuple[float, bytes]]) -> None:
         clock = asyncio.get_running_loop().time
@@ -98,14 +98,22 @@ class Route:
             piece = await reader.read(piece_bytes(self._toxic))
             await pieces.put((clock(), piece))
 
-    async def _give(self, pieces: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter, *, is_answer: bool) -> None:
+    async def _give(
+        self,
+        pieces: asyncio.Queue[tuple[float, bytes]],
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        is_answer: bool,
+    ) -> None:
+        """What was under way when its sender reset the connection never arrives; after an orderly end it does."""
         clock = asyncio.get_running_loop().time
         while True:
             came_in, piece = await pieces.get()
             way = passage(self._toxic, len(piece), is_answer=is_answer)
             await asyncio.sleep(max(0.0, came_in + way.late_seconds - clock()) + way.busy_seconds)
             await self._is_free.wait()
-            if way.is_reset and piece:
+            if (way.is_reset and piece) or reader.exception() is not None:
                 raise ConnectionResetError
             if not piece:
                 writer.write_eof()

@@ -16,7 +16,8 @@ class ToxicKind(StrEnum):
     CUT = "cut"
     """Open connections end, and new ones are refused."""
     BLACK_HOLE = "black hole"
-    """Nothing gets through and nobody is told. As TCP does, what was under way arrives when it is over."""
+    """Nothing gets through and nobody is told. As TCP does, what was under way arrives when it is over, unless its
+    sender has reset the connection."""
     LATENCY = "latency"
     """Everything arrives later, in its order."""
     SLOW = "slow"
