@@ -64,7 +64,8 @@ class Webhooks:
     """Meta's two requests, for each app's path."""
 
     def __init__(self, *, apps: Iterable[App], appender: Appender, body_bytes: int, reading: Budget) -> None:
-        self._routes = {app.path: _Route(app) for app in apps}
+        self._routes: dict[str, _Route] = {}
+        self.serve(apps)
         self._appender = appender
         self._body_bytes = body_bytes
         self._reading = reading
@@ -73,6 +74,10 @@ class Webhooks:
         self._received = 0
         self._active = 0
         self._idle: asyncio.Event | None = None
+
+    def serve(self, apps: Iterable[App]) -> None:
+        """These from now on. A request in progress is judged by the secrets it began with."""
+        self._routes = {app.path: _Route(app) for app in apps}
 
     @property
     def draining(self) -> bool:

@@ -1,19 +1,36 @@
-"""How is a process configured? From `PARLEY_*` variables, checked at start, with all bad values named at once."""
+"""How is a process configured? From `PARLEY_*` variables, checked at start, with all bad values named at once.
+
+A setting that holds a secret is also read from a file: `PARLEY_X_FILE` names it, in place of `PARLEY_X`. An environment can be
+read by whoever may look at the process, and it is handed on to every child; a mounted file is neither.
+"""
 
 from __future__ import annotations
 
+import os
 import ssl
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar, get_args
 
-from pydantic import AfterValidator, Field, FilePath, PlainValidator, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    FilePath,
+    PlainValidator,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from services.common.domain import sublanes
 from services.common.platform import faults, kafka_access
+from services.common.platform.secret_file import FILE, SecretFileError, secret
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -159,11 +176,63 @@ def load(settings: type[S], **overrides: Any) -> S:
     Values never appear in the message, so a mistyped secret is not printed.
     """
     try:
-        return settings(**overrides)
-    except ValidationError as problem:
-        prefix = str(settings.model_config.get("env_prefix", ""))
-        for error in problem.errors(include_input=False, include_url=False):
-            name = prefix + "_".join(str(part) for part in error["loc"][:1]).upper()
-            print(f"{name}: {error['msg']}", file=sys.stderr)
+        return read(settings, **overrides)
+    except BadSettings as problem:
+        for line in problem.lines:
+            print(line, file=sys.stderr)
         print("Set the variables above and start again.", file=sys.stderr)
         raise SystemExit(78) from None
+
+
+class BadSettings(Exception):  # noqa: N818 - what they are
+    """`lines`: a sentence for each bad value, without the value."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("; ".join(lines))
+        self.lines = lines
+
+
+def read(settings: type[S], **overrides: Any) -> S:
+    """The settings as environment and files have them now; BadSettings names every bad value."""
+    prefix = str(settings.model_config.get("env_prefix", ""))
+    values: dict[str, str] = {}
+    lines: dict[str, str] = {}
+    for field in _secret_fields(settings):
+        name = prefix + field.upper()
+        try:
+            text = secret(name)
+        except SecretFileError as problem:
+            lines[field] = f"{name}{FILE}: {problem}"
+        else:
+            if text is not None:
+                values[field] = text
+    try:
+        loaded = settings(**{**values, **overrides})
+    except ValidationError as problem:
+        for error in problem.errors(include_input=False, include_url=False):
+            field = "_".join(str(part) for part in error["loc"][:1])
+            lines.setdefault(field, f"{prefix}{field.upper()}: {error['msg']}")
+    if lines:
+        raise BadSettings(list(lines.values()))
+    return loaded
+
+
+def secret_files(settings: type[BaseSettings], environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """The files that the secrets of these settings are read from."""
+    prefix = str(settings.model_config.get("env_prefix", ""))
+    found = [environ.get(f"{prefix}{field.upper()}{FILE}") for field in _secret_fields(settings)]
+    return [Path(path) for path in found if path]
+
+
+@lru_cache
+def _secret_fields(settings: type[BaseModel]) -> tuple[str, ...]:
+    return tuple(name for name, field in settings.model_fields.items() if _holds_secret(field.annotation))
+
+
+def _holds_secret(annotation: Any) -> bool:
+    """By its type: no setting with a secret can forget to say so."""
+    if isinstance(annotation, type) and issubclass(annotation, SecretStr):
+        return True
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return any(_holds_secret(field.annotation) for field in annotation.model_fields.values())
+    return any(_holds_secret(part) for part in get_args(annotation))

@@ -22,6 +22,10 @@ WEBHOOK_CONNECTIONS_CLOSED: Final = Counter(
     "parley_webhook_connections_closed_total", "Connections that we refused or ended, by the limit they broke", ["reason"]
 )
 
+SECRETS_UNREADABLE: Final = Gauge(
+    "parley_secrets_unreadable", "1 while files of secrets have changed and cannot be taken over: the last good ones are in use"
+)
+
 RECORDS_PROCESSED: Final = Counter("parley_records_processed_total", "Records whose effect is durable", ["group", "topic"])
 RECORDS_SKIPPED: Final = Counter(
     "parley_records_skipped_total", "Redelivered records skipped because their effect was already durable", ["group"]
