@@ -15,10 +15,20 @@ from aiokafka import AIOKafkaConsumer
 from services.common.domain import topics
 from services.common.domain.events import UnrecognizedChange
 from services.common.domain.failure import Unprocessable
+from services.common.domain.loud_stops import DeadLetterLimit
 from services.common.platform import logging, metrics
 from services.common.platform.avro import Codec
 from services.common.platform.faults import fault
-from services.common.platform.kafka import FETCH_BYTES, SESSION_SECONDS, LogRecord, Pile, Producer, in_turns, wait_for_topics
+from services.common.platform.kafka import (
+    FETCH_BYTES,
+    SESSION_SECONDS,
+    LogRecord,
+    NewRecord,
+    Pile,
+    Producer,
+    in_turns,
+    wait_for_topics,
+)
 from services.common.platform.kafka_access import client_options
 from services.common.platform.lifecycle import EXIT_FATAL, exit_now
 from services.common.platform.ops import Ops
@@ -54,6 +64,7 @@ class RouterApp:
         self._settings = settings
         self._routes = settings.routes_file or Routes()
         self._codec = Codec()
+        self._limit = DeadLetterLimit(is_on=settings.dead_letter_limit)
         self._router = Router(
             self._codec,
             on_dead_letter=_count_dead_letter,
@@ -73,6 +84,8 @@ class RouterApp:
             bootstrap_servers=settings.kafka,
             instance=settings.instance,
             buffer_bytes=settings.stream_buffer_bytes,
+            shown_seconds=settings.stop_shown_seconds,
+            with_gaps=topics.FOREIGN,
             prepare=self._prepare,
             commit=self._commit,
             before_ack="router.after_emit_before_commit",
@@ -130,8 +143,18 @@ class RouterApp:
         fault("router.after_fetch")
         pile = self._producer.pile(self._partitions)
         async for few in in_turns(records):
-            pile.add(self._router.route(*few))
+            found = self._router.route(*few)
+            self._heed_dead_letters(found)
+            pile.add(found)
         return pile
+
+    def _heed_dead_letters(self, found: Sequence[NewRecord]) -> None:
+        """Before any of them is appended."""
+        for record in found:
+            if record.topic is topics.ROUTER_DEAD_LETTERS:
+                self._limit.dead()
+            else:
+                self._limit.good()
 
     async def _commit(self, pile: Pile) -> None:
         await self._producer.append_pile(pile, midway=lambda: fault("router.mid_batch_emit"))

@@ -19,12 +19,13 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
 from psycopg_pool import PoolTimeout
 
+from services.common.domain.loud_stops import DeadLetterLimit, LoudStop
 from services.common.domain.topics import ACCOUNT_EVENTS, SEND_OUTCOMES, SENDER_DEAD_LETTERS, SENDER_SOURCES
 from services.common.platform import logging, metrics, postgres
 from services.common.platform.avro import Codec
 from services.common.platform.kafka import FETCH_BYTES, SESSION_SECONDS, Producer, bounded, wait_for_topics, watch_membership
 from services.common.platform.kafka_access import client_options
-from services.common.platform.lifecycle import EXIT_FATAL, exit_now, sleep_unless
+from services.common.platform.lifecycle import EXIT_FATAL, exit_now, sleep_unless, stop_loudly
 from services.common.platform.ops import Ops
 from services.common.platform.tokens import TokenBox
 from services.sender.account_events import AccountEvents
@@ -115,12 +116,21 @@ class SenderApp:
                     ) as plain,
                 ):
                     await self._send(_Sessions(session, uploads, downloads, plain), pool, producer, partitions, stopping)
+            except LoudStop as stop:
+                await self._show(stop, stopping)
             except Exception as problem:  # the process's boundary: whatever broke, nothing may go on
                 log.critical("sender.fatal", error=type(problem).__name__, exc_info=problem)
                 exit_now(EXIT_FATAL)
             await pool.close(timeout=_STOP_CLIENT_SECONDS)
             await producer.stop(seconds=_STOP_CLIENT_SECONDS)
         await ops.stop()
+
+    async def _show(self, stop: LoudStop, stopping: asyncio.Event) -> None:
+        """Never returns. What was under way has been given up: the next owner goes on from the rows."""
+        self._waiting_for = f"stopped for good: {stop.reason}"
+        stop_loudly(stop, group=GROUP, shown_seconds=self._settings.stop_shown_seconds)
+        await stopping.wait()
+        exit_now(stop.exit_code)
 
     async def _send(
         self,
@@ -230,6 +240,7 @@ class SenderApp:
             partitions=partitions,
             sublanes=settings.sublanes,
             lifetimes=settings.lifetimes,
+            limit=DeadLetterLimit(is_on=settings.dead_letter_limit),
             told=told,
             stopping=stopping,
         )
@@ -244,6 +255,7 @@ class SenderApp:
             told=told,
             stopping=stopping,
             commit=intake.commit,
+            begin=intake.begin,
             fail=fail,
         )
         outbox = Outbox(store, producer, partitions=partitions, shards=shards.owned, some=told, abandon=abandon)

@@ -143,7 +143,18 @@ class ServiceSettings(Settings, KafkaSettings):
     ops_port: int = Field(0, ge=0, le=65535, description="Port of /live, /ready and /metrics; 0 picks one")
 
 
-class StreamSettings(ServiceSettings):
+class ReaderSettings(ServiceSettings):
+    """What a service has that reads the log."""
+
+    dead_letter_limit: bool = Field(
+        True, description="Stop at 50 dead letters in a row or 100 of 10,000 records; false sets aside whatever comes"
+    )
+    stop_shown_seconds: float = Field(
+        20.0, ge=0, le=600, description="How long a reader that has stopped for good shows why before it ends"
+    )
+
+
+class StreamSettings(ReaderSettings):
     """What a service has that reads the log by `Stream`."""
 
     stream_buffer_bytes: int = Field(
@@ -160,7 +171,7 @@ def _sublanes(text: str) -> Mapping[str, int]:
         raise PydanticCustomError("sublanes", "{told}", {"told": str(problem)}) from None
 
 
-class SublaneSettings(ServiceSettings):
+class SublaneSettings(ReaderSettings):
     """What those have that write or read the lanes. All of them must be told the same."""
 
     sublanes: Annotated[Mapping[str, int], NoDecode, PlainValidator(_sublanes)] = Field(

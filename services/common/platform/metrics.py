@@ -36,6 +36,11 @@ RECORD_AGE_SECONDS: Final = Histogram(
     ["group"],
     buckets=(*_FAST, 60.0, 600.0),
 )
+STOPPED: Final = Gauge(
+    "parley_stopped",
+    "1 while a reader shows that it has stopped for good, before it ends: see docs/stops.md. Restarting it does not help",
+    ["group", "reason"],
+)
 CONSUMER_LAG: Final = Gauge("parley_consumer_lag_records", "Records of assigned partitions not yet processed", ["group"])
 OLDEST_UNPROCESSED_SECONDS: Final = Gauge(
     "parley_oldest_unprocessed_seconds",
