@@ -23,7 +23,7 @@ from services.common.platform.envelope import dead_letter_headers
 from services.common.platform.faults import fault
 from services.common.platform.kafka import LogRecord, NewRecord, in_turns
 from services.common.platform.lifecycle import exit_now, sleep_unless
-from services.common.platform.postgres import is_transient
+from services.common.platform.postgres import Retries, is_transient
 from services.projector.batch import Partition, Progress, Read
 from services.projector.decode import GROUP, Decoder, set_aside
 from services.projector.fold import Event
@@ -135,14 +135,17 @@ class Worker:
     async def _insist(self, work: Callable[[], Awaitable[T]]) -> T:
         """Repeat until it works, whatever passes by itself. Asked to stop meanwhile: end the process, nothing is acknowledged."""
         wait = 0.05
+        retries = Retries("batch.retry", service="projector")
         while True:
             try:
-                return await work()
+                done = await work()
             except (psycopg.Error, PoolTimeout, KafkaError, TimeoutError) as problem:
                 if isinstance(problem, psycopg.Error) and not is_transient(problem):
                     raise
-                metrics.POSTGRES_RETRIES.labels("projector").inc()
-                log.warning("batch.retry", error=type(problem).__name__, sqlstate=getattr(problem, "sqlstate", None))
+                retries.failed(problem)
+            else:
+                retries.worked()
+                return done
             if await sleep_unless(self._stopping, wait):
                 log.warning("batch.abandoned")
                 exit_now(0)

@@ -140,8 +140,8 @@ class Intake:
         if expected is None:
             return
         for place, batch in fetched.items():
-            after, following = batch[-1].offset + 1, expected.get(place)
-            if following is not None and (batch[0].offset != following or after - following != len(batch)):
+            after, following = batch[-1].offset + 1, expected.get(place, batch[0].offset)
+            if batch[0].offset != following or after - following != len(batch):
                 starts, ends = await _range(consumer, [place])
                 check_log_range(place.topic, place.partition, following, start=starts[place], end=ends[place])
                 for record, offset in zip(batch, count(following), strict=False):

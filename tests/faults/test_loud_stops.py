@@ -82,6 +82,17 @@ async def _commit(cluster: Kafka, group: str, offsets: Mapping[TopicPartition, i
         await consumer.stop()
 
 
+async def committed(cluster: Kafka, group: str, where: TopicPartition) -> int | None:
+    consumer = AIOKafkaConsumer(bootstrap_servers=cluster.bootstrap_servers, group_id=group, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        consumer.assign([where])
+        offset: int | None = await consumer.committed(where)
+        return offset
+    finally:
+        await consumer.stop()
+
+
 def move_to(cluster: Kafka, dsn: str, service: str, where: TopicPartition, offset: int) -> None:
     """The service, which does not run, would go on from there."""
     if service in GROUPS:
@@ -106,6 +117,8 @@ def test_records_deleted_before_they_were_read_stop_the_reader(
     with ServiceProcess(service, environment) as process:
         told = f"{where.topic}/{where.partition}: records 3 to 4 were deleted before they were read"
         assert stopped(process, "log_deleted", 80) == told
+        if service in GROUPS:
+            return  # Kafka moves no group whose members may still be alive
         move_to(cluster, postgres, service, where, 5)
         append(cluster, service, *some(service, 2))
         process.start()
@@ -133,11 +146,12 @@ def test_records_deleted_while_the_reader_is_held_up_stop_it(service: str, clust
         where = place(cluster, service)
         process.wait_until(lambda: process.metric("parley_records_processed_total", topic=where.topic) == 3, 60, "read them")
         process.signal(signal.SIGSTOP)
+        append(cluster, service, *some(service, 1))  # the answer to the fetch that it waits for
         append(cluster, service, *some(service, 4))
         log.forget(cluster.bootstrap_servers, where.topic)
         append(cluster, service, *some(service, 1))
         process.signal(signal.SIGCONT)
-        assert stopped(process, "log_deleted", 80).endswith(": records 3 to 6 were deleted before they were read")
+        assert stopped(process, "log_deleted", 80).endswith(": records 4 to 7 were deleted before they were read")
 
 
 def in_transaction(cluster: Kafka, topic: str, values: list[bytes]) -> None:
@@ -163,6 +177,8 @@ def test_a_gap_where_producers_may_use_transactions_is_none(cluster: Kafka, envi
         process.wait_until(
             lambda: process.metric("parley_records_processed_total", topic=topics.SEND_COMMANDS) == 3, 60, "read them"
         )
+        process.terminate()
+    assert asyncio.run(committed(cluster, GROUPS["router"], TopicPartition(topics.SEND_COMMANDS, 0))) == 5
 
 
 @pytest.mark.parametrize("service", ["sender", "projector"])

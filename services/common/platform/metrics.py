@@ -61,6 +61,9 @@ REOPENED_COMMANDS: Final = Counter(
 EMPTY_WEBHOOKS: Final = Counter("parley_empty_webhooks_total", "Webhooks without any element")
 UNRECOGNIZED: Final = Counter("parley_unrecognized_changes_total", "Elements kept as UnrecognizedChange", ["field"])
 POSTGRES_RETRIES: Final = Counter("parley_postgres_retries_total", "Transactions repeated after a transient error", ["service"])
+POSTGRES_DISK_FULL: Final = Gauge(
+    "parley_postgres_disk_full", "1 while Postgres has no room for what is to be written: it is tried again", ["service"]
+)
 SILENT_MESSAGES: Final = Gauge(
     "parley_silent_messages",
     "Messages that became silent in the last hour: accepted, and no status for longer than registry.silence allows, by Meta's id "

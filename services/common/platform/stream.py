@@ -173,8 +173,9 @@ class _Consumer(driver.Consumer):
             if not fresh:
                 await self._look_at_range(tp, expected or 0)
                 continue
-            if expected is not None and fresh[-1].offset - expected >= len(fresh):
-                await self._look_at_gaps(tp, [expected - 1, *(record.offset for record in fresh)])
+            first = fresh[0].offset if expected is None else expected
+            if fresh[-1].offset - first >= len(fresh):
+                await self._look_at_gaps(tp, [first - 1, *(record.offset for record in fresh)])
             while inflight.is_full:
                 await inflight.room()
             await asyncio.sleep(0)
