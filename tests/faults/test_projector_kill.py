@@ -11,7 +11,7 @@ from services.sandbox.providers import Kafka
 from services.sandbox.witness import install
 from tests.support.log import append, end_offsets
 from tests.support.processes import ServiceProcess
-from tests.support.read_models import corpus, reached, replayed, stored
+from tests.support.read_models import ALL_OF_IT, corpus, reached, replayed, stored
 from tests.support.waiting import wait_for
 from tests.support.witness import advances_without_gap_or_overlap
 
@@ -24,7 +24,7 @@ RECORDS: Final = 1_100
 def test_two_projectors_killed_in_turn_end_in_the_rows_of_a_shuffled_log(cluster: Kafka, postgres: str) -> None:
     """The log repeats and shuffles events; who is killed has begun with what was appended, and the other goes on."""
     install(postgres)
-    environment = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_POSTGRES_DSN": postgres}
+    environment = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_POSTGRES_DSN": postgres, **ALL_OF_IT}
     with (
         ServiceProcess("projector", {**environment, "PARLEY_INSTANCE": "1"}) as one,
         ServiceProcess("projector", {**environment, "PARLEY_INSTANCE": "2"}) as two,
