@@ -10,9 +10,10 @@ BIN := .venv/bin
 ARGS ?=
 POINT ?=
 MINUTES ?= 60
+RUNS ?= 100000
 SEED ?=
 
-.PHONY: help setup demo up down check test unit contract integration faults bench storm fmt samples docs analytics asyncapi alerts schema lock
+.PHONY: help setup demo up down check test unit contract integration faults storm simulate bench fmt samples docs analytics asyncapi alerts schema lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -51,6 +52,9 @@ integration: .venv/.setup ## The tests on real Kafka and Postgres
 faults: .venv/.setup ## The tests in which something is broken on purpose; POINT=… or POINT=all CYCLES=…: lives that end at a fault point
 	$(if $(POINT),@$(BIN)/python -m tests.faults.cycles --point $(POINT) $(if $(CYCLES),--cycles $(CYCLES)) \
 		$(if $(ACTION),--action $(ACTION)) $(if $(SEED),--seed $(SEED)) $(ARGS),$(BIN)/python -m pytest tests/faults $(ARGS))
+
+simulate: .venv/.setup ## Run router, projector and sender in virtual time (RUNS=100000 SEED=0; RUNS=1 tells all that happens)
+	@$(BIN)/python -m tests.support.simulation --runs $(RUNS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 bench: .venv/.setup ## Measure and print a table
 	@$(BIN)/python -m benchmarks $(ARGS)
