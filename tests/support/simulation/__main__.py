@@ -7,11 +7,16 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from services.cli.show import meter
 from tests.support.simulation.campaign import Report, campaign, processors, shrunk
 from tests.support.simulation.plan import Plan, plan_of
+from tests.support.simulation.planted import PLANTED
 from tests.support.simulation.run import Verdict, run
+from tests.support.simulation.workers import Wiring
+
+_PLANTED: Final = {wiring.__name__: wiring for wiring in PLANTED}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,20 +25,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=100_000, help="how many seeds; 1 prints all that happens in it")
     parser.add_argument("--seed", type=int, default=0, help="the first of them")
     parser.add_argument("--processes", type=int, default=processors(), help="how many at a time")
+    parser.add_argument("--planted", choices=sorted(_PLANTED), help="with this mistake in the code: how many runs see it?")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of text")
     options = parser.parse_args(arguments)
     if options.runs < 1 or options.processes < 1:
         parser.error("--runs and --processes are 1 or more")
+    wiring = Wiring if options.planted is None else _PLANTED[options.planted]
     if options.runs == 1:
-        return _replay(options.seed, as_json=options.json)
+        return _replay(options.seed, wiring, as_json=options.json)
     with meter() as at:
         report = campaign(
             options.seed,
             options.runs,
             processes=options.processes,
             heard=lambda so_far: at(_progress(so_far), so_far.runs, options.runs),
+            wiring=wiring,
         )
-    smallest = shrunk(run(plan_of(report.failures[0].seed))) if report.failures else None
+    smallest = shrunk(run(plan_of(report.failures[0].seed), wiring), wiring) if report.failures else None
     if options.json:
         print(json.dumps({**report.as_json(), "smallest": None if smallest is None else _as_json(smallest)}, indent=1))
     else:
@@ -41,14 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if report.failed else 0
 
 
-def _replay(seed: int, *, as_json: bool) -> int:
-    verdict = run(plan_of(seed), traced=True)
+def _replay(seed: int, wiring: type[Wiring], *, as_json: bool) -> int:
+    verdict = run(plan_of(seed), wiring, traced=True)
     if as_json:
         print(json.dumps({**_as_json(verdict), "trace": verdict.trace}, indent=1))
         return 1 if verdict.violations else 0
     print("\n".join(_story(verdict)))
     if verdict.violations:
-        small = run(shrunk(verdict).plan, traced=True)
+        small = run(shrunk(verdict, wiring).plan, wiring, traced=True)
         print("\nThe same with less in it:\n")
         print("\n".join(_story(small)))
     return 1 if verdict.violations else 0

@@ -17,8 +17,6 @@ from tests.support.simulation.workers import Wiring
 
 KEPT_FAILURES: Final = 20
 _CHUNK: Final = 50
-_MOST_TRIES: Final = 500
-"""Runs that are spent on making one failure small."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,22 +109,19 @@ def _some(chunk: tuple[range, type[Wiring]]) -> list[Verdict]:
     return [run(plan_of(seed), wiring) for seed in seeds]
 
 
-def shrunk(verdict: Verdict, wiring: type[Wiring] = Wiring) -> Verdict:
-    """A run with less in it that breaks a promise of the same sort; as small as trying one thing less at a time gets it."""
+def shrunk(verdict: Verdict, wiring: type[Wiring] = Wiring, *, most_tries: int = 500) -> Verdict:
+    """A run with less in it that breaks a promise of the same sort; as small as so many tries get it."""
     sort = kind_of(verdict.violations[0])
     tries = 0
     found: Verdict | None = verdict
-    while found is not None:
+    while found is not None and tries < most_tries:
         verdict, found = found, None
         for plan in shorter(verdict.plan):
             tries += 1
-            tried = _failing(plan, wiring, sort)
-            if tried is not None:
-                found = tried
+            found = _failing(plan, wiring, sort)
+            if found is not None or tries >= most_tries:
                 break
-            if tries >= _MOST_TRIES:
-                return verdict
-    return verdict
+    return verdict if found is None else found
 
 
 def _failing(plan: Plan, wiring: type[Wiring], sort: str) -> Verdict | None:

@@ -210,7 +210,7 @@ def task_factory(
     """Tasks know whose they are, so that they can end with it."""
     context = options.get("context")
     process = _running.get() if context is None else context.get(_running)
-    task: asyncio.Task[T] = asyncio.Task(work, loop=loop, **options)  # type: ignore[arg-type]
+    task: asyncio.Task[T] = asyncio.Task(work, loop=loop, **options)
     if process is not None:
         process.tasks[task] = None
         task.add_done_callback(lambda done: process.tasks.pop(done, None))
@@ -222,7 +222,8 @@ def task_factory(
 def _refused(server: Server) -> Exception:
     if server == "postgres":
         return psycopg.OperationalError("the simulated server is away")
-    return KafkaConnectionError("the simulated broker is away")
+    problem: Exception = KafkaConnectionError("the simulated broker is away")
+    return problem
 
 
 def _is_request(trouble: Trouble) -> bool:

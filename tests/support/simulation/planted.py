@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from aiokafka import TopicPartition
@@ -24,6 +25,7 @@ from services.sender.settle import Settler
 from services.sender.store import Batch, Pick
 from tests.support.simulation.ledger import LedgerStore
 from tests.support.simulation.meta import SimulatedGraph
+from tests.support.simulation.plan import Fate, Ill, Kind, Plan, Trouble
 from tests.support.simulation.read_models import ReadModelStore
 from tests.support.simulation.workers import Wiring
 
@@ -165,15 +167,32 @@ class IgnoresOrphans(Wiring):
     ledger_store = _Deaf
 
 
-PLANTED: Final[Mapping[type[Wiring], str]] = {
-    AcksFirst: "lost",
-    CommitsBeforeRows: "lost",
-    RetriesBlindly: "doubled|false failure",
-    SendsOrphansAgain: "doubled",
-    ProjectsAgain: "doubled: a record was projected twice",
-    SendsRepeatedCommands: "doubled",
-    StartsAfterSending: "without a record|broke",
-    ForgetsBeforeTelling: "untold",
-    IgnoresOrphans: "stuck",
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planted:
+    """`shows`: what the violation says by which a mistake is seen. `aim`: what goes wrong in a run that sees it soon."""
+
+    shows: str
+    aim: Trouble | Ill | None = None
+
+    def aimed(self, plan: Plan) -> Plan:
+        """The plan, with this in it as well."""
+        if isinstance(self.aim, Trouble):
+            return dataclasses.replace(plan, troubles=(self.aim, *plan.troubles))
+        return plan if self.aim is None else dataclasses.replace(plan, ills=(self.aim, *plan.ills))
+
+
+def _trouble(kind: Kind, slot: str, request: str) -> Trouble:
+    return Trouble(kind=kind, slot=slot, request=request, at=0.0, nth=0, seconds=0.0)
+
+
+PLANTED: Final[Mapping[type[Wiring], Planted]] = {
+    AcksFirst: Planted(shows="lost", aim=_trouble(Kind.CRASH_BEFORE, "router-0", "appends")),
+    CommitsBeforeRows: Planted(shows="lost", aim=_trouble(Kind.CRASH_BEFORE, "sender-0", "take_in")),
+    RetriesBlindly: Planted(shows="doubled", aim=Ill(nth=0, fate=Fate.RESET)),
+    SendsOrphansAgain: Planted(shows="doubled", aim=_trouble(Kind.CRASH_AFTER, "sender-0", "writes")),
+    ProjectsAgain: Planted(shows="projected twice", aim=_trouble(Kind.ANSWER_LOST, "projector-0", "saves")),
+    SendsRepeatedCommands: Planted(shows="doubled"),
+    StartsAfterSending: Planted(shows="without a record"),
+    ForgetsBeforeTelling: Planted(shows="untold", aim=_trouble(Kind.CRASH_BEFORE, "sender-0", "appends")),
+    IgnoresOrphans: Planted(shows="stuck", aim=_trouble(Kind.CRASH_AFTER, "sender-0", "writes")),
 }
-"""Each mistake, and what the first violation that shows it says."""

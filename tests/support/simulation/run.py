@@ -26,7 +26,7 @@ from tests.support.simulation.read_models import ReadModels
 from tests.support.simulation.virtual_time import STARTED_AT, NothingLeftError, VirtualLoop, since_start, virtual_clock
 from tests.support.simulation.workers import CODEC, Servers, Wiring
 
-STUCK_SECONDS: Final = 240.0
+STUCK_SECONDS: Final = 120.0
 """A run that has not come to rest by then never does."""
 _LOOK_SECONDS: Final = 1.0
 _NEVER: Final = ("send.outcome_without_attempt", "send.write_without_started")

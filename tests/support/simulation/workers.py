@@ -365,7 +365,8 @@ class Sender:
         ]
         asked = asyncio.create_task(self.stopping.wait())
         parts: list[asyncio.Future[None]] = [self._fail, reading, *background]
-        await asyncio.wait([asked, *parts], return_when=asyncio.FIRST_COMPLETED)
+        watched: list[asyncio.Future[Any]] = [asked, *parts]
+        await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
         for ended in parts:
             if ended.done():
                 ended.result()

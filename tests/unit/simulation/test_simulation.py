@@ -1,0 +1,53 @@
+"""Does the simulator find nothing in what we have, and all that we plant? A hundred runs; `make simulate` has more."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.support.simulation.campaign import kind_of, shrunk
+from tests.support.simulation.plan import Fate, Kind, plan_of
+from tests.support.simulation.planted import PLANTED
+from tests.support.simulation.run import Verdict, run
+from tests.support.simulation.workers import Wiring
+
+SEEDS = range(100)
+SEEN_WITHIN = 30
+"""Runs in which each planted bug is seen at the latest."""
+
+
+def test_no_run_breaks_a_promise_and_together_they_reach_what_there_is_to_reach() -> None:
+    seen: Counter[str] = Counter()
+    for seed in SEEDS:
+        verdict = run(plan_of(seed))
+        assert verdict.violations == (), f"make simulate RUNS=1 SEED={seed}"
+        seen.update(verdict.seen.keys())
+    assert {f"trouble: {kind}" for kind in Kind} <= seen.keys()
+    assert {f"meta: {fate}" for fate in Fate} <= seen.keys()
+    assert {f"command: {state}" for state in ("accepted", "refused", "rejected", "expired", "unresolved")} <= seen.keys()
+    assert {"member: zombie", "member: session over", "webhook: delivered again"} <= seen.keys()
+
+
+def test_the_same_seed_is_the_same_run() -> None:
+    first, second = run(plan_of(7), traced=True), run(plan_of(7), traced=True)
+    assert first.trace == second.trace
+    assert len(first.trace) > 50
+
+
+@pytest.mark.parametrize("wiring", PLANTED, ids=lambda wiring: wiring.__name__)
+def test_a_planted_bug_is_seen_and_stays_seen_in_a_smaller_run(wiring: type[Wiring]) -> None:
+    seen = _first(wiring)
+    small = shrunk(seen, wiring, most_tries=20)
+    assert kind_of(seen.violations[0]) in {kind_of(one) for one in small.violations}
+    assert small.plan.size < seen.plan.size
+
+
+def _first(wiring: type[Wiring]) -> Verdict:
+    """Without what the runs are aimed at it takes some hundred: `make simulate ARGS="--planted NAME"` counts them."""
+    planted = PLANTED[wiring]
+    for seed in range(SEEN_WITHIN):
+        verdict = run(planted.aimed(plan_of(seed)), wiring)
+        if any(planted.shows in one for one in verdict.violations):
+            return verdict
+    raise AssertionError(f"not seen in {SEEN_WITHIN} runs")
