@@ -287,8 +287,8 @@ class Tables:
             message.context_wamid,
             message.policy,
             command.taken.appended_at,
-            int(command.received_at * 1000),
-            int(command.expires_at * 1000),
+            round(command.received_at * 1000),
+            round(command.expires_at * 1000),
             options.dumped(command.taken.options),
             "active",
             None,
@@ -360,7 +360,7 @@ class Tables:
                 *one.row()[3:],
                 one.seq,
                 one.next_action_at <= now < one.expires_at and reason not in one.deferred,
-                int(one.expires_at * 1000),
+                round(one.expires_at * 1000),
             )
             for one in looked
         ]
@@ -520,7 +520,7 @@ class Tables:
         """Statement `overdue`."""
         now = time.time()
         return [
-            (*one.row(), one.taken.message.policy, one.attempts[-1].reason, int(one.expires_at * 1000), self._opted_in)
+            (*one.row(), one.taken.message.policy, one.attempts[-1].reason, round(one.expires_at * 1000), self._opted_in)
             for one in self._of(shards, "unknown")
             if one.next_action_at <= now
         ][:limit]
