@@ -302,7 +302,7 @@ def _judged(candidates: Sequence[Candidate], wanted: dict[str, float]) -> Batch:
             batch["park"].append(Park(attempt=attempt, seconds=0.0, reason=Reason.TIER, is_stopped=is_stopped))
             told = outcomes.deferred(attempt, Reason.TIER, at=AT, wait_seconds=None, waba_id=WABA)
             batch["defer"] += [] if told is None else [(attempt, told)]
-    return Batch(**batch)
+    return Batch(start=batch["start"], give_up=batch["give_up"], park=batch["park"], defer=batch["defer"])
 
 
 def _by_id(attempts: Sequence[Attempt]) -> list[Attempt]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from services.common.domain import topics
 from services.common.domain.events import WebhookEvent
 from services.common.domain.failure import Unprocessable
-from services.common.domain.records import SendOutcome
+from services.common.domain.records import SendMessage, SendOutcome
 from services.common.platform.avro import Codec
 from services.common.platform.envelope import dead_letter_origin, header
 from services.common.platform.kafka import LogRecord
@@ -83,8 +83,9 @@ def _routed(log: Log) -> Iterator[str]:
     origins = [dead_letter_origin(record) for record in log.of(topics.ROUTER_DEAD_LETTERS)]
     if {(f"{one['topic']}/{one['partition']}/{one['offset']}", one["pointer"]) for one in origins} != dead:
         yield "lost: what is no event is no dead letter"
+    published = [_CODEC.decode(record.value or b"") for record in log.of(topics.SEND_COMMANDS)]
     commands = {header(record, "ce_id") for name in topics.SENDER_SOURCES for record in log.of(name)}
-    if len(commands) < len({_CODEC.decode(one.value or b"").command_id for one in log.of(topics.SEND_COMMANDS)}):  # type: ignore[union-attr]
+    if len(commands) < len({one.command_id for one in published if isinstance(one, SendMessage)}):
         yield "lost: a command is in no lane"
 
 

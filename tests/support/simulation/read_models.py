@@ -1,7 +1,7 @@
 """What are the projector's tables in a run? The rows that `fold` makes, batch merged into batch by the tables' own merges.
 
 Kept of Postgres: one transaction for rows and positions, which are locked while it lasts. That the statements merge as the tables
-do is tested on a real one (`tests/integration/test_simulated_tables.py`).
+do is tested on a real one (`tests/integration/test_projector.py`).
 """
 
 from __future__ import annotations

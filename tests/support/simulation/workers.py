@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
+import aiohttp
 from aiokafka.errors import KafkaError
 
 from services.common.domain import topics
 from services.common.domain.lanes import Lane
 from services.common.domain.pair_limit import PairPolicy
+from services.common.platform import postgres
 from services.common.platform.avro import Codec
 from services.common.platform.kafka import LogRecord, NewRecord, in_turns
 from services.common.platform.registry import RegisteredNumber
@@ -23,7 +25,9 @@ from services.sender.catch_up import CatchUp
 from services.sender.dispatcher import Dispatcher
 from services.sender.distrust import Distrust
 from services.sender.intake import Intake
+from services.sender.late_codes import LateCodes
 from services.sender.media.preparing import Preparing
+from services.sender.number_client import NumberClient
 from services.sender.numbers import Numbers
 from services.sender.outbox import Outbox
 from services.sender.outcomes import Attempt
@@ -42,6 +46,8 @@ from tests.support.simulation.plan import NUMBERS, PAIR_SECONDS
 from tests.support.simulation.read_models import ReadModels, ReadModelStore
 
 CODEC: Final = Codec()
+_NO_POOL: Final = cast("postgres.Pool", None)
+"""Of what is there and never asked."""
 PAIRS: Final = PairPolicy(interval_seconds=PAIR_SECONDS, burst=1, jitter_seconds=JITTER_SECONDS)
 HORIZON_SECONDS: Final = 6.0
 _SETTLE_SECONDS: Final = 2.0
@@ -242,7 +248,7 @@ class _Registry(Numbers):
 
     def __init__(self, process: Process, limit: int) -> None:
         sharing = Sharing(counts={}, partitions=PARTITIONS[topics.SENDER_SOURCES[0]])
-        super().__init__(None, _TOKENS, jitter_seconds=JITTER_SECONDS, pair_policy=PAIRS, sharing=sharing)  # type: ignore[arg-type]
+        super().__init__(_NO_POOL, _TOKENS, jitter_seconds=JITTER_SECONDS, pair_policy=PAIRS, sharing=sharing)
         self._process, self._limit = process, limit
 
     async def reload(self) -> None:
@@ -291,9 +297,9 @@ class Sender:
 
         stops = Stops(
             ledger=_NoStops(),
-            late_codes=None,  # type: ignore[arg-type]
+            late_codes=LateCodes(_NO_POOL),
             numbers=numbers,
-            client=None,  # type: ignore[arg-type]
+            client=NumberClient(cast("aiohttp.ClientSession", None), base_url="", version=""),
             shards=owned,
         )
         horizons = dict.fromkeys(Lane, HORIZON_SECONDS)

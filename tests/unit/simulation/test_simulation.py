@@ -1,4 +1,4 @@
-"""Does the simulator find nothing in what we have, and all that we plant? A hundred runs; `make simulate` has more."""
+"""Does the simulator find nothing in what we have, and all that we plant? A few hundred runs; `make simulate` has more."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.simulation.planted import PLANTED
 from tests.support.simulation.run import Verdict, run
 from tests.support.simulation.workers import Wiring
 
-SEEDS = range(100)
+SEEDS = range(200)
 SEEN_WITHIN = 30
 """Runs in which each planted bug is seen at the latest."""
 
