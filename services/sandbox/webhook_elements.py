@@ -236,6 +236,8 @@ def _escaped(name: str) -> str:
         name.encode()
     except UnicodeEncodeError:
         return "\ufffd"
+    if len(name) > 512:
+        name = name[:256] + "…" + hashlib.sha256(name.encode()).hexdigest()
     return name.replace("~", "~0").replace("/", "~1")
 
 
