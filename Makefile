@@ -67,8 +67,9 @@ fmt: .venv/.setup ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-samples: .venv/.setup ## Write anew what each sample webhook becomes (then read the diff)
+samples: .venv/.setup ## Write anew what each sample webhook and each kind of bad input becomes (then read the diff)
 	@$(BIN)/python -m tests.support.samples
+	@$(BIN)/python -m tests.support.bad_input
 
 docs: .venv/.setup ## Write docs/events.md, docs/asyncapi.yaml, docs/metrics.md and the JSON Schemas from schemas and code
 	@$(BIN)/python -m tools.documents $(ARGS)
