@@ -11,9 +11,10 @@ ARGS ?=
 POINT ?=
 MINUTES ?= 60
 RUNS ?= 100000
+SECONDS ?= 600
 SEED ?=
 
-.PHONY: help setup demo up down check test unit contract integration faults storm simulate bench fmt samples docs analytics asyncapi alerts schema lock
+.PHONY: help setup demo up down check test unit contract integration faults storm simulate fuzz bench fmt samples docs analytics asyncapi alerts schema lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -55,6 +56,10 @@ faults: .venv/.setup ## The tests in which something is broken on purpose; POINT
 
 simulate: .venv/.setup ## Run router, projector and sender in virtual time (RUNS=100000 SEED=0; RUNS=1 tells all that happens)
 	@$(BIN)/python -m tests.support.simulation --runs $(RUNS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+fuzz: .venv/.setup ## Look for bytes that break the readers of webhooks and commands (SECONDS=600 each; needs atheris)
+	@$(BIN)/python -m tests.fuzz webhook --seconds $(SECONDS)
+	@$(BIN)/python -m tests.fuzz command --seconds $(SECONDS)
 
 bench: .venv/.setup ## Measure and print a table
 	@$(BIN)/python -m benchmarks $(ARGS)
