@@ -147,14 +147,15 @@ def _one(build: Build | None, element: Any, scope: Scope, pointer: str) -> Found
             build = _unrecognized
         elif type(element) is not dict:
             raise Unprocessable(Reason.ELEMENT_SHAPE, pointer=pointer)
-        return _fitting(build(element, scope, pointer), scope, pointer)
+        event = build(element, scope, pointer)
+        return _fitting(event, pointer) if scope.at.is_large else event
     except Unprocessable as problem:
         return _aside(element, problem, pointer)
 
 
-def _fitting(event: WebhookEvent, scope: Scope, pointer: str) -> WebhookEvent:
+def _fitting(event: WebhookEvent, pointer: str) -> WebhookEvent:
     """One that no broker takes would be tried for ever, and nothing behind it would come to its turn."""
-    if scope.at.is_large and _size(event) > MAX_VALUE_BYTES:
+    if _size(event) > MAX_VALUE_BYTES:
         raise Unprocessable(Reason.TOO_LARGE, pointer=pointer, detail=f"its event is more than {MAX_VALUE_BYTES} bytes")
     return event
 
