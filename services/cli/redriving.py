@@ -30,7 +30,7 @@ from aiokafka.errors import KafkaError
 from services.cli import dead_letters
 from services.cli.dead_letters import Letter, Source, Unsettled
 from services.cli.problem import CommandError
-from services.cli.reading import kafka_is_away
+from services.cli.reading import kafka_failed
 from services.common.domain import topics
 from services.common.platform.envelope import REDRIVE_ID, Origin, header, redriven_from, redriven_headers
 from services.common.platform.faults import fault
@@ -324,5 +324,5 @@ async def at_desk(dsn: str, brokers: Brokers) -> AsyncIterator[Desk]:
             async with asyncio.timeout(_KAFKA_SECONDS):
                 await log.start(stack)
             yield Desk(connection, log)
-        except (KafkaError, TimeoutError):
-            raise kafka_is_away() from None
+        except (KafkaError, TimeoutError) as problem:
+            raise kafka_failed(problem) from None
