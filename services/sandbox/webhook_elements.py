@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
+
 Identity = tuple[str, ...]
 """Content identity: equal for every delivery of the same thing."""
 
@@ -72,9 +74,13 @@ def elements(body: bytes) -> tuple[Element, ...]:
     """Everything a body says; a body that is no webhook is one element, which only a dead letter can account for."""
     try:
         document = json.loads(body.decode("utf-8", "surrogateescape"))
-        return tuple(_of_document(document))
+        found = tuple(_of_document(document))
+        if not found:
+            orjson.loads(body)  # an empty one says nothing; one that is empty but for what cannot be read is told of
     except (ValueError, RecursionError):
         return (_odd(hashlib.sha256(body).hexdigest(), ""),)
+    else:
+        return found
 
 
 def _odd(what: Any, pointer: str) -> Element:

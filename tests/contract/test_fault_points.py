@@ -43,5 +43,7 @@ def test_every_declared_point_is_shot_at_by_a_test() -> None:
 
 
 def test_lives_are_ended_at_every_declared_point_again_and_again() -> None:
-    assert set(PLANS) == POINTS
+    # A command has one life: it is ended where it is tested.
+    of_services = {point for point in POINTS if not point.startswith("cli.")}
+    assert set(PLANS) == of_services
     assert all(plan.victim in {point.partition(".")[0], "rebuild"} for point, plan in PLANS.items())

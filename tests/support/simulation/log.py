@@ -269,6 +269,20 @@ class GroupConsumer:
         """As the group's."""
         await self._group.commit(self.member, {(place.topic, place.partition): at for place, at in offsets.items()})
 
+    async def committed(self, place: TopicPartition) -> int | None:
+        """Where the group goes on; None where it never was."""
+        await self.member.process.call("kafka", "asks", lambda: None, at_once=True)
+        return self._group.committed.get((place.topic, place.partition))
+
+    async def beginning_offsets(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Nothing is ever deleted."""
+        return dict.fromkeys(places, 0)
+
+    async def end_offsets(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Where each partition ends."""
+        await self.member.process.call("kafka", "asks", lambda: None, at_once=True)
+        return {place: self.highwater(place) for place in places}
+
     def assignment(self) -> set[TopicPartition]:
         """What it has."""
         return {TopicPartition(*place) for place in self.member.positions}
