@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
-
 Identity = tuple[str, ...]
 """Content identity: equal for every delivery of the same thing."""
 
@@ -74,13 +72,9 @@ def elements(body: bytes) -> tuple[Element, ...]:
     """Everything a body says; a body that is no webhook is one element, which only a dead letter can account for."""
     try:
         document = json.loads(body.decode("utf-8", "surrogateescape"))
-        found = tuple(_of_document(document))
-        if not found:
-            orjson.loads(body)  # an empty one says nothing; one that is empty but for what cannot be read is told of
+        return tuple(_of_document(document))
     except (ValueError, RecursionError):
         return (_odd(hashlib.sha256(body).hexdigest(), ""),)
-    else:
-        return found
 
 
 def _odd(what: Any, pointer: str) -> Element:

@@ -80,8 +80,9 @@ class Intake:
         self._uncommitted: dict[TopicPartition, int] = {}
         self._next: dict[TopicPartition, int] = {}
         self._arrears = Arrears()
-        self._expected: dict[TopicPartition, int] | None = None
-        """Where each partition goes on; None until that is known of a new assignment."""
+        self._expected: dict[TopicPartition, int] = {}
+        """Where each partition goes on, as far as that is known of this assignment."""
+        self._is_looked_at = False
         self._committed_at = time.monotonic()
 
     async def run(self, consumer: AIOKafkaConsumer, notify: Notify) -> None:
@@ -113,32 +114,29 @@ class Intake:
 
     def begin(self) -> None:
         """Partitions were assigned anew."""
-        self._expected = None
+        self._expected, self._is_looked_at = {}, False
 
     async def _look_at_positions(self, consumer: AIOKafkaConsumer) -> None:
         """Once for each assignment: aiokafka begins anew, silently, where the position is no longer in the log."""
-        if self._expected is not None:
+        if self._is_looked_at:
             return
-        known: dict[TopicPartition, int] = {}
-        self._expected = known
+        known = self._expected
         assigned = sorted(consumer.assignment())
         try:
             committed = [(place, await consumer.committed(place)) for place in assigned]
             starts, ends = await _range(consumer, assigned)
         except (KafkaError, TimeoutError) as problem:
             log.warning("kafka.unreachable", error=type(problem).__name__)
-            self._expected = None if self._expected is known else self._expected
             return
         for place, offset in committed:
             if offset is not None:
                 check_log_range(place.topic, place.partition, offset, start=starts[place], end=ends[place])
-                known.setdefault(place, offset)
+                known.setdefault(place, offset)  # a fetch that was under way may have gone further
+        self._is_looked_at = self._expected is known
 
     async def _look_at_gaps(self, consumer: AIOKafkaConsumer, fetched: Mapping[TopicPartition, Sequence[Any]]) -> None:
         """Nobody writes to the lanes in transactions: where offsets are missing, or begin anew, commands are lost."""
         expected = self._expected
-        if expected is None:
-            return
         for place, batch in fetched.items():
             after, following = batch[-1].offset + 1, expected.get(place, batch[0].offset)
             if batch[0].offset != following or after - following != len(batch):

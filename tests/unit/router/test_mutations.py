@@ -88,8 +88,10 @@ def test_elements_in_are_events_and_dead_letters_out(name: str, seed: int) -> No
 
 
 def assert_accounted_for(body: bytes) -> None:
-    """These are whole documents, so that each element has a record of its own."""
-    assert len(accounted.assert_accounted_for(samples.record(body), body)) == len(elements(body)), body
+    """These are whole documents, so that each element has a record of its own. One without any may be set aside as a whole."""
+    made = accounted.assert_accounted_for(samples.record(body), body)
+    said = len(elements(body))
+    assert len(made) == said or (not said and [one.topic for one in made] == [ROUTER_DEAD_LETTERS]), body
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
