@@ -11,6 +11,8 @@ from typing import Final
 STARTED_AT: Final = 1_800_000_000.0
 """Wall clock at the beginning of every run, seconds; the same number on the monotonic clock is `_BOOTED` seconds."""
 _BOOTED: Final = 1_000.0
+_TURN_SECONDS: Final = 1e-6
+"""A turn takes time, as it does in the world: who waits for less than the clock can tell would wait for ever."""
 
 
 class NothingLeftError(Exception):
@@ -36,7 +38,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """In place of waiting for sockets."""
         if timeout is None:
             raise NothingLeftError
-        self._now += timeout
+        self._now += timeout + _TURN_SECONDS
         return ()
 
     def _process_events(self, event_list: Sequence[object]) -> None:
