@@ -47,6 +47,7 @@ from tests.support.command_corpus import (
 )
 from tests.support.infrastructure import fresh_database
 from tests.support.processes import ServiceProcess
+from tests.support.read_models import ALL_OF_IT
 from tests.support.sending import WABA, Scene, now_ms, scene
 from tests.support.waiting import wait_for_none
 
@@ -87,8 +88,10 @@ def played(kafka: Kafka, postgres_server: Postgres, migrated_template: str) -> I
         stage = stack.enter_context(scene(kafka, dsn))
         # Before anybody reads the registry: what a sender had read a moment too early it would believe for two seconds.
         prepare(stage)
-        router = stack.enter_context(ServiceProcess("router", {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}))
-        sender = stack.enter_context(stage.sender())
+        router = stack.enter_context(
+            ServiceProcess("router", {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, **ALL_OF_IT})
+        )
+        sender = stack.enter_context(stage.sender(**ALL_OF_IT))
         router.wait_ready()
         sender.wait_ready()
         know(stage, [published(case, number, 0) for number, case in enumerate(CASES)])

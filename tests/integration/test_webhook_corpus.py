@@ -28,6 +28,7 @@ from tests.support.clean_broker import fresh_topics
 from tests.support.http import Reply, Wire, exchange, post
 from tests.support.infrastructure import fresh_database
 from tests.support.processes import ServiceProcess
+from tests.support.read_models import ALL_OF_IT
 from tests.support.request_corpus import (
     BODY_SECONDS,
     GRACE_SECONDS,
@@ -104,7 +105,7 @@ class Played:
 def played(kafka: Kafka, postgres_server: Postgres, migrated_template: str) -> Iterator[Played]:
     kafka.start()
     fresh_topics(kafka.bootstrap_servers)
-    servers = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}
+    servers = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, **ALL_OF_IT}
     with ExitStack() as stack:
         dsn = stack.enter_context(fresh_database(postgres_server, migrated_template))
         projector = {**servers, "PARLEY_POSTGRES_DSN": role_dsns(dsn)[PROJECTOR]}

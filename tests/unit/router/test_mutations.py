@@ -10,6 +10,7 @@ from typing import Any, Final
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.common.domain.topics import ROUTER_DEAD_LETTERS
 from services.sandbox.webhook_elements import elements
 from tests.support import accounted, samples
 
