@@ -157,7 +157,7 @@ class World:
         if name not in self._services:
             env = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers, "PARLEY_POSTGRES_DSN": self.dsn}
             process = ServiceProcess(name, env, module="services.cli", arguments=[name], nursery=self._nursery)
-            self._stack.callback(process.kill)
+            self._stack.push(process)
             self._services[name] = process
         return self._services[name]
 
