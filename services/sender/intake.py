@@ -123,15 +123,18 @@ class Intake:
         known = self._expected
         assigned = sorted(consumer.assignment())
         try:
-            committed = [(place, await consumer.committed(place)) for place in assigned]
-            starts, ends = await _range(consumer, assigned)
+            async with asyncio.timeout(_COMMIT_LIMIT_SECONDS):
+                committed = [(place, await consumer.committed(place)) for place in assigned]
+                starts, ends = await _range(consumer, assigned)
+                positions = {place: await consumer.position(place) for place in assigned}
         except (KafkaError, TimeoutError) as problem:
             log.warning("kafka.unreachable", error=type(problem).__name__)
             return
         for place, offset in committed:
             if offset is not None:
                 check_log_range(place.topic, place.partition, offset, start=starts[place], end=ends[place])
-                known.setdefault(place, offset)  # a fetch that was under way may have gone further
+        # Not what is committed: a fetch that was under way when the partitions came has gone further.
+        known.update(positions)
         self._is_looked_at = self._expected is known
 
     async def _look_at_gaps(self, consumer: AIOKafkaConsumer, fetched: Mapping[TopicPartition, Sequence[Any]]) -> None:

@@ -187,7 +187,7 @@ def _trouble(kind: Kind, slot: str, request: str) -> Trouble:
 
 PLANTED: Final[Mapping[type[Wiring], Planted]] = {
     AcksFirst: Planted(shows="lost", aim=_trouble(Kind.CRASH_BEFORE, "router-0", "appends")),
-    CommitsBeforeRows: Planted(shows="lost", aim=_trouble(Kind.CRASH_BEFORE, "sender-0", "take_in")),
+    CommitsBeforeRows: Planted(shows="commands that are no rows", aim=_trouble(Kind.CRASH_BEFORE, "sender-0", "take_in")),
     RetriesBlindly: Planted(shows="doubled", aim=Ill(nth=0, fate=Fate.RESET)),
     SendsOrphansAgain: Planted(shows="doubled", aim=_trouble(Kind.CRASH_AFTER, "sender-0", "writes")),
     ProjectsAgain: Planted(shows="projected twice", aim=_trouble(Kind.ANSWER_LOST, "projector-0", "saves")),
