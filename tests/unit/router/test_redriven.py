@@ -25,6 +25,8 @@ from services.sandbox.webhook_elements import elements
 from tests.support import samples
 
 NAMES: Final = samples.names()
+SOME: Final = NAMES[::4]
+"""A pointer is a place, and samples of a family have theirs in the same places."""
 ID: Final = "0a1b2c3d-0000-4000-8000-000000000000"
 FIRST: Final = Origin(topics.WEBHOOKS, 0, 0)
 LATER: Final = 9
@@ -62,7 +64,7 @@ def place_of(event: NewRecord) -> bytes | None:
     return header(as_logged(event), "ce_source")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SOME)
 def test_each_element_redriven_alone_is_the_same_record_again(name: str) -> None:
     raw = samples.record(samples.body(name))
     first = samples.routed(raw)
@@ -75,7 +77,7 @@ def test_each_element_redriven_alone_is_the_same_record_again(name: str) -> None
     ]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SOME)
 def test_each_dead_letter_redriven_by_its_own_pointer_is_that_one_and_no_sibling(name: str) -> None:
     for document in damaged(samples.document(name)):
         raw = samples.record(json.dumps(document).encode())
