@@ -140,8 +140,7 @@ def redrive(  # noqa: PLR0917 - typer reads the options from the parameters
     """
     why = _checked(reason)
     wanted = _filter(source, cause, topic, number, state=None, since=since, until=until)
-    named = [_place(one) for one in places or ()]
-    _refuse_nothing(named, wanted)
+    named = _places(places, wanted)
     servers, dsn = kafka_servers(), operator_dsn()
     prepare("dlq")
 
@@ -182,8 +181,7 @@ def discard(  # noqa: PLR0917 - typer reads the options from the parameters
     """Note that nothing more is to be done about them. Nothing is deleted."""
     why = _checked(reason)
     wanted = _filter(source, cause, topic, number, state=None, since=since, until=until)
-    named = [_place(one) for one in places or ()]
-    _refuse_nothing(named, wanted)
+    named = _places(places, wanted)
     dsn = operator_dsn()
 
     async def work() -> int | None:
@@ -240,11 +238,14 @@ def _checked(reason: str) -> str:
     return reason.strip()
 
 
-def _refuse_nothing(named: Sequence[Place], wanted: Filter) -> None:
+def _places(texts: Sequence[str] | None, wanted: Filter) -> list[Place]:
+    """Those that are named; none when a filter says which. Neither or both is refused."""
+    named = [_place(one) for one in texts or ()]
     if not named and wanted == Filter():
         raise CommandError("Say which: a place, or --source, --cause, --topic, --number, --since, --until.", exit_code=USAGE)
     if named and wanted != Filter():
         raise CommandError("Name places or filter, not both.", exit_code=USAGE)
+    return named
 
 
 def _look() -> None:

@@ -195,9 +195,10 @@ def meant(found: Iterable[Found], body: bytes, place: str, pointers: Iterable[st
 
     A pointer of which nothing is found is set aside: it meant something to whoever asked.
     """
-    elements, kept = list(found), []
+    elements, whole = list(found), document(body)
+    kept: list[Found] = []
     for pointer in pointers:
-        ids = {event_id_of_element(place, one) for one in (*_around(pointer), *_within(document(body), pointer))}
+        ids = {event_id_of_element(place, one) for one in (*_around(pointer), *_within(whole, pointer))}
         of_it = [one for one in elements if (_are_related(one, pointer) if isinstance(one, SetAside) else one.event_id in ids)]
         kept += of_it or [_set_aside(None, Reason.REDRIVEN_POINTER, pointer)]
     return kept

@@ -13,11 +13,10 @@ from services.common.domain.failure import Unprocessable
 from services.common.domain.records import SendMessage, SendOutcome
 from services.common.platform.avro import Codec
 from services.common.platform.envelope import dead_letter_origin, header
-from services.common.platform.kafka import LogRecord
-from services.projector.decode import Decoder, set_aside
-from services.projector.fold import TABLES, Event, Rows, fold
+from services.projector.fold import TABLES, Rows, fold
 from services.router.reading import Position
 from services.router.webhook import SetAside, split
+from tests.support.read_models import events_of
 from tests.support.simulation.ledger import ENDED, Command, Tables
 from tests.support.simulation.log import Log
 from tests.support.simulation.machine import World
@@ -42,18 +41,6 @@ def judge(servers: Servers, published: Iterable[str]) -> Iterator[str]:
     for command in servers.ledger.commands.values():
         servers.world.saw(f"command: {command.state}{' after doubt' if command.possible_duplicate else ''}")
         servers.world.saw(f"attempts: {min(len(command.attempts), 4)}")
-
-
-def events_of(records: Iterable[LogRecord]) -> list[Event]:
-    """What records mean to the projector, those that mean nothing as dead letters."""
-    decoder = Decoder(_CODEC)
-    events: list[Event] = []
-    for record in records:
-        try:
-            events.append(decoder.decode(record))
-        except Unprocessable as problem:
-            events.append(set_aside(record, problem))
-    return events
 
 
 def _routed(log: Log) -> Iterator[str]:

@@ -305,8 +305,9 @@ class EndsConsumer:
 
     async def end_offsets(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Where these end."""
-        effect = lambda: {place: self._log.ends((place.topic, place.partition)) for place in places}  # noqa: E731
-        return await self._process.call("kafka", "asks for ends", effect)
+        return await self._process.call(
+            "kafka", "asks for ends", lambda: {place: self._log.ends((place.topic, place.partition)) for place in places}
+        )
 
 
 async def _called(listener: Callable[[Sequence[Place]], Awaitable[None]], places: Sequence[Place]) -> None:

@@ -222,8 +222,11 @@ class SimulatedGraph(GraphClient):
         if not await pacer.admit(started):
             return response.late(), None
         written: list[asyncio.Future[tuple[int, bytes]]] = []
+
+        def write() -> None:
+            written.append(self._meta.request(phone_number_id, body))
+
         try:
-            write = lambda: written.append(self._meta.request(phone_number_id, body))  # noqa: E731
             await self._process.call("graph", "writes to Meta", write, at_once=True)
         finally:
             if not written:
