@@ -8,13 +8,13 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+POINT ?=
+MINUTES ?= 60
 RUNS ?= 100000
-SEED ?= 0
+SECONDS ?= 600
+SEED ?=
 
-RUNS ?= 100000
-SEED ?= 0
-
-.PHONY: help setup demo up down check test unit contract integration faults simulate bench fmt samples docs analytics asyncapi alerts schema lock
+.PHONY: help setup demo up down check test unit contract integration faults storm simulate fuzz bench fmt samples docs analytics asyncapi alerts schema lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -50,21 +50,31 @@ contract: .venv/.setup ## The tests of files that have to agree with each other
 integration: .venv/.setup ## The tests on real Kafka and Postgres
 	$(BIN)/python -m pytest tests/integration $(ARGS)
 
-faults: .venv/.setup ## The tests in which something is broken on purpose
-	$(BIN)/python -m pytest tests/faults $(ARGS)
+faults: .venv/.setup ## The tests in which something is broken on purpose; POINT=… or POINT=all CYCLES=…: lives that end at a fault point
+	$(if $(POINT),@$(BIN)/python -m tests.faults.cycles --point $(POINT) $(if $(CYCLES),--cycles $(CYCLES)) \
+		$(if $(ACTION),--action $(ACTION)) $(if $(SEED),--seed $(SEED)) $(ARGS),$(BIN)/python -m pytest tests/faults $(ARGS))
 
 simulate: .venv/.setup ## Run router, projector and sender in virtual time (RUNS=100000 SEED=0; RUNS=1 tells all that happens)
-	@$(BIN)/python -m tests.support.simulation --runs $(RUNS) --seed $(SEED) $(ARGS)
+	@$(BIN)/python -m tests.support.simulation --runs $(RUNS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+fuzz: .venv/.setup ## Look for bytes that break the readers of webhooks and commands (SECONDS=600 each; needs atheris)
+	@$(BIN)/python -m tests.fuzz webhook --seconds $(SECONDS)
+	@$(BIN)/python -m tests.fuzz command --seconds $(SECONDS)
 
 bench: .venv/.setup ## Measure and print a table
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+# MINUTES=60 SEED=n. Three brokers, a standby and every kind of fault; `make test` has a short one.
+storm: .venv/.setup ## Break everything at once by a seed's schedule, for MINUTES=60, and judge it
+	@$(BIN)/python -m tests.faults.storm --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 fmt: .venv/.setup ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-samples: .venv/.setup ## Write anew what each sample webhook becomes (then read the diff)
+samples: .venv/.setup ## Write anew what each sample webhook and each kind of bad input becomes (then read the diff)
 	@$(BIN)/python -m tests.support.samples
+	@$(BIN)/python -m tests.support.bad_input
 
 docs: .venv/.setup ## Write docs/events.md, docs/asyncapi.yaml, docs/metrics.md and the JSON Schemas from schemas and code
 	@$(BIN)/python -m tools.documents $(ARGS)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks import adaptive, backlog, cost, drain, ingest, lanes, large, latency, rebuild, sliding, thousand
+from benchmarks import abuse, adaptive, backlog, cost, drain, ingest, lanes, large, latency, rebuild, sliding, thousand
 from benchmarks.bench import Bench
 from benchmarks.figures import Section, as_json, show
 from benchmarks.machine import Cores, describe, header_line
@@ -38,6 +38,7 @@ _BENCHMARKS: Final[dict[str, Callable[[Bench], Section]]] = {
     "pairs": adaptive.pairs,
     "isolation": lanes.isolation,
     "backlog": backlog.backlog,
+    "abuse": abuse.abuse,
 }
 
 

@@ -181,6 +181,11 @@ def peak_rss_mib(pid: int) -> float:
     return psutil.Process(pid).memory_info().rss / 2**20
 
 
+def forget_peak_rss(pid: int) -> None:
+    """From now on `peak_rss_mib` tells of what comes."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
 def _profiled(name: str) -> list[str]:
     folder = os.environ.get(PROFILE_VARIABLE)
     return ["benchmarks.profiled", str(Path(folder) / f"{name}-{time.time_ns()}.prof")] if folder else []

@@ -108,7 +108,7 @@ class Stage:
             **more,
         }
         if self._certificate is not None:
-            env |= {"PARLEY_GRAPH_URL": _address(self._meta, "https"), "SSL_CERT_FILE": str(self._certificate)}
+            env |= {"PARLEY_GRAPH_URL": _address(self._meta, "https"), "PARLEY_GRAPH_CA_FILE": str(self._certificate)}
         return Process("services.sender", env, core=core, folder=self._bench.folder)
 
     def append(

@@ -75,6 +75,8 @@ class Meta:
         self.accepted = 0
         self.refused = 0
         self.late = 0.0
+        self.answers: list[float] = []
+        """Milliseconds from when a request was due: one that had to wait for a free connection waited, too."""
 
     async def post(self, work: Iterator[tuple[float, str, bytes]], connections: int) -> None:
         """Every request, by as many connections."""
@@ -93,6 +95,7 @@ class Meta:
             head = await reader.readuntil(b"\r\n\r\n")
             length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
             await reader.readexactly(length)
+            self.answers.append(round((time.perf_counter() - due) * 1000, 3))
             if head.startswith(b"HTTP/1.1 200"):
                 self.accepted += 1
             else:
@@ -119,6 +122,7 @@ async def _run(args: argparse.Namespace) -> dict[str, Any]:
         "refused": meta.refused,
         "seconds": seconds,
         "worst_late_seconds": meta.late,
+        "answer_milliseconds": meta.answers if args.rate else [],
         "milliseconds": watch.milliseconds if watch is not None else [],
     }
 

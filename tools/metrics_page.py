@@ -23,6 +23,7 @@ _OF_PLATFORM: Final = {
     "kafka.py": ("router", "projector", "sender"),
     "stream.py": ("router", "projector"),
     "postgres.py": ("projector", "sender"),
+    "lifecycle.py": ("router", "projector", "sender"),
 }
 """Who runs the parts of `services/common/platform` that count something."""
 _UNITS: Final = {"_seconds": "seconds", "_bytes": "bytes", "_bytes_total": "bytes"}

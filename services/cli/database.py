@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from services.cli.problem import CommandError
-from services.cli.surroundings import need, operator_dsn
+from services.cli.surroundings import need_secret, operator_dsn
 from services.common.platform.registry import Connection
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ def answering() -> Iterator[None]:
 @contextmanager
 def as_analyst(command: str, *, when_too_long: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
     """PARLEY_ANALYTICS_DSN, in one transaction. What goes wrong is said without values, and what took too long with that hint."""
-    dsn = need("PARLEY_ANALYTICS_DSN")
+    dsn = need_secret("PARLEY_ANALYTICS_DSN")
     with answering():
         try:
             with psycopg.connect(dsn, connect_timeout=5, application_name=f"parley-{command}") as connection:

@@ -19,10 +19,11 @@ from services.cli import dead_letters, show, times
 from services.cli.database import in_database
 from services.cli.dead_letters import Count, Decision, Filter, Kept, Letter, Place, Source, State
 from services.cli.describing import full_name
+from services.cli.kafka_login import kafka
 from services.cli.problem import FAILED, USAGE, CommandError
 from services.cli.rebuild import done, prepare
 from services.cli.redriving import Report, at_desk, deciding
-from services.cli.surroundings import kafka_servers, operator_dsn
+from services.cli.surroundings import operator_dsn
 from services.common.domain import topics
 from services.common.platform.lifecycle import Rounds
 from services.common.platform.registry import Connection
@@ -141,11 +142,11 @@ def redrive(  # noqa: PLR0917 - typer reads the options from the parameters
     why = _checked(reason)
     wanted = _filter(source, cause, topic, number, state=None, since=since, until=until)
     named = _places(places, wanted)
-    servers, dsn = kafka_servers(), operator_dsn()
+    brokers, dsn = kafka(), operator_dsn()
     prepare("dlq")
 
     async def work() -> tuple[Report, list[Letter]] | None:
-        async with at_desk(dsn, servers) as desk:
+        async with at_desk(dsn, brokers) as desk:
             await desk.look()
             letters = await _chosen(desk.connection, named, wanted, again=again)
             if not _is_to_do(letters, named, yes=yes, verb="redriven", as_json=as_json):
@@ -252,15 +253,15 @@ def _look() -> None:
     """What has become of redrives is noted by whoever looks; without Kafka the list is as of the last look."""
     if not in_database(dead_letters.unsettled):
         return
-    dsn, servers = operator_dsn(), os.environ.get("PARLEY_KAFKA_BOOTSTRAP_SERVERS", "")
+    dsn = operator_dsn()
     prepare("dlq")
 
     async def work() -> None:
-        async with at_desk(dsn, servers) as desk:
+        async with at_desk(dsn, kafka()) as desk:
             await desk.look()
 
     try:
-        if servers:
+        if os.environ.get("PARLEY_KAFKA_BOOTSTRAP_SERVERS"):
             done(work())
     except CommandError as problem:
         show.aside(f"What has become of redrives is not looked at now: {problem}")

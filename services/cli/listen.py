@@ -9,9 +9,10 @@ import typer
 
 from services.cli import show
 from services.cli.describing import Describer, full_name
+from services.cli.kafka_login import kafka
 from services.cli.reading import Reader
-from services.cli.surroundings import kafka_servers
 from services.common.platform.avro import Codec
+from services.common.platform.kafka_access import Brokers
 
 
 def _topic(name: str) -> str:
@@ -28,10 +29,10 @@ def listen(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a record, with everything.")] = False,
 ) -> None:
     """Show the records of a topic, one line each, decoded. Phone numbers are masked unless --json is given."""
-    asyncio.run(_listen(kafka_servers(), topic, from_beginning=from_beginning, until_end=until_end, as_json=as_json))
+    asyncio.run(_listen(kafka(), topic, from_beginning=from_beginning, until_end=until_end, as_json=as_json))
 
 
-async def _listen(servers: str, topic: str, *, from_beginning: bool, until_end: bool, as_json: bool) -> None:
+async def _listen(servers: Brokers, topic: str, *, from_beginning: bool, until_end: bool, as_json: bool) -> None:
     describer = Describer(Codec())
     async with Reader(servers, topic, from_beginning=from_beginning) as reader:
         async for record in reader.records(until_end=until_end):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from services.cli import ledger, show
 from services.cli.database import in_database
 from services.cli.ledger import Stop
 from services.cli.problem import CONFIGURATION, USAGE, CommandError
-from services.cli.surroundings import need
+from services.cli.surroundings import need_secret, secret_of
 from services.common.platform.registry import (
     COEXISTENCE_LIMIT,
     Connection,
@@ -24,6 +23,7 @@ from services.common.platform.registry import (
     limit_number,
     list_numbers,
     pause_number,
+    renew_token,
 )
 from services.common.platform.tokens import TokenBox
 
@@ -110,6 +110,18 @@ def list_all(
         show.table([head, *rows])
 
 
+@app.command("token")
+def set_token(
+    phone_number_id: Annotated[str, typer.Argument(help="Meta's id of the number.")],
+    token_file: Annotated[Path | None, typer.Option(help="File with the access token; - reads it from stdin.")] = None,
+) -> None:
+    """Give a number another access token and change nothing else of it. It comes as that of `add`. Senders take it over within
+    seconds; revoke the old one after that."""
+    tokens, token = token_box(), _token(token_file)
+    _change(phone_number_id, lambda connection: renew_token(connection, tokens, phone_number_id, token))
+    show.line(f"{phone_number_id} has another access token. Senders use it within seconds; then the old one may be revoked.")
+
+
 @app.command()
 def pause(phone_number_id: Annotated[str, typer.Argument(help="Meta's id of the number.")]) -> None:
     """Send nothing from a number until it is resumed. Its commands are kept; those whose time ends meanwhile expire."""
@@ -171,7 +183,7 @@ def _public(number: RegisteredNumber) -> dict[str, object]:
 def token_box() -> TokenBox:
     """What seals and opens access tokens here."""
     try:
-        return TokenBox.from_base64(need("PARLEY_TOKEN_KEY"))
+        return TokenBox.from_base64(need_secret("PARLEY_TOKEN_KEY"))
     except ValueError as problem:
         raise CommandError(f"PARLEY_TOKEN_KEY: {problem}.", exit_code=CONFIGURATION) from None
 
@@ -183,8 +195,8 @@ def _token(token_file: Path | None) -> str:
             token = sys.stdin.read() if str(token_file) == "-" else token_file.read_text()
         except (OSError, UnicodeDecodeError) as problem:
             raise CommandError(f"The token file cannot be read ({type(problem).__name__}).", exit_code=USAGE) from None
-    elif os.environ.get("PARLEY_ACCESS_TOKEN"):
-        token = os.environ["PARLEY_ACCESS_TOKEN"]
+    elif (given := secret_of("PARLEY_ACCESS_TOKEN")) is not None:
+        token = given
     elif sys.stdin.isatty():
         token = typer.prompt("Access token", hide_input=True)
     else:

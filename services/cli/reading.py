@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
 from aiokafka import AIOKafkaClient, AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from services.cli.problem import CommandError
 from services.common.platform.kafka import LogRecord
+from services.common.platform.kafka_access import Brokers, client_options
 
 NO_KAFKA = "Is the stack running? `make up` starts it."
+NOT_LET_IN = "Is it running, and do PARLEY_KAFKA_USER, PARLEY_KAFKA_PASSWORD and the certificates fit it?"
+NO_RIGHT = "What each may do stands in deploy/kafka/users.yaml."
 
 
-def kafka_is_away() -> CommandError:
-    return CommandError("Kafka does not answer.", hint=NO_KAFKA)
+def kafka_failed(problem: Exception) -> CommandError:
+    """What to tell of a KafkaError or a TimeoutError. aiokafka has one error for brokers that are away and that refuse us."""
+    if isinstance(problem, TopicAuthorizationFailedError):
+        return CommandError("Kafka does not let this principal do that.", hint=NO_RIGHT)
+    return CommandError("Kafka does not answer.", hint=NOT_LET_IN if os.environ.get("PARLEY_KAFKA_USER") else NO_KAFKA)
 
 
 def quiet_clients() -> None:
@@ -28,13 +35,13 @@ def quiet_clients() -> None:
 class Reader:
     """Reads from a place fixed on entry: what is appended after that is seen for sure."""
 
-    def __init__(self, bootstrap_servers: str, topic: str, *, from_beginning: bool) -> None:
+    def __init__(self, bootstrap_servers: Brokers, topic: str, *, from_beginning: bool) -> None:
         quiet_clients()
         self._servers = bootstrap_servers
         self._topic = topic
         self._from_beginning = from_beginning
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap_servers, client_id="parley-cli", enable_auto_commit=False, auto_offset_reset="earliest"
+            **client_options(bootstrap_servers), client_id="parley-cli", enable_auto_commit=False, auto_offset_reset="earliest"
         )
         self._ends: dict[TopicPartition, int] = {}
 
@@ -42,9 +49,9 @@ class Reader:
         try:
             await self._consumer.start()
             await self._assign()
-        except KafkaError:
+        except KafkaError as problem:
             await self._consumer.stop()
-            raise kafka_is_away() from None
+            raise kafka_failed(problem) from None
         except BaseException:
             await self._consumer.stop()
             raise
@@ -68,7 +75,10 @@ class Reader:
     async def records(self, *, until_end: bool) -> AsyncIterator[LogRecord]:
         """As they come; with `until_end` up to what was there on entry."""
         while not until_end or await self._is_behind():
-            batches = await self._consumer.getmany(timeout_ms=200)
+            try:
+                batches = await self._consumer.getmany(timeout_ms=200)
+            except KafkaError as problem:
+                raise kafka_failed(problem) from None
             found = [record for batch in batches.values() for record in batch]
             for record in sorted(found, key=lambda one: (one.timestamp, one.partition, one.offset)):
                 if not until_end or record.offset < self._ends[TopicPartition(record.topic, record.partition)]:
@@ -78,12 +88,14 @@ class Reader:
         return any([await self._consumer.position(place) < end for place, end in self._ends.items()])
 
 
-async def _partitions(bootstrap_servers: str, topic: str) -> list[int]:
+async def _partitions(bootstrap_servers: Brokers, topic: str) -> list[int]:
     """Asked by a client of its own: a consumer without a subscription is told of no partitions."""
-    client = AIOKafkaClient(bootstrap_servers=bootstrap_servers, client_id="parley-cli")
+    client = AIOKafkaClient(**client_options(bootstrap_servers), client_id="parley-cli")
     try:
         await client.bootstrap()
         await client.set_topics([topic])
+        if topic in client.cluster.unauthorized_topics:
+            raise TopicAuthorizationFailedError(topic)
         return sorted(client.cluster.partitions_for_topic(topic) or ())
     finally:
         await client.close()

@@ -14,9 +14,10 @@ from aiokafka.errors import KafkaError
 
 from services.cli import show, times
 from services.cli.database import answering
+from services.cli.kafka_login import kafka
 from services.cli.problem import FAILED, USAGE, CommandError
-from services.cli.reading import kafka_is_away, quiet_clients
-from services.cli.surroundings import kafka_servers, operator_dsn
+from services.cli.reading import kafka_failed, quiet_clients
+from services.cli.surroundings import operator_dsn
 from services.common.platform import faults, logging
 from services.common.platform.lifecycle import PATIENT_THRESHOLDS, make_busy
 from services.projector import rebuild as building
@@ -75,7 +76,7 @@ def rebuild(  # noqa: PLR0917 - typer reads the options from the parameters
         )
     except ValueError as problem:
         raise typer.BadParameter(str(problem)) from None
-    servers, dsn = kafka_servers(), operator_dsn()
+    servers, dsn = kafka(), operator_dsn()
     prepare("rebuild")
     with show.meter() as at:
 
@@ -106,8 +107,8 @@ def done(work: Coroutine[Any, Any, T]) -> T:
             return asyncio.run(work)
     except RebuildRefused as problem:
         raise CommandError(f"Nothing was changed: {problem}.") from None
-    except (KafkaError, TimeoutError):
-        raise kafka_is_away() from None
+    except (KafkaError, TimeoutError) as problem:
+        raise kafka_failed(problem) from None
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         raise CommandError("The database has no tables yet.", hint="`parley migrate` makes them.") from None
 

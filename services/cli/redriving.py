@@ -30,11 +30,12 @@ from aiokafka.errors import KafkaError
 from services.cli import dead_letters
 from services.cli.dead_letters import Letter, Source, Unsettled
 from services.cli.problem import CommandError
-from services.cli.reading import kafka_is_away
+from services.cli.reading import kafka_failed
 from services.common.domain import topics
 from services.common.platform.envelope import REDRIVE_ID, Origin, header, redriven_from, redriven_headers
 from services.common.platform.faults import fault
 from services.common.platform.kafka import FETCH_BYTES, LogRecord, Producer, wait_for_topics
+from services.common.platform.kafka_access import Brokers, client_options
 from services.common.platform.registry import Connection
 from services.router.routing import RECEIVED_AT
 from services.router.webhook import OF_THE_WHOLE
@@ -73,8 +74,8 @@ class _Append:
 class Log:
     """What Kafka has and takes."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
-        self._servers = bootstrap_servers
+    def __init__(self, brokers: Brokers) -> None:
+        self._brokers = brokers
         self._consumer: Any = None
         self._admin: Any = None
         self._producer: Any = None
@@ -83,7 +84,7 @@ class Log:
     async def start(self, stack: AsyncExitStack) -> None:
         """Connect; what is connected is closed with the stack."""
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._servers,
+            **client_options(self._brokers),
             client_id="parley-dlq",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -91,12 +92,12 @@ class Log:
         )
         stack.push_async_callback(self._consumer.stop)
         await self._consumer.start()
-        self._admin = AIOKafkaAdminClient(bootstrap_servers=self._servers, client_id="parley-dlq")
+        self._admin = AIOKafkaAdminClient(**client_options(self._brokers), client_id="parley-dlq")
         stack.push_async_callback(self._admin.close)
         await self._admin.start()
-        self._partitions = await wait_for_topics(self._servers, topics.ALL, asyncio.Event())
+        self._partitions = await wait_for_topics(self._brokers, topics.ALL, asyncio.Event())
 
-        self._producer = Producer(bootstrap_servers=self._servers, client_id="parley-dlq")
+        self._producer = Producer(bootstrap_servers=self._brokers, client_id="parley-dlq")
         stack.push_async_callback(self._producer.stop)
         await self._producer.start(asyncio.Event())
 
@@ -315,13 +316,13 @@ def nearest(pointer: str, elements: Iterable[str]) -> str:
 
 
 @asynccontextmanager
-async def at_desk(dsn: str, bootstrap_servers: str) -> AsyncIterator[Desk]:
+async def at_desk(dsn: str, brokers: Brokers) -> AsyncIterator[Desk]:
     """For one run; CommandError when another one is at work or Kafka does not answer."""
     async with deciding(dsn) as connection, AsyncExitStack() as stack:
-        log = Log(bootstrap_servers)
+        log = Log(brokers)
         try:
             async with asyncio.timeout(_KAFKA_SECONDS):
                 await log.start(stack)
             yield Desk(connection, log)
-        except (KafkaError, TimeoutError):
-            raise kafka_is_away() from None
+        except (KafkaError, TimeoutError) as problem:
+            raise kafka_failed(problem) from None

@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from services.cli import show, times
+from services.cli.kafka_login import kafka
 from services.cli.problem import USAGE, CommandError
 from services.cli.rebuild import done, prepare
-from services.cli.surroundings import kafka_servers, operator_dsn
+from services.cli.surroundings import operator_dsn
 from services.projector import replay as asking
 from services.projector.batch import HoleError
 from services.projector.replay import Question, ReplayReport, schema_of
@@ -57,7 +58,7 @@ def replay(  # noqa: PLR0917 - typer reads the options from the parameters
         raise CommandError("Say what it is about: --contact, --number, --since or --until.", exit_code=USAGE)
     if question.since is not None and question.until is not None and question.since >= question.until:
         raise CommandError("--since is not before --until.", exit_code=USAGE)
-    servers, dsn = kafka_servers(), operator_dsn()
+    servers, dsn = kafka(), operator_dsn()
     prepare("replay")
     with show.meter() as at:
 

@@ -15,15 +15,17 @@ from aiokafka.errors import KafkaError
 
 from services.cli import show
 from services.cli.composing import UsageError, compose, other_content, whole
+from services.cli.kafka_login import kafka
 from services.cli.problem import FAILED, CommandError
-from services.cli.reading import Reader, kafka_is_away, quiet_clients
-from services.cli.surroundings import kafka_servers, need
+from services.cli.reading import Reader, kafka_failed, quiet_clients
+from services.cli.surroundings import need
 from services.common.domain import recipients, topics
 from services.common.domain.failure import Unprocessable
 from services.common.domain.lanes import Lane
 from services.common.domain.records import FULL_NAMES, SendMessage, SendOutcome
 from services.common.platform.avro import Codec
 from services.common.platform.envelope import cloud_event
+from services.common.platform.kafka_access import Brokers, client_options
 
 PUBLISH_SECONDS = 15.0
 SOURCE: Final = "/parley/cli"
@@ -94,11 +96,11 @@ def send(  # noqa: PLR0917 - typer reads the options from the parameters
     except UsageError as problem:
         raise typer.BadParameter(str(problem)) from None
     quiet_clients()
-    if not asyncio.run(_send(kafka_servers(), message, wait_seconds=timeout if wait else None, as_json=as_json)):
+    if not asyncio.run(_send(kafka(), message, wait_seconds=timeout if wait else None, as_json=as_json)):
         raise typer.Exit(FAILED)
 
 
-async def _send(servers: str, command: SendMessage, *, wait_seconds: float | None, as_json: bool) -> bool:
+async def _send(servers: Brokers, command: SendMessage, *, wait_seconds: float | None, as_json: bool) -> bool:
     """True unless an outcome was waited for and Meta did not accept."""
     if wait_seconds is None:
         await _publish(servers, command)
@@ -116,8 +118,8 @@ async def _send(servers: str, command: SendMessage, *, wait_seconds: float | Non
             ) from None
 
 
-async def _publish(servers: str, command: SendMessage) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=servers, client_id="parley-cli", enable_idempotence=True)
+async def _publish(servers: Brokers, command: SendMessage) -> None:
+    producer = AIOKafkaProducer(**client_options(servers), client_id="parley-cli", enable_idempotence=True)
     at = command.created_at or 0
     headers = cloud_event(event_id=command.command_id, event_type=FULL_NAMES[SendMessage], source=SOURCE, at=at)
     pair = recipients.pair_of(to=command.to, bsuid=command.recipient)
@@ -126,8 +128,8 @@ async def _publish(servers: str, command: SendMessage) -> None:
         async with asyncio.timeout(PUBLISH_SECONDS):
             await producer.start()
             await producer.send_and_wait(topics.SEND_COMMANDS, Codec().encode(command), key=key, headers=headers)
-    except (KafkaError, TimeoutError):
-        raise kafka_is_away() from None
+    except (KafkaError, TimeoutError) as problem:
+        raise kafka_failed(problem) from None
     finally:
         await producer.stop()
 

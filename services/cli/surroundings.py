@@ -7,6 +7,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 from services.cli.problem import CONFIGURATION, NO_STACK, CommandError
+from services.common.platform.secret_file import FILE, SecretFileError, secret
 from services.sandbox import stack_env
 
 ADDRESSES = ("PARLEY_KAFKA_BOOTSTRAP_SERVERS", "PARLEY_POSTGRES_DSN", "PARLEY_SIMULATOR_URL")
@@ -20,10 +21,11 @@ def state_dir() -> Path:
 def adopt_local_stack(environ: MutableMapping[str, str] = os.environ, folder: Path | None = None) -> bool:
     """Take the variables of the stack in this directory, unless an address is set already: two stacks are never mixed."""
     path = (folder or state_dir()) / stack_env.FILE_NAME
-    if any(environ.get(name) for name in ADDRESSES) or not path.is_file():
+    if any(environ.get(name) or environ.get(name + FILE) for name in ADDRESSES) or not path.is_file():
         return False
     for name, value in stack_env.read(path).items():
-        environ.setdefault(name, value)
+        if not environ.get(name + FILE):
+            environ.setdefault(name, value)
     return True
 
 
@@ -35,12 +37,21 @@ def need(name: str, environ: MutableMapping[str, str] = os.environ) -> str:
     return value
 
 
-def kafka_servers() -> str:
-    return need("PARLEY_KAFKA_BOOTSTRAP_SERVERS")
+def secret_of(name: str, environ: MutableMapping[str, str] = os.environ) -> str | None:
+    """The variable, or what the file says that `<name>_FILE` names; None for neither, and for blanks."""
+    try:
+        return (secret(name, environ) or "").strip() or None
+    except SecretFileError as problem:
+        raise CommandError(f"{name}{FILE}: {problem}.", exit_code=CONFIGURATION) from None
+
+
+def need_secret(name: str, environ: MutableMapping[str, str] = os.environ) -> str:
+    """As `need`, for what may also stand in the file that `<name>_FILE` names."""
+    return secret_of(name, environ) or need(name, environ)
 
 
 def operator_dsn() -> str:
-    return need("PARLEY_POSTGRES_DSN")
+    return need_secret("PARLEY_POSTGRES_DSN")
 
 
 def simulator_url() -> str:

@@ -7,7 +7,7 @@ import socket
 from typing import Final
 
 from services.common.domain.topics import WEBHOOKS
-from services.common.platform import logging
+from services.common.platform import config, logging
 from services.common.platform.kafka import Producer, wait_for_topics
 from services.common.platform.lifecycle import EXIT_FATAL, exit_now, wait_any
 from services.common.platform.ops import Ops
@@ -17,6 +17,7 @@ from services.ingest.budget import Budget
 from services.ingest.config import IngestSettings
 from services.ingest.guards import GuardedServer, Limits
 from services.ingest.handlers import Webhooks
+from services.ingest.rotation import Rotation
 
 log = logging.get(__name__)
 
@@ -28,7 +29,7 @@ _PRODUCER_STOP_SECONDS: Final = 2.5
 async def serve(settings: IngestSettings, stopping: asyncio.Event) -> None:
     """Serve until `stopping` is set. Listens at once; until Kafka is there POSTs get 503 and challenges are answered."""
     fatal = asyncio.Event()
-    producer = Producer(bootstrap_servers=settings.kafka_bootstrap_servers, client_id=f"parley-ingest-{settings.instance}")
+    producer = Producer(bootstrap_servers=settings.kafka, client_id=f"parley-ingest-{settings.instance}")
     appender = Appender(
         producer=producer,
         topic=WEBHOOKS,
@@ -49,11 +50,14 @@ async def serve(settings: IngestSettings, stopping: asyncio.Event) -> None:
         port=settings.ops_port,
         ready=lambda: "draining" if webhooks.draining else appender.not_ready(),
     )
+    rotation = Rotation(config.secret_files(IngestSettings), read=lambda: config.read(IngestSettings).apps(), take=webhooks.serve)
     server = GuardedServer(webhooks.handle, _limits(settings))
     listener = await _listen(server, settings)
     await ops.start()
     connecting = asyncio.create_task(_connect(producer, appender, settings, stopping))
+    rotating = asyncio.create_task(rotation.run(stopping))
     await wait_any(stopping, fatal)
+    rotating.cancel()
     listener.close()
     await webhooks.drain(settings.ingest_drain_seconds)
     server.stop_sweeping()
@@ -77,7 +81,7 @@ async def _listen(server: GuardedServer, settings: IngestSettings) -> asyncio.Se
 
 
 async def _connect(producer: Producer, appender: Appender, settings: IngestSettings, stopping: asyncio.Event) -> None:
-    partitions = await wait_for_topics(settings.kafka_bootstrap_servers, [WEBHOOKS], stopping)
+    partitions = await wait_for_topics(settings.kafka, [WEBHOOKS], stopping)
     if partitions and await producer.start(stopping):
         appender.start(partitions[WEBHOOKS])
         log.info("ingest.ready", partitions=partitions[WEBHOOKS])

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Final
 from uuid import uuid4
 
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.http_exceptions import BadHttpMessage
 from prometheus_client import Counter
 
@@ -39,6 +39,8 @@ _REFUSALS: Final[dict[Reason, Answers]] = {
     Reason.OVERLOADED: answers.UNAVAILABLE,
     Reason.DRAINING: answers.UNAVAILABLE,
 }
+_SPOKEN: Final = (HttpVersion11, HttpVersion10)
+"""The parser takes others, and a request line without any; then nobody can say where the request ends."""
 _ENDING: Final = frozenset({Reason.BODY_TOO_LARGE, Reason.BAD_REQUEST})
 
 
@@ -64,7 +66,8 @@ class Webhooks:
     """Meta's two requests, for each app's path."""
 
     def __init__(self, *, apps: Iterable[App], appender: Appender, body_bytes: int, reading: Budget) -> None:
-        self._routes = {app.path: _Route(app) for app in apps}
+        self._routes: dict[str, _Route] = {}
+        self.serve(apps)
         self._appender = appender
         self._body_bytes = body_bytes
         self._reading = reading
@@ -73,6 +76,10 @@ class Webhooks:
         self._received = 0
         self._active = 0
         self._idle: asyncio.Event | None = None
+
+    def serve(self, apps: Iterable[App]) -> None:
+        """These from now on. A request in progress is judged by the secrets it began with."""
+        self._routes = {app.path: _Route(app) for app in apps}
 
     @property
     def draining(self) -> bool:
@@ -89,10 +96,16 @@ class Webhooks:
 
     def handle(self, request: web.BaseRequest) -> Awaitable[Answer]:
         """The one handler of the server."""
+        if request.version not in _SPOKEN:
+            return self._unreadable()
         route = self._routes.get(request.raw_path) or self._routes.get(_target(request).partition("?")[0])
         if route is not None and request.method == "POST":
             return self._post(request, route)
         return self._other(request, route)
+
+    async def _unreadable(self) -> Answer:
+        metrics.WEBHOOK_REQUESTS.labels("none", Reason.BAD_REQUEST).inc()
+        return answers.BAD_REQUEST.closing
 
     async def _post(self, request: web.BaseRequest, route: _Route) -> Answer:
         self._active += 1

@@ -14,7 +14,8 @@ from typing import Any
 import psycopg
 from psycopg_pool import PoolTimeout
 
-from services.common.domain.topics import PROJECTOR_DEAD_LETTERS, PROJECTOR_SOURCES
+from services.common.domain.loud_stops import DeadLetterLimit
+from services.common.domain.topics import FOREIGN, PROJECTOR_DEAD_LETTERS, PROJECTOR_SOURCES
 from services.common.platform import logging, metrics
 from services.common.platform.avro import Codec
 from services.common.platform.kafka import NewRecord, Producer, wait_for_topics
@@ -41,7 +42,7 @@ class ProjectorApp:
         self._settings = settings
         self._waiting_for: str | None = "waiting for Kafka and its topics"
         self._partitions: dict[str, int] = {}
-        self._producer = Producer(bootstrap_servers=settings.kafka_bootstrap_servers, client_id=f"{GROUP}-{settings.instance}")
+        self._producer = Producer(bootstrap_servers=settings.kafka, client_id=f"{GROUP}-{settings.instance}")
         self._stream: Stream[Folded] | None = None
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -49,9 +50,7 @@ class ProjectorApp:
         settings = self._settings
         ops = Ops(service="projector", host=settings.ops_host, port=settings.ops_port, ready=self._why_not_ready)
         await ops.start()
-        self._partitions = await wait_for_topics(
-            settings.kafka_bootstrap_servers, [*PROJECTOR_SOURCES, PROJECTOR_DEAD_LETTERS], stopping
-        )
+        self._partitions = await wait_for_topics(settings.kafka, [*PROJECTOR_SOURCES, PROJECTOR_DEAD_LETTERS], stopping)
         if self._partitions and await self._producer.start(stopping):
             await self._project(stopping)
             await self._producer.stop()
@@ -66,13 +65,21 @@ class ProjectorApp:
             store = Store(connections, projection=GROUP)
             if not await _wait_for_tables(store, stopping):
                 return
-            worker = Worker(store=store, decoder=Decoder(Codec()), stopping=stopping, publish=self._publish)
+            worker = Worker(
+                store=store,
+                decoder=Decoder(Codec()),
+                stopping=stopping,
+                publish=self._publish,
+                limit=DeadLetterLimit(is_on=settings.dead_letter_limit),
+            )
             self._stream = Stream(
                 group=GROUP,
                 topics=PROJECTOR_SOURCES,
-                bootstrap_servers=settings.kafka_bootstrap_servers,
+                bootstrap_servers=settings.kafka,
                 instance=settings.instance,
                 buffer_bytes=settings.stream_buffer_bytes,
+                shown_seconds=settings.stop_shown_seconds,
+                with_gaps=FOREIGN,
                 prepare=worker.prepare,
                 commit=worker.commit,
                 before_ack="projector.after_pg_commit_before_offset",

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from services.common.domain.failure import Unprocessable
-from services.common.domain.topics import CONSENT_RECORDS
+from services.common.domain.loud_stops import LogHole
+from services.common.domain.topics import FOREIGN
 from services.common.platform.kafka import LogRecord
 from services.projector.fold import Event
 
 Partition = tuple[str, int]
 
 
-class HoleError(Exception):
+class HoleError(LogHole):
     """Records between the position and the next record were not delivered. Going on would lose them."""
 
 
@@ -62,7 +63,7 @@ def advance(batch: Iterable[Read], held: Mapping[Partition, int]) -> Progress:
         expected = reached[topic, partition]
         if offset < expected:
             continue
-        if offset > expected and topic != CONSENT_RECORDS:
+        if offset > expected and topic not in FOREIGN:
             raise HoleError(f"{topic}/{partition}: expected offset {expected}, got {offset}")
         reached[topic, partition] = offset + 1
         appended_at[topic, partition] = at

@@ -25,6 +25,7 @@ from services.common.domain.events import (
     UserPreferenceChanged,
 )
 from services.common.domain.failure import Unprocessable
+from services.common.domain.loud_stops import SchemaUnknown
 from services.common.domain.reasons import Reason
 from services.common.domain.records import TOPIC_OF, Record, RecordConsent, SendMessage, SendOutcome
 from services.common.platform.avro import Codec
@@ -57,7 +58,7 @@ _BSUID: Final = re.compile(r"[A-Z]{2}\.[\w.-]{1,128}", re.ASCII)
 
 
 class Decoder:
-    """Turns a record into an event; raises Unprocessable for what will never be one."""
+    """Turns a record into an event; raises Unprocessable for what will never be one, SchemaUnknown for what is one to others."""
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
@@ -72,11 +73,19 @@ class Decoder:
         if record.topic == topics.CONSENT_RECORDS and (header(record, "content-type") or b"").startswith(JSON):
             event = self._codec.validated(RecordConsent, _json_object(record.value))
         else:
-            event = self._codec.decode(record.value)
+            event = self._decoded(record.topic, record.value)
         if isinstance(event, SendMessage) or TOPIC_OF.get(type(event)) != record.topic:
             raise Unprocessable(Reason.RECORD_TYPE, detail=type(event).__name__)
         self._checks[type(event)](event)
         return _consent(event) if isinstance(event, RecordConsent) else event
+
+    def _decoded(self, topic: str, value: bytes) -> Any:
+        try:
+            return self._codec.decode(value)
+        except Unprocessable as problem:
+            if topic not in topics.FOREIGN and self._codec.is_newer(value):
+                raise SchemaUnknown(f"{topic}: {problem.detail}") from None
+            raise
 
 
 def dead_letter(record: LogRecord) -> DeadLetterRow:

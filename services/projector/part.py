@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 import orjson
 
 from services.common.platform import logging
+from services.common.platform.kafka_access import Access, Brokers
 from services.common.platform.lifecycle import EXIT_FATAL, exit_now
 from services.projector.batch import Partition
 
@@ -33,7 +34,7 @@ class PartFailed(Exception):  # noqa: N818 - what happened
 class Part:
     """Partitions and for each where to begin and where to end: topic, partition, offset, offset."""
 
-    bootstrap_servers: str
+    bootstrap_servers: Brokers
     dsn: str
     tables: tuple[str, ...]
     places: tuple[tuple[str, int, int, int], ...]
@@ -42,7 +43,13 @@ class Part:
     def read(cls, line: str) -> Self:
         """From what `written` wrote."""
         given = orjson.loads(line)
-        return cls(**{**given, "tables": tuple(given["tables"]), "places": tuple(tuple(place) for place in given["places"])})
+        servers = given["bootstrap_servers"]
+        return cls(
+            bootstrap_servers=servers if isinstance(servers, str) else Access(**servers),
+            dsn=given["dsn"],
+            tables=tuple(given["tables"]),
+            places=tuple(tuple(place) for place in given["places"]),
+        )
 
     def written(self) -> bytes:
         """One line."""

@@ -24,6 +24,7 @@ from services.common.domain.topics import DEAD_LETTERS, PROJECTOR_SOURCES
 from services.common.platform import faults, logging
 from services.common.platform.avro import Codec
 from services.common.platform.kafka import FETCH_BYTES, wait_for_topics
+from services.common.platform.kafka_access import Brokers, client_options
 from services.common.platform.lifecycle import PATIENT_THRESHOLDS, make_busy
 from services.common.platform.postgres import is_transient, pool
 from services.projector import comparison, shadow
@@ -117,7 +118,7 @@ def _nobody(_step: Step) -> None:
 async def rebuild(
     wish: Wish,
     *,
-    bootstrap_servers: str,
+    bootstrap_servers: Brokers,
     dsn: str,
     told: Told = _nobody,
     stalled_seconds: float = STALLED_SECONDS,
@@ -177,7 +178,7 @@ async def apply_part(part: Part) -> None:
 
 
 async def _in_parts(
-    operator: Connection, site: Site, wish: Wish, *, bootstrap_servers: str, dsn: str, told: Told
+    operator: Connection, site: Site, wish: Wish, *, bootstrap_servers: Brokers, dsn: str, told: Told
 ) -> dict[Partition, int]:
     """Let several processes come to where the live tables are now; where that is."""
     end = await shadow.positions(operator, LIVE, projection=GROUP)
@@ -213,7 +214,7 @@ async def drop_old(dsn: str) -> bool:
         return is_there
 
 
-async def partitions_of(bootstrap_servers: str, topics: Sequence[str] = PROJECTOR_SOURCES) -> list[TopicPartition]:
+async def partitions_of(bootstrap_servers: Brokers, topics: Sequence[str] = PROJECTOR_SOURCES) -> list[TopicPartition]:
     """Every partition of these topics; TimeoutError when Kafka does not answer."""
     async with asyncio.timeout(KAFKA_SECONDS):
         found = await wait_for_topics(bootstrap_servers, topics, asyncio.Event())
@@ -232,10 +233,10 @@ async def _operator(stack: AsyncExitStack, dsn: str) -> Connection:
     return operator
 
 
-async def new_consumer(stack: AsyncExitStack, bootstrap_servers: str) -> Any:
+async def new_consumer(stack: AsyncExitStack, bootstrap_servers: Brokers) -> Any:
     """Without a group, started, and stopped with the stack. It has no place until it is given one."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
+        **client_options(bootstrap_servers),
         enable_auto_commit=False,
         max_partition_fetch_bytes=FETCH_BYTES,
         auto_offset_reset="none",

@@ -18,6 +18,7 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from services.common.platform.avro import Codec
+from services.common.platform.kafka_access import Brokers
 from services.common.platform.postgres import pool
 from services.common.platform.statements import queries
 from services.projector import shadow
@@ -73,7 +74,7 @@ async def replay(
     question: Question,
     *,
     name: str,
-    bootstrap_servers: str,
+    bootstrap_servers: Brokers,
     dsn: str,
     told: Told,
     stalled_seconds: float = STALLED_SECONDS,
@@ -125,7 +126,9 @@ async def _subject(operator: Connection, question: Question) -> Subject:
     return Subject(names=names, wamids=frozenset([wamid for (wamid,) in wamids]), phone_number_id=question.phone_number_id)
 
 
-async def _range(consumer: Any, bootstrap_servers: str, question: Question) -> tuple[dict[Partition, int], dict[Partition, int]]:
+async def _range(
+    consumer: Any, bootstrap_servers: Brokers, question: Question
+) -> tuple[dict[Partition, int], dict[Partition, int]]:
     """Where to begin and where to end in each partition."""
     partitions = await partitions_of(bootstrap_servers)
     consumer.assign(partitions)

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from psycopg_pool import PoolTimeout
 
 from services.common.domain.failure import Unprocessable
+from services.common.domain.loud_stops import DeadLetterLimit
 from services.common.domain.reasons import Reason
 from services.common.domain.topics import PROJECTOR_DEAD_LETTERS
 from services.common.platform import logging, metrics
@@ -22,7 +23,7 @@ from services.common.platform.envelope import dead_letter_headers
 from services.common.platform.faults import fault
 from services.common.platform.kafka import LogRecord, NewRecord, in_turns
 from services.common.platform.lifecycle import exit_now, sleep_unless
-from services.common.platform.postgres import is_transient
+from services.common.platform.postgres import Retries, is_transient
 from services.projector.batch import Partition, Progress, Read
 from services.projector.decode import GROUP, Decoder, set_aside
 from services.projector.fold import Event
@@ -41,7 +42,7 @@ LONGEST_WAIT_SECONDS = 2.0
 class Worker:
     """Applies batches to a store. `publish` takes dead letters; without it (a rebuild) they are rows only.
 
-    `wanted` says which events are to make rows: by default all.
+    `wanted` says which events are to make rows: by default all. `limit` is how many dead letters there may be: by default any.
     """
 
     def __init__(
@@ -52,9 +53,11 @@ class Worker:
         stopping: asyncio.Event,
         publish: Publish | None = None,
         wanted: Callable[[Event], bool] | None = None,
+        limit: DeadLetterLimit | None = None,
     ) -> None:
         self._store, self._decoder, self._stopping, self._publish = store, decoder, stopping, publish
         self._wanted = wanted
+        self._limit = DeadLetterLimit(is_on=False) if limit is None else limit
 
     async def prepare(self, records: Sequence[LogRecord]) -> Folded:
         """What the records mean and which rows they make; those that mean nothing are dead letters."""
@@ -81,7 +84,10 @@ class Worker:
         try:
             read = Read(record, self._decoder.decode(record))
         except Unprocessable as problem:
+            self._limit.dead()
             read = Read(record, set_aside(record, problem), problem)
+        else:
+            self._limit.good()
         if self._wanted is not None and read.event is not None and not self._wanted(read.event):
             return Read(record, None)
         return read
@@ -97,6 +103,8 @@ class Worker:
             refused = {read.record[:3] for read in await self._refused(batch.batch)}
             if not refused:
                 raise
+        for _ in refused:
+            self._limit.dead()
         without = [_refuse(read) if read.record[:3] in refused else read for read in batch.batch]
         return await self._store.apply(self._store.folded(without), self._publish_dead_letters)
 
@@ -127,14 +135,17 @@ class Worker:
     async def _insist(self, work: Callable[[], Awaitable[T]]) -> T:
         """Repeat until it works, whatever passes by itself. Asked to stop meanwhile: end the process, nothing is acknowledged."""
         wait = 0.05
+        retries = Retries("batch.retry", service="projector")
         while True:
             try:
-                return await work()
+                done = await work()
             except (psycopg.Error, PoolTimeout, KafkaError, TimeoutError) as problem:
                 if isinstance(problem, psycopg.Error) and not is_transient(problem):
                     raise
-                metrics.POSTGRES_RETRIES.labels("projector").inc()
-                log.warning("batch.retry", error=type(problem).__name__, sqlstate=getattr(problem, "sqlstate", None))
+                retries.failed(problem)
+            else:
+                retries.worked()
+                return done
             if await sleep_unless(self._stopping, wait):
                 log.warning("batch.abandoned")
                 exit_now(0)

@@ -15,10 +15,21 @@ from aiokafka import AIOKafkaConsumer
 from services.common.domain import topics
 from services.common.domain.events import UnrecognizedChange
 from services.common.domain.failure import Unprocessable
+from services.common.domain.loud_stops import DeadLetterLimit
 from services.common.platform import logging, metrics
 from services.common.platform.avro import Codec
 from services.common.platform.faults import fault
-from services.common.platform.kafka import FETCH_BYTES, SESSION_SECONDS, LogRecord, Pile, Producer, in_turns, wait_for_topics
+from services.common.platform.kafka import (
+    FETCH_BYTES,
+    SESSION_SECONDS,
+    LogRecord,
+    NewRecord,
+    Pile,
+    Producer,
+    in_turns,
+    wait_for_topics,
+)
+from services.common.platform.kafka_access import client_options
 from services.common.platform.lifecycle import EXIT_FATAL, exit_now
 from services.common.platform.ops import Ops
 from services.common.platform.stream import Stream
@@ -34,6 +45,14 @@ log = logging.get(__name__)
 _STOP_REOPENING_SECONDS: Final = 2.0
 _PAUSE_SECONDS: Final = 0.02
 """With the moments of ingest's appender it makes rows a third earlier at 700 webhooks a second on one core (ADR 32)."""
+TOPICS: Final = (
+    *topics.ROUTER_SOURCES,
+    topics.PARKED_COMMANDS,
+    *topics.WEBHOOK_EVENTS,
+    *topics.SENDS.values(),
+    topics.ROUTER_DEAD_LETTERS,
+)
+"""What it reads and what it writes, beside the topics of rules."""
 UNPUBLISHED_FIELDS: Final = 100
 LONGEST_FIELD: Final = 64
 
@@ -45,6 +64,7 @@ class RouterApp:
         self._settings = settings
         self._routes = settings.routes_file or Routes()
         self._codec = Codec()
+        self._limit = DeadLetterLimit(is_on=settings.dead_letter_limit)
         self._router = Router(
             self._codec,
             on_dead_letter=_count_dead_letter,
@@ -57,13 +77,15 @@ class RouterApp:
             on_ignored=metrics.IGNORED_FIELDS.inc,
             on_parked=metrics.PARKED_COMMANDS.inc,
         )
-        self._producer = Producer(bootstrap_servers=settings.kafka_bootstrap_servers, client_id=f"{GROUP}-{settings.instance}")
+        self._producer = Producer(bootstrap_servers=settings.kafka, client_id=f"{GROUP}-{settings.instance}")
         self._stream = Stream(
             group=GROUP,
             topics=topics.ROUTER_SOURCES,
-            bootstrap_servers=settings.kafka_bootstrap_servers,
+            bootstrap_servers=settings.kafka,
             instance=settings.instance,
             buffer_bytes=settings.stream_buffer_bytes,
+            shown_seconds=settings.stop_shown_seconds,
+            with_gaps=topics.FOREIGN,
             prepare=self._prepare,
             commit=self._commit,
             before_ack="router.after_emit_before_commit",
@@ -79,8 +101,8 @@ class RouterApp:
         for route in self._routes.all:
             log.info("route.loaded", route=route.name, topic=route.topic)
             metrics.ROUTED_COPIES.labels(route.name)  # 0 until it copies: a rule that never does can be seen
-        wanted = {*topics.ALL, *self._routes.topics}
-        self._partitions = await wait_for_topics(settings.kafka_bootstrap_servers, wanted, stopping)
+        wanted = {*TOPICS, *self._routes.topics}
+        self._partitions = await wait_for_topics(settings.kafka, wanted, stopping)
         if self._partitions and await self._producer.start(stopping):
             reopening = asyncio.create_task(self._reopen(stopping))
             await self._stream.run(stopping)
@@ -99,7 +121,7 @@ class RouterApp:
         parked = Parked(
             new_consumer=lambda: AIOKafkaConsumer(
                 topics.PARKED_COMMANDS,
-                bootstrap_servers=settings.kafka_bootstrap_servers,
+                **client_options(settings.kafka),
                 client_id=f"{PARKED_GROUP}-{settings.instance}",
                 group_id=PARKED_GROUP,
                 enable_auto_commit=False,
@@ -121,8 +143,18 @@ class RouterApp:
         fault("router.after_fetch")
         pile = self._producer.pile(self._partitions)
         async for few in in_turns(records):
-            pile.add(self._router.route(*few))
+            found = self._router.route(*few)
+            self._heed_dead_letters(found)
+            pile.add(found)
         return pile
+
+    def _heed_dead_letters(self, found: Sequence[NewRecord]) -> None:
+        """Before any of them is appended."""
+        for record in found:
+            if record.topic is topics.ROUTER_DEAD_LETTERS:
+                self._limit.dead()
+            else:
+                self._limit.good()
 
     async def _commit(self, pile: Pile) -> None:
         await self._producer.append_pile(pile, midway=lambda: fault("router.mid_batch_emit"))

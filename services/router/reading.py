@@ -40,10 +40,14 @@ class Flag:
 
 
 class Position(NamedTuple):
-    """Where the raw record stands in the log (`topic/partition/offset`), and when ingest received it (milliseconds)."""
+    """Where the raw record stands in the log (`topic/partition/offset`), and when ingest received it (milliseconds).
+
+    `is_large`: it is so long that what an element of it becomes may be too long for a record.
+    """
 
     place: str
     received_at: int
+    is_large: bool = False
 
 
 class Person(NamedTuple):

@@ -33,6 +33,8 @@ from services.router.routes import HEADER, Routes
 
 GROUP: Final = "parley.router"
 RECEIVED_AT: Final = "parley-received-at"
+MAX_OUT_BYTES: Final = 64 * 1024 * 1024
+"""Of all that one webhook becomes: five times what Meta's largest does. A long name that a thousand elements inherit is more."""
 _NO_SUBLANES: Final[Mapping[str, int]] = MappingProxyType({})
 
 Element = webhook.Found | SendMessage
@@ -84,8 +86,12 @@ class Router:
         found = [self._found(record) for record in records]
         out: list[NewRecord] = []
         for source, elements in found:
+            begin, size = len(out), 0
             for element in elements:
-                self._write(out, element, source)
+                size += self._write(out, element, source)
+                if size > MAX_OUT_BYTES:
+                    out[begin:] = [self._whole_aside(source.record)]
+                    break
         return out
 
     def _found(self, record: LogRecord) -> tuple[_Source, Sequence[Element]]:
@@ -124,16 +130,20 @@ class Router:
             return ()
         return [commands.decode(record.value, header(record, "content-type"), self._codec, on_ignored=self._on_ignored)]
 
-    def _write(self, out: list[NewRecord], element: Element, source: _Source) -> None:
+    def _write(self, out: list[NewRecord], element: Element, source: _Source) -> int:
+        """Append what the element becomes; how many bytes that is, without headers and copies."""
         if isinstance(element, webhook.SetAside):
-            out.append(self._set_aside(source.record, element))
+            own = self._set_aside(source.record, element)
+            out.append(own)
         elif isinstance(element, SendMessage):
-            out.append(self._lane_command(element, source))
+            own = self._lane_command(element, source)
+            out.append(own)
         else:
             own = self._event(element, source)
             out.append(own)
             if self._routes is not None:
                 out += self._copies(element, own, self._routes)
+        return len(own.key or b"") + len(own.value or b"")
 
     def _event(self, event: WebhookEvent, source: _Source) -> NewRecord:
         topic, full_name = TOPIC_OF[type(event)], FULL_NAMES[type(event)]
@@ -174,7 +184,13 @@ class Router:
             self._on_parked()
             return NewRecord(topics.PARKED_COMMANDS, record.key, aside.value, headers)
         self._on_dead_letter(aside.problem)
-        return NewRecord(topics.ROUTER_DEAD_LETTERS, record.key, aside.value, headers)
+        # What was packed, or numbers that were short, may be longer than a record can be: then the webhook stands for it.
+        value = aside.value if len(aside.value) <= webhook.MAX_VALUE_BYTES else record.value
+        return NewRecord(topics.ROUTER_DEAD_LETTERS, record.key, value, headers)
+
+    def _whole_aside(self, record: LogRecord) -> NewRecord:
+        problem = Unprocessable(Reason.TOO_LARGE, detail=f"its events are more than {MAX_OUT_BYTES} bytes")
+        return self._set_aside(record, webhook.SetAside(problem=problem, value=record.value or b""))
 
 
 def _conversation(event: Any) -> tuple[str, str | None]:

@@ -7,8 +7,9 @@ whole value. What has no type here is an `UnrecognizedChange` with its place; un
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import partial
+from hashlib import sha256
 from typing import Any, Final
 
 from services.common.domain.events import UnrecognizedChange, WebhookEvent
@@ -16,12 +17,19 @@ from services.common.domain.failure import Unprocessable
 from services.common.domain.ids import event_id_of_element
 from services.common.domain.reasons import Reason
 from services.router import accounts, calls, contacts, messages, statuses
-from services.router.body import BROKEN, DEEPEST, Damaged, document
+from services.router.body import BROKEN, DEEPEST, Damaged, TornObject, document
 from services.router.reading import Object, Position, Scope, clean, dumped, raw_text
 
+MAX_ELEMENTS: Final = 100_000
+"""Of one webhook. Meta puts up to 1,000 into one; four megabytes of `0,` would be two million dead letters."""
+MAX_VALUE_BYTES: Final = 5 * 1024 * 1024 - 64 * 1024
+"""Of a record's key and value: what a record may have, without room for headers."""
+_NEVER_TOO_LARGE: Final = 512 * 1024
+"""What such a body becomes fits into records: a byte comes back a few times at most, a short number as four of its length."""
 _OBJECT: Final = "whatsapp_business_account"
 OF_THE_WHOLE: Final = frozenset({"", "/object", "/entry"})
 """Pointers of what sets a body aside as a whole."""
+_LONGEST_NAME: Final = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +54,12 @@ Walk = Callable[[Any, Scope, str], Iterable[Found]]
 def split(body: bytes, position: Position) -> list[Found]:
     """Every element of a webhook, in order: an event, or set aside alone while its siblings go on.
 
-    Raises Unprocessable only when the body as a whole is no webhook. The same bytes at the same position give the same events.
+    Raises Unprocessable only when the body as a whole is no webhook, or has more than MAX_ELEMENTS. The same bytes at the same
+    position give the same events.
     """
     whole = document(body)
+    if len(body) > _NEVER_TOO_LARGE:
+        position = position._replace(is_large=True)
     if "entry" not in whole and "field" in whole:
         # As the App Dashboard prints its samples: a change without anything around it.
         return list(_change(whole, {}, position, ""))
@@ -59,14 +70,29 @@ def split(body: bytes, position: Position) -> list[Found]:
     if not isinstance(entries, list):
         raise Unprocessable(entries.reason if isinstance(entries, Damaged) else Reason.ENTRY_SHAPE, pointer="/entry")
     found: list[Found] = []
-    for i, entry in enumerate(entries):
+    for i, entry in enumerate(_bounded(entries)):
         changes = entry.get("changes") if isinstance(entry, dict) else None
         if not isinstance(changes, list):
             found.append(_set_aside(entry, Reason.CHANGES_SHAPE, f"/entry/{i}"))
             continue
-        for j, change in enumerate(changes):
-            found += _change(change, entry, position, f"/entry/{i}/changes/{j}")
+        for j, change in enumerate(_bounded(changes)):
+            _add(found, _change(change, entry, position, f"/entry/{i}/changes/{j}"))
+    if not found and isinstance(whole, TornObject):
+        raise Unprocessable(whole.reason)  # it says nothing, and something in it cannot be read: not the same as an empty one
     return found
+
+
+def _bounded(items: list[Any]) -> list[Any]:
+    """A list, looked at before anything is made of its items: they would be made a hundred times as large."""
+    if len(items) > MAX_ELEMENTS:
+        raise Unprocessable(Reason.TOO_MANY, detail=f"more than {MAX_ELEMENTS} elements")
+    return items
+
+
+def _add(found: list[Found], more: Iterable[Found]) -> None:
+    """Also of several lists together."""
+    found += more
+    _bounded(found)
 
 
 def _misplaced_object(entries: Any) -> Any:
@@ -101,16 +127,16 @@ def _lists(parent: Object, scope: Scope, pointer: str, walks: Mapping[str, Walk]
             is_empty = False
             walk = walks.get(name)
             if walk is not None:
-                found += walk(part, scope, f"{pointer}/{name}")
+                _add(found, walk(part, scope, f"{pointer}/{name}"))
             else:
-                found += _each(None, part, scope, f"{pointer}/{_escaped(name)}")
+                _add(found, _each(None, part, scope, f"{pointer}/{_escaped(name)}"))
     return [_one(None, parent, scope, pointer)] if is_empty else found
 
 
 def _each(build: Build | None, found: Any, scope: Scope, pointer: str) -> Iterable[Found]:
     """An event for each item; what should be a list and is none is one element that nobody recognizes."""
     if isinstance(found, list):
-        return [_one(build, element, scope, f"{pointer}/{k}") for k, element in enumerate(found)]
+        return [_one(build, element, scope, f"{pointer}/{k}") for k, element in enumerate(_bounded(found))]
     return (_one(None, found, scope, pointer),)
 
 
@@ -118,12 +144,34 @@ def _one(build: Build | None, element: Any, scope: Scope, pointer: str) -> Found
     """Exactly one event or dead letter."""
     try:
         if build is None:
-            return _unrecognized(element, scope, pointer)
-        if type(element) is not dict:
+            build = _unrecognized
+        elif type(element) is not dict:
             raise Unprocessable(Reason.ELEMENT_SHAPE, pointer=pointer)
-        return build(element, scope, pointer)
+        event = build(element, scope, pointer)
+        return _fitting(event, pointer) if scope.at.is_large else event
     except Unprocessable as problem:
         return _aside(element, problem, pointer)
+
+
+def _fitting(event: WebhookEvent, pointer: str) -> WebhookEvent:
+    """One that no broker takes would be tried for ever, and nothing behind it would come to its turn."""
+    if _size(event) > MAX_VALUE_BYTES:
+        raise Unprocessable(Reason.TOO_LARGE, pointer=pointer, detail=f"its event is more than {MAX_VALUE_BYTES} bytes")
+    return event
+
+
+def _size(event: WebhookEvent) -> int:
+    """At least what its key and its value take."""
+    key = getattr(event, "contact", None), getattr(event, "phone_number_id", None)
+    return _bytes(key) + _bytes(tuple(vars(event).values()))
+
+
+def _bytes(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value.encode()) + 10
+    if isinstance(value, tuple):
+        return 10 + sum(map(_bytes, value))
+    return 10 + (_bytes(tuple(vars(value).values())) if is_dataclass(value) else 0)
 
 
 def _unrecognized(element: Any, scope: Scope, pointer: str) -> UnrecognizedChange:
@@ -149,30 +197,32 @@ def _standby(found: Any, scope: Scope, pointer: str) -> Iterable[Found]:
 def _history(found: Any, scope: Scope, pointer: str) -> Iterable[Found]:
     """Chunks of threads of messages, or why there are none."""
     if not isinstance(found, list):
-        yield _one(None, found, scope, pointer)
-        return
-    for k, chunk in enumerate(found):
+        return [_one(None, found, scope, pointer)]
+    out: list[Found] = []
+    for k, chunk in enumerate(_bounded(found)):
         where = f"{pointer}/{k}"
         if not isinstance(chunk, dict):
-            yield _set_aside(chunk, Reason.ELEMENT_SHAPE, where)
+            out.append(_set_aside(chunk, Reason.ELEMENT_SHAPE, where))
         elif not any(chunk.get(name) for name in chunk if name not in _AROUND):
-            yield _one(accounts.history_progress, chunk, scope, where)
+            out.append(_one(accounts.history_progress, chunk, scope, where))
         else:
             walks: dict[str, Walk] = {"threads": partial(_threads, chunk), "errors": _EACH_ERROR}
-            yield from _lists(chunk, scope, where, walks, _AROUND)
+            _add(out, _lists(chunk, scope, where, walks, _AROUND))
+    return out
 
 
 def _threads(chunk: Object, found: Any, scope: Scope, pointer: str) -> Iterable[Found]:
     if not isinstance(found, list):
-        yield _one(None, found, scope, pointer)
-        return
-    for k, thread in enumerate(found):
+        return [_one(None, found, scope, pointer)]
+    out: list[Found] = []
+    for k, thread in enumerate(_bounded(found)):
         where = f"{pointer}/{k}"
         if not isinstance(thread, dict):
-            yield _set_aside(thread, Reason.ELEMENT_SHAPE, where)
+            out.append(_set_aside(thread, Reason.ELEMENT_SHAPE, where))
             continue
         build = partial(messages.past, thread=messages.Thread(chunk, thread))
-        yield from _lists(thread, scope, where, {"messages": partial(_each, build)}, _AROUND_THREAD)
+        _add(out, _lists(thread, scope, where, {"messages": partial(_each, build)}, _AROUND_THREAD))
+    return out
 
 
 def _conversation_context(found: Any, scope: Scope, pointer: str) -> Iterable[Found]:
@@ -240,7 +290,9 @@ def _parts(node: Any) -> Iterable[tuple[str, Any]]:
 
 
 def _escaped(name: str) -> str:
-    """As a JSON pointer has it."""
+    """As a JSON pointer has it; of a name of a hostile length the beginning and a digest, for each element carries it."""
+    if len(name) > _LONGEST_NAME:
+        name = f"{name[: _LONGEST_NAME // 2]}…{sha256(name.encode()).hexdigest()}"
     return name.replace("~", "~0").replace("/", "~1")
 
 

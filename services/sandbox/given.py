@@ -21,6 +21,7 @@ class GivenKafka:
     def __init__(self, bootstrap_servers: str, *, answer_seconds: float = ANSWER_SECONDS) -> None:
         self._answer_seconds = answer_seconds
         self.bootstrap_servers = bootstrap_servers
+        self.guarded_servers: str | None = None
         self.version = "unknown"
         self.pid: int | None = None
         self.log_path: Path | None = None

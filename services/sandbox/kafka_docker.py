@@ -27,6 +27,7 @@ class DockerKafka:
         self._port = port or free_port()
         self._container: Container | None = None
         self.bootstrap_servers = ""
+        self.guarded_servers: str | None = None
         self.version = kafka_version()
         self.log_path: Path | None = None
         self.description = f"Apache Kafka {self.version} (docker)"

@@ -28,6 +28,17 @@ def broker_properties(**listeners_and_paths: str) -> dict[str, str]:
     return fixed | {name.replace("_", "."): value for name, value in listeners_and_paths.items()}
 
 
+def replicated(brokers: int) -> dict[str, str]:
+    """What several brokers keep of their own topics, as keywords of `broker_properties`: one of three may be down."""
+    copies, least = min(3, brokers), max(1, min(3, brokers) - 1)
+    copied = ("offsets_topic", "transaction_state_log", "share_coordinator_state_topic")
+    return {
+        **{f"{name}_replication_factor": str(copies) for name in copied},
+        **{f"{name}_min_isr": str(least) for name in copied[1:]},
+        "min_insync_replicas": str(least),
+    }
+
+
 def as_file(properties: dict[str, str]) -> str:
     return "".join(f"{name}={value}\n" for name, value in sorted(properties.items()))
 

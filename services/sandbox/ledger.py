@@ -10,7 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from itertools import pairwise
+from typing import Final, NamedTuple
 
 from services.common.domain import topics
 from services.common.domain.consent import said
@@ -30,8 +31,15 @@ DENIED: Final = TERMINAL - {"accepted"}
 OURS: Final = frozenset({"refused", "expired"})
 """Ended without Meta being asked: our gate said no, or there was no time left."""
 
+MESSAGE_STATUSES: Final = ("sent", "delivered", "read", "played", "failed")
+"""Words that move a message, in the order in which `Delivered` has their instants."""
+
 Place = tuple[str, int, int]
 """Topic, partition, offset."""
+Delivered = tuple[int | None, ...]
+"""When each of MESSAGE_STATUSES was first true, in milliseconds by Meta's clock."""
+Conversation = tuple[str, str]
+"""Business number, and contact or group."""
 
 
 class Kind(StrEnum):
@@ -46,6 +54,21 @@ class Kind(StrEnum):
     OVER_LIMIT = "over limit"
     AGAINST_POLICY = "against policy"
     UNFINISHED = "unfinished"
+    REORDER = "reorder"
+
+
+FIGURES: Final[Mapping[str, tuple[Kind, ...]]] = {
+    "lost": (Kind.LOST, Kind.UNFINISHED),
+    "phantom": (Kind.PHANTOM,),
+    "dup_effect": (Kind.DOUBLE_EFFECT,),
+    "dup_send": (Kind.DOUBLE_SEND,),
+    "false_fail": (Kind.FALSE_FAIL,),
+    "reorder": (Kind.REORDER,),
+    "false_200": (Kind.FALSE_200,),
+    "over_limit": (Kind.OVER_LIMIT,),
+    "against_policy": (Kind.AGAINST_POLICY,),
+}
+"""The figures of a report, and the kinds of findings that each counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +76,7 @@ class Publication:
     """A record that a producer appended to send-commands: where its acknowledged copies stand.
 
     `must_refuse`: the reason for which our own gate has to refuse it. `readable` is False for what is no command at all.
+    `may_repeat` is True where its policy is to send once more after a lost answer: a second acceptance is then no broken promise.
     """
 
     command_id: str
@@ -60,6 +84,7 @@ class Publication:
     places: tuple[Place, ...]
     must_refuse: str | None = None
     readable: bool = True
+    may_repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +121,15 @@ class SentRow:
     is_accepted: bool
 
 
+class Advance(NamedTuple):
+    """One transaction moved a read model's position in one partition: it applied the records from `before` up to `after`."""
+
+    topic: str
+    partition: int
+    before: int
+    after: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
     """Everything a verdict is made of."""
@@ -119,6 +153,14 @@ class Ledger:
     command_rows: Mapping[str, CommandRow] = field(default_factory=dict)
     dead_letter_rows: frozenset[Place] = frozenset()
     outbox_rows: int = 0
+    delivered: Mapping[str, Delivered] = field(default_factory=dict)
+    """Of every row of projector.messages."""
+    windows: Mapping[Conversation, int] = field(default_factory=dict)
+    """When the contact last wrote, in milliseconds, for every row of projector.conversations that says so."""
+    advances: Sequence[Advance] = ()
+    """In their order. None where no witness was installed: then that no record was applied twice is seen by the rows alone."""
+    begins: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    """The first offset that the log has in a partition; 0 where none is named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +171,18 @@ class Finding:
     what: str
     why: str
     weight: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """How often a promise was broken, of how many things that were looked at."""
+
+    name: str
+    found: int
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.found} of {self.n}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,10 +212,20 @@ class Verdict:
     unresolved: int
     numbers: tuple[NumberVerdict, ...]
     findings: tuple[Finding, ...]
+    checked: Mapping[str, int] = field(default_factory=dict)
+    """By the names of FIGURES: how many things were looked at."""
 
     def count(self, kind: Kind) -> int:
         """How often a promise was broken in this way."""
         return sum(finding.weight for finding in self.findings if finding.kind is kind)
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """Every figure with its n, in the order of FIGURES."""
+        return tuple(
+            Figure(name=name, found=sum(self.count(kind) for kind in kinds), n=self.checked.get(name, 0))
+            for name, kinds in FIGURES.items()
+        )
 
     @property
     def is_clean(self) -> bool:
@@ -189,12 +253,15 @@ def judge(ledger: Ledger) -> Verdict:
     """Compare both sides; everything that is on one and ought to be on the other is a finding."""
     sends = _Sends(ledger)
     numbers = tuple(_numbers(ledger))
+    replay = _Replay(ledger)
     findings = [
         *_unlogged(ledger),
         *_unprojected(ledger),
         *_invented_rows(ledger),
         *_consents(ledger),
         *_dead_letter_rows(ledger),
+        *uneven(ledger.advances, ledger.begins),
+        *replay.findings(),
         *sends.findings(),
         *_over_limit(numbers),
     ]
@@ -214,7 +281,49 @@ def judge(ledger: Ledger) -> Verdict:
         unresolved=sum(states[state] for state in PARKED),
         numbers=numbers,
         findings=tuple(findings),
+        checked=_checked(ledger, sends, replay),
     )
+
+
+def _checked(ledger: Ledger, sends: _Sends, replay: _Replay) -> dict[str, int]:
+    """A zero is worth as much as what could have broken it."""
+    elements = {element.identity for record in ledger.logged for element in record.elements}
+    commands = [publication for publication in ledger.published if publication.places]
+    accepted = len(sends.accepted)
+    rows = sum(ledger.rows.values()) + len(ledger.consent_rows) + len(ledger.sent_rows) + len(ledger.command_rows)
+    return {
+        "lost": len(elements) + len(ledger.consents) + len(ledger.dead_letters) + len(commands) + accepted,
+        "phantom": rows + len(ledger.logged) + len(ledger.outcomes) + len(ledger.windows),
+        "dup_effect": len(ledger.rows) + sum(one.after - one.before for one in ledger.advances),
+        "dup_send": accepted,
+        "false_fail": accepted,
+        "reorder": replay.compared,
+        "false_200": sum(answer.status == 200 for webhook in ledger.webhooks for answer in webhook.answers),
+        "over_limit": len(ledger.arrivals),
+        "against_policy": len(commands),
+    }
+
+
+def recovery_seconds(
+    samples: Sequence[tuple[float, float]], *, fault_ended: float, limit_seconds: float, window_seconds: float = 5.0
+) -> float | None:
+    """From the end of a fault until the 99th percentile is back under its limit, and stays there; None if that never comes.
+
+    A sample is when something began, on the clock of `fault_ended`, and how long it took from end to end (infinite: it never
+    arrived). Judged are the samples that began within a window, for each window that begins with a sample after the fault.
+    """
+    after = sorted(sample for sample in samples if sample[0] >= fault_ended)
+    back: float | None = None
+    end = 0
+    for start, (began, _) in enumerate(after):
+        while end < len(after) and after[end][0] < began + window_seconds:
+            end += 1
+        taken = sorted(seconds for _, seconds in after[start:end])
+        if taken[max(0, -(-99 * len(taken) // 100) - 1)] > limit_seconds:
+            back = None
+        elif back is None:
+            back = began - fault_ended
+    return back
 
 
 def _unlogged(ledger: Ledger) -> Iterator[Finding]:
@@ -256,13 +365,102 @@ def _is_about(pointer: str, element: str) -> bool:
 
 
 def _invented_rows(ledger: Ledger) -> Iterator[Finding]:
-    """Every row comes from the log, and the same content makes one row."""
+    """Every row is something that Meta said, by the log or by Meta's own record, and the same content makes one row."""
     told = {element.identity for record in ledger.logged for element in record.elements}
+    sent = _sent_by_meta(ledger)
     for identity, times in ledger.rows.items():
-        if identity not in told:
+        if identity not in told and _as_meta_names_it(identity) not in sent:
             yield Finding(kind=Kind.PHANTOM, what=_named(identity), why="a row, and no webhook said it")
         elif times > 1:
             yield Finding(kind=Kind.DOUBLE_EFFECT, what=_named(identity), why=f"{times} rows", weight=times - 1)
+
+
+def _sent_by_meta(ledger: Ledger) -> set[tuple[str, str | None, str | None]]:
+    """By the simulator's own record of what it composed: kind, message, word of a status."""
+    return {(one.kind, one.wamid, one.status) for webhook in ledger.webhooks for one in webhook.what if one.kind != "raw"}
+
+
+def _as_meta_names_it(identity: Identity) -> tuple[str, str | None, str | None]:
+    """What the simulator's record says of an element that it composed itself."""
+    kind, *parts = identity
+    return (kind, parts[1] if kind == "message" else parts[0], parts[1] if kind == "status" else None)
+
+
+def uneven(advances: Sequence[Advance], begins: Mapping[tuple[str, int], int]) -> Iterator[Finding]:
+    """The advances of a partition follow each other: an overlap is records applied twice, a gap is records lost."""
+    steps: dict[tuple[str, int], list[Advance]] = defaultdict(list)
+    for one in advances:
+        steps[one.topic, one.partition].append(one)
+    for (topic, partition), found in sorted(steps.items()):
+        begin = min(found[0].before, begins.get((topic, partition), 0))
+        for earlier, later in pairwise([Advance(topic, partition, begin, begin), *found]):
+            count, name = later.before - earlier.after, f"records of {_at((topic, partition, later.before))}"
+            if count > 0:
+                yield Finding(kind=Kind.LOST, what=name, why=f"{count} were passed over", weight=count)
+            elif count < 0:
+                yield Finding(kind=Kind.DOUBLE_EFFECT, what=name, why=f"{-count} were applied twice", weight=-count)
+
+
+class _Replay:
+    """What Meta said in the order of its own clock, applied by the plainest rules, beside what the read models made of it.
+
+    What has no row is found as lost, and only as that: a read model may then be right with it or without it. What Meta sent and
+    the log lacks is found as a false 200: what it said is not known here, so what it may have moved is not compared.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        set_aside: dict[Place, list[str]] = defaultdict(list)
+        for letter in ledger.dead_letters:
+            set_aside[letter.place].append(letter.pointer)
+        said = [
+            element
+            for record in ledger.logged
+            for element in record.elements
+            if not any(_is_about(pointer, element.pointer) for pointer in set_aside.get(record.place, ()))
+        ]
+        kept = [element for element in said if element.identity in ledger.rows]
+        self._windows, self._kept_windows = _windows(said), _windows(kept)
+        self._delivered, self._kept_delivered = _delivered(said), _delivered(kept)
+        unlogged = _sent_by_meta(ledger) - {_as_meta_names_it(element.identity) for element in said}
+        self._unlogged_statuses = {wamid for kind, wamid, _ in unlogged if kind == "status"}
+        self._lacks_messages = any(kind == "message" for kind, _, _ in unlogged)
+
+    @property
+    def compared(self) -> int:
+        """How many messages and conversations."""
+        return len(self._delivered) + len(self._windows)
+
+    def findings(self) -> Iterator[Finding]:
+        for wamid, told in self._delivered.items():
+            found = self._ledger.delivered.get(wamid)
+            if wamid in self._unlogged_statuses:
+                continue
+            if found is not None and found not in (told, self._kept_delivered.get(wamid)):
+                why = "its statuses in the order of time say another thing than its row"
+                yield Finding(kind=Kind.REORDER, what=f"message {wamid[:24]}", why=why)
+        for conversation, at in self._windows.items():
+            last, kept = self._ledger.windows.get(conversation), self._kept_windows.get(conversation)
+            what = f"conversation of number {conversation[0]}"
+            if last is None and kept is not None:
+                yield Finding(kind=Kind.LOST, what=what, why="the contact wrote, and no window says so")
+            elif last not in (at, kept) and not (self._lacks_messages and last is not None and last > at):
+                yield Finding(kind=Kind.REORDER, what=what, why="its window is not that of the last message by Meta's clock")
+        for phone_number_id, _ in self._ledger.windows.keys() - self._windows.keys():
+            yield Finding(kind=Kind.PHANTOM, what=f"conversation of number {phone_number_id}", why="a window nobody opened")
+
+
+def _windows(said: Sequence[Element]) -> dict[Conversation, int]:
+    opening = [(one.occurred_at, one.opens) for one in said if one.occurred_at is not None and one.opens is not None]
+    return {conversation: at for at, conversation in sorted(opening)}
+
+
+def _delivered(said: Sequence[Element]) -> dict[str, Delivered]:
+    words: dict[str, dict[str, int]] = defaultdict(dict)
+    statuses = [one.identity for one in said if one.identity[0] == "status" and one.identity[-1] == "message"]
+    for _, wamid, word, at, *_ in sorted(statuses, key=lambda identity: int(identity[3])):
+        words[wamid].setdefault(word, int(at))
+    return {wamid: tuple(first.get(word) for word in MESSAGE_STATUSES) for wamid, first in words.items()}
 
 
 def _consents(ledger: Ledger) -> Iterator[Finding]:
@@ -273,6 +471,7 @@ def _consents(ledger: Ledger) -> Iterator[Finding]:
     given |= {f"keyword:{one.wamid}" for one in heard if one.text is not None and said(one.text) is not None}
     given |= {f"131050:{one.command_id}" for one in ledger.outcomes if one.kind == "rejected" and one.error_code == 131050}
     possible = given | {f"keyword:{one.wamid}" for one in heard}
+    possible |= {f"keyword:{one.wamid}" for webhook in ledger.webhooks for one in webhook.what if one.kind == "message"}
     for consent_id in sorted(given - ledger.consent_rows):
         yield Finding(kind=Kind.LOST, what=f"consent {consent_id[:48]}", why="no evidence of it in Postgres")
     for consent_id in sorted(ledger.consent_rows - possible):
@@ -291,16 +490,17 @@ class _Sends:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._commands = {publication.command_id for publication in ledger.published if publication.readable}
+        self._may_repeat = {publication.command_id for publication in ledger.published if publication.may_repeat}
         self._command_of: dict[str, str] = {
             attempt_id(one, nth): one for one in self._commands for nth in range(1, MAX_ATTEMPTS + 1)
         }
         self.rows = {one: row for one, row in ledger.command_rows.items() if one in self._commands}
-        self._accepted: dict[str, list[str]] = defaultdict(list)
+        self.accepted: dict[str, list[str]] = defaultdict(list)
         self._unowned: list[str] = []
         for arrival in ledger.arrivals:
             if arrival.wamid is not None:
                 command_id = self._command_of.get(arrival.opaque or "")
-                (self._unowned if command_id is None else self._accepted[command_id]).append(arrival.wamid)
+                (self._unowned if command_id is None else self.accepted[command_id]).append(arrival.wamid)
         logged = (element.identity for record in ledger.logged for element in record.elements)
         self._reported = {identity[1] for identity in logged if identity[0] == "status" and identity[-1] == "message"}
         """Messages with a status in the log: another system may have sent them, then they are rows without an acceptance."""
@@ -325,8 +525,8 @@ class _Sends:
         return sum(row.state in OURS and one not in meant for one, row in self.rows.items())
 
     def _acceptances(self) -> Iterator[Finding]:
-        for command_id, wamids in self._accepted.items():
-            if len(wamids) > 1:
+        for command_id, wamids in self.accepted.items():
+            if len(wamids) > 1 and command_id not in self._may_repeat:
                 why = f"Meta accepted it {len(wamids)} times"
                 yield Finding(kind=Kind.DOUBLE_SEND, what=_command(command_id), why=why, weight=len(wamids) - 1)
             for wamid in wamids:
@@ -347,7 +547,7 @@ class _Sends:
             if not set_aside.issuperset(publication.places):
                 yield Finding(kind=Kind.LOST, what=name, why="acknowledged by Kafka, then nothing")
             return
-        is_accepted = bool(self._accepted.get(command_id))
+        is_accepted = bool(self.accepted.get(command_id))
         if is_accepted and (row.state in DENIED or self._told[command_id] & DENIED):
             yield Finding(kind=Kind.FALSE_FAIL, what=name, why=f"Meta accepted it, the outcome is {row.state}")
         elif is_accepted and row.state in PARKED:
@@ -364,7 +564,7 @@ class _Sends:
 
     def _inventions(self) -> Iterator[Finding]:
         """No outcome, no command and no message without a cause."""
-        accepted = {wamid for wamids in self._accepted.values() for wamid in wamids} | set(self._unowned)
+        accepted = {wamid for wamids in self.accepted.values() for wamid in wamids} | set(self._unowned)
         for command_id in sorted((self._told.keys() | self._ledger.command_rows.keys()) - self._commands):
             yield Finding(kind=Kind.PHANTOM, what=_command(command_id), why="nobody published it")
         for wamid in sorted(self._ledger.sent_rows.keys() - accepted):

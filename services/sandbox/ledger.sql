@@ -44,3 +44,19 @@ FROM sender.send_commands;
 -- positions --
 -- How far the read models are.
 SELECT topic, partition, max(next_offset) FROM projector.positions GROUP BY topic, partition;
+
+-- delivered --
+-- When each status of a message was first true.
+SELECT wamid, sent_at, delivered_at, read_at, played_at, failed_at FROM projector.messages;
+
+-- windows --
+-- When each contact last wrote.
+SELECT phone_number_id, contact, last_inbound_at FROM projector.conversations WHERE last_inbound_at IS NOT NULL;
+
+-- has_witness --
+-- Whether every advance of a position was written down, by a trigger that tests install.
+SELECT to_regclass('public.advances') IS NOT NULL;
+
+-- advances --
+-- Every advance, in the order of their transactions.
+SELECT topic, partition, before, after FROM public.advances ORDER BY seq;

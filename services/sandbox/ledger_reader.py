@@ -19,7 +19,18 @@ from services.common.platform.avro import Codec
 from services.common.platform.envelope import dead_letter_origin
 from services.common.platform.kafka import FETCH_BYTES, LogRecord
 from services.common.platform.statements import queries
-from services.sandbox.ledger import CommandRow, DeadLetter, Ledger, LoggedWebhook, Place, Publication, SentRow
+from services.sandbox.ledger import (
+    Advance,
+    CommandRow,
+    Conversation,
+    DeadLetter,
+    Delivered,
+    Ledger,
+    LoggedWebhook,
+    Place,
+    Publication,
+    SentRow,
+)
 from services.sandbox.simulator.client import SimulatorClient
 from services.sandbox.webhook_elements import Identity, change_identity, elements, message_identity, status_identity
 
@@ -55,6 +66,10 @@ async def read(
         command_rows=rows.commands,
         dead_letter_rows=rows.dead_letters,
         outbox_rows=rows.outbox,
+        delivered=rows.delivered,
+        windows=rows.windows,
+        advances=rows.advances,
+        begins=await _begins(bootstrap_servers) if rows.advances else {},
     )
 
 
@@ -85,6 +100,19 @@ async def _read_log(bootstrap_servers: str) -> _Log:
             place = (origin["topic"], int(origin["partition"]), int(origin["offset"]))
             log.dead_letters.append(DeadLetter(place=place, pointer=origin.get("pointer", "")))
     return log
+
+
+async def _begins(bootstrap_servers: str) -> dict[tuple[str, int], int]:
+    """The first offset of every partition that the projector reads."""
+    consumer = AIOKafkaConsumer(
+        *topics.PROJECTOR_SOURCES, bootstrap_servers=bootstrap_servers, client_id="parley-judge", enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        begins = await consumer.beginning_offsets(consumer.assignment())
+        return {(place.topic, place.partition): offset for place, offset in begins.items()}
+    finally:
+        await consumer.stop()
 
 
 async def records(bootstrap_servers: str, names: Sequence[str]) -> AsyncIterator[LogRecord]:
@@ -120,6 +148,9 @@ class _Rows(NamedTuple):
     commands: dict[str, CommandRow]
     dead_letters: frozenset[Place]
     outbox: int
+    delivered: dict[str, Delivered]
+    windows: dict[Conversation, int]
+    advances: list[Advance]
 
 
 def _read_rows(dsn: str) -> _Rows:
@@ -148,6 +179,9 @@ def _read_rows(dsn: str) -> _Rows:
             commands={row[0]: CommandRow(state=row[1], reason=row[2], wamid=row[3]) for row in select("commands")},
             dead_letters=frozenset((topic, partition, offset) for topic, partition, offset in select("dead_letters")),
             outbox=select("outbox")[0][0],
+            delivered={wamid: tuple(None if at is None else _ms(at) for at in times) for wamid, *times in select("delivered")},
+            windows={(phone, contact): _ms(at) for phone, contact, at in select("windows")},
+            advances=[Advance(*row) for row in select("advances")] if select("has_witness")[0][0] else [],
         )
 
 

@@ -40,7 +40,9 @@ class Kafka(Server, Protocol):
     """A broker, to be started once and stopped once; killed and paused by tests."""
 
     bootstrap_servers: str
-    """Set once started."""
+    """Where nobody is asked for a name. Set once started."""
+    guarded_servers: str | None
+    """Where everybody is, by SASL; None where there is no such door."""
 
     def kill(self) -> None: ...
     def restart(self) -> None: ...
@@ -70,12 +72,19 @@ class Provider(Generic[S]):
 
 
 def kafka_providers(
-    data_dir: Path, *, wish: str | None = None, port: int | None = None, heap: str = DEFAULT_HEAP
+    data_dir: Path,
+    *,
+    wish: str | None = None,
+    port: int | None = None,
+    guarded_port: int | None = None,
+    heap: str = DEFAULT_HEAP,
 ) -> list[Provider[Kafka]]:
     """The chain for a wish: `auto`, `docker`, `native` or host:port; else that of PARLEY_SANDBOX_KAFKA."""
     wish = wish or os.environ.get(KAFKA_VARIABLE) or AUTO
     docker: Provider[Kafka] = Provider(name="docker", prepare=lambda: DockerKafka(port=port, heap=heap))
-    native: Provider[Kafka] = Provider(name="native", prepare=lambda: NativeKafka(data_dir, port=port, heap=heap))
+    native: Provider[Kafka] = Provider(
+        name="native", prepare=lambda: NativeKafka(data_dir, port=port, guarded_port=guarded_port, heap=heap)
+    )
     return _chain(KAFKA_VARIABLE, wish, [docker, native], ":" in wish, lambda: GivenKafka(wish))
 
 

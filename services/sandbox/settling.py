@@ -71,9 +71,13 @@ class Lookout:
             *names, bootstrap_servers=self.bootstrap_servers, client_id="parley-lookout", enable_auto_commit=False
         )
         self._admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers, client_id="parley-lookout")
-        await self._consumer.start()
-        self._consumer.pause(*self._consumer.assignment())
-        await self._admin.start()
+        try:
+            await self._consumer.start()
+            self._consumer.pause(*self._consumer.assignment())
+            await self._admin.start()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
         return self
 
     async def __aexit__(

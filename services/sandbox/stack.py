@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
+from signal import SIGKILL, Signals
 
 import psycopg
 from aiokafka.errors import KafkaError
 
+from services.common.platform.kafka_access import Brokers
 from services.common.platform.migrations import migrate
 from services.common.platform.registry import add_number
 from services.common.platform.tokens import TokenBox
@@ -23,10 +25,11 @@ from services.sandbox.providers import Kafka, Postgres, kafka_providers, postgre
 from services.sandbox.roles import ANALYTICS, role_dsns, without_password
 from services.sandbox.stack_env import write_private
 from services.sandbox.stack_servers import POLL_SECONDS, CalledOffError, Servers
-from services.sandbox.stack_services import GRAPH_VERSION, OPERATED, PORT_NAMES, Wiring, services, stack_env
+from services.sandbox.stack_services import GRAPH_VERSION, ONE_EACH, OPERATED, Wiring, port_names, services, stack_env
 from services.sandbox.stack_state import Secrets, keep_ports, keep_secrets
 from services.sandbox.supervisor import Supervisor, Tended
 from services.sandbox.topics import TopicError, apply_topics, read_topics
+from services.sandbox.users import UserError, apply_users, read_users
 
 Report = Callable[[str], None]
 Row = tuple[str, str, str]
@@ -53,12 +56,17 @@ class Stack:
         durable: bool = False,
         service_env: Mapping[str, Mapping[str, str]] | None = None,
         account: Account | None = None,
+        instances: Mapping[str, int] = ONE_EACH,
     ) -> None:
-        """`kafka` and `postgres` are wishes as in PARLEY_SANDBOX_KAFKA and _POSTGRES; `service_env` adds variables by service."""
+        """`kafka` and `postgres` are wishes as in PARLEY_SANDBOX_KAFKA and _POSTGRES; `service_env` adds variables by service.
+
+        `instances`: how many processes a service has; its second is called `router-2`.
+        """
         self._dir = state_dir.resolve()
         self._wishes = (kafka, postgres)
         self._durable = durable
         self._more = service_env or {}
+        self._instances = instances
         self.account = account or read_account()
         self._called_off = threading.Event()
         self._servers: Servers | None = None
@@ -103,9 +111,21 @@ class Stack:
         """For tests and demos that break it."""
         return self._need_servers().postgres
 
+    def kafka_as(self, user: str) -> Brokers:
+        """How a principal of users.yaml gets in. Where there is no guarded door it comes as everybody does."""
+        return self._need_wiring().kafka_as(user)
+
     def kill(self, service: str) -> None:
         """kill -9; the supervisor starts it again."""
-        self._need_supervisor()[service].kill()
+        self.signal(service, SIGKILL)
+
+    def signal(self, service: str, which: Signals) -> None:
+        """Send a running service a signal; one that ends of it is started again. Not running: does nothing."""
+        self._need_supervisor()[service].signal(which)
+
+    def deaths(self) -> dict[str, int]:
+        """How often each process has ended unasked since the start, by name."""
+        return {one.service.name: one.deaths for one in self._need_supervisor().tended()}
 
     def service_pids(self) -> dict[str, int | None]:
         """By name; None while it does not run."""
@@ -132,17 +152,18 @@ class Stack:
 
     def _start(self, report: Report) -> None:
         self._dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        ports = keep_ports(self._dir, PORT_NAMES)
-        secrets = keep_secrets(self._dir, [number.phone_number_id for number in self.account.numbers])
+        ports = keep_ports(self._dir, port_names(self._instances))
+        phone_number_ids = [number.phone_number_id for number in self.account.numbers]
+        secrets = keep_secrets(self._dir, phone_number_ids, [user.name for user in read_users()])
         self._start_servers(ports, report)
         report("creating topics and tables")
         operator_dsn = self.postgres.dsn
-        self._together({"topics": self._apply_topics, "migrations": lambda: migrate(operator_dsn)})
+        self._together({"topics": lambda: self._prepare_kafka(secrets), "migrations": lambda: migrate(operator_dsn)})
         self._wiring = self._wire(ports, secrets)
         report("registering numbers")
         self._together({"numbers": self._register_numbers})
         report("starting ingest, router, sender, projector and the simulated Meta")
-        self._supervisor = Supervisor(services(self._wiring, self._more))
+        self._supervisor = Supervisor(services(self._wiring, self._more, self._instances))
         self._supervisor.start()
         self._wait_ready(self._supervisor)
         self.env = stack_env(
@@ -156,14 +177,20 @@ class Stack:
         kafka, postgres = self._wishes
         with _part("Kafka and Postgres"):
             self._servers = Servers(
-                kafka_providers(self._dir / "kafka", wish=kafka, port=ports["kafka"]),
+                kafka_providers(self._dir / "kafka", wish=kafka, port=ports["kafka"], guarded_port=ports["kafka-guarded"]),
                 postgres_providers(self._dir / "postgres", wish=postgres, port=ports["postgres"], durable=self._durable),
             )
             report(self._servers.describe())
             report("starting Kafka and Postgres")
             self._servers.start(report, self._called_off)
 
-    def _apply_topics(self) -> None:
+    def _prepare_kafka(self, secrets: Secrets) -> None:
+        """Principals first: while a broker makes hundreds of partitions it hears of nothing else.
+
+        Only to a Kafka of our own that has a guarded door: nobody else's principals are ours to make.
+        """
+        if self.kafka.guarded_servers is not None:
+            complete(apply_users(self.kafka.bootstrap_servers, secrets.kafka_passwords))
         created = complete(apply_topics(self.kafka.bootstrap_servers))
         if len(created) == len(read_topics()):
             (self._dir / "simulator-ledger.jsonl").unlink(missing_ok=True)  # the log is new, so Meta has said nothing yet
@@ -174,6 +201,7 @@ class Stack:
         return Wiring(
             state_dir=self._dir,
             kafka=self.kafka.bootstrap_servers,
+            guarded_kafka=self.kafka.guarded_servers,
             operator_dsn=self.postgres.dsn,
             role_dsns=roles,
             ports=ports,
@@ -258,5 +286,5 @@ def _part(name: str) -> Iterator[None]:
     """Name the part in which something failed."""
     try:
         yield
-    except (ProviderError, TopicError, KafkaError, psycopg.Error, OSError, ValueError) as problem:
+    except (ProviderError, TopicError, UserError, KafkaError, psycopg.Error, OSError, ValueError) as problem:
         raise StackError(f"{name}: {str(problem) or type(problem).__name__}") from problem

@@ -28,14 +28,17 @@ class Secrets(BaseModel):
     verify_token: str
     token_key: str
     access_tokens: dict[str, str]
+    kafka_passwords: dict[str, str] = {}
+    """By principal."""
 
 
-def keep_secrets(state_dir: Path, phone_number_ids: Iterable[str]) -> Secrets:
-    """Those of an earlier life where there was one; a number that is new gets a token."""
+def keep_secrets(state_dir: Path, phone_number_ids: Iterable[str], kafka_users: Iterable[str]) -> Secrets:
+    """Those of an earlier life where there was one; a number that is new gets a token, a principal of Kafka a password."""
     path = state_dir / SECRETS_FILE
     kept = Secrets.model_validate_json(path.read_bytes()) if path.exists() else _new_secrets()
     tokens = {one: kept.access_tokens.get(one) or f"EAA{secrets.token_hex(24)}" for one in phone_number_ids}
-    complete = kept.model_copy(update={"access_tokens": tokens})
+    passwords = {one: kept.kafka_passwords.get(one) or secrets.token_urlsafe(32) for one in kafka_users}
+    complete = kept.model_copy(update={"access_tokens": tokens, "kafka_passwords": passwords})
     write_private(path, complete.model_dump_json())
     return complete
 

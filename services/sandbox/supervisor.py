@@ -77,9 +77,13 @@ class Tended:
 
     def kill(self) -> None:
         """SIGKILL, as a crash would; it is started again."""
+        self.signal(signal.SIGKILL)
+
+    def signal(self, which: signal.Signals) -> None:
+        """Send it a signal; if it ends of it, it is started again. Not running: does nothing."""
         process = self._process
         if process is not None and process.exit_code is None:
-            process.send(signal.SIGKILL)
+            process.send(which)
 
     def stop(self, within_seconds: float) -> None:
         """For good: SIGTERM, and SIGKILL when the time is over. Not running: does nothing."""

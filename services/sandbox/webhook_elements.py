@@ -32,6 +32,7 @@ LISTS: Final = {
 _AROUND: Final = ("messaging_product", "metadata", "contacts", "field", "object")
 _SWITCHED: Final = ("stop", "resume", "signup")
 _COPIES: Final = ("standby", "smb_message_echoes", "message_echoes", "history")
+_OPENS_NO_WINDOW: Final = ("system", "request_welcome", "edit", "revoke")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,7 @@ class Element:
     """One message, status or other change of a webhook, and where it stands in it.
 
     `consent_id`: the evidence of consent that it is for certain. `wamid`: of a customer's message, whose words may be evidence.
+    `opens`: number and contact (or group) whose window it opens; `occurred_at`: when, in milliseconds by Meta's clock.
     """
 
     identity: Identity
@@ -46,6 +48,8 @@ class Element:
     wamid: str | None = None
     text: str | None = None
     consent_id: str | None = None
+    opens: tuple[str, str] | None = None
+    occurred_at: int | None = None
 
 
 def message_identity(phone_number_id: str, wamid: str) -> Identity:
@@ -180,7 +184,10 @@ class _Reader:
         if self._field in _COPIES:
             return Element(identity=identity, pointer=pointer)
         text = None if "group_id" in one else one.get("text", {}).get("body")
-        return Element(identity=identity, pointer=pointer, wamid=one["id"], text=text)
+        whom = one.get("group_id") or one.get("from_user_id") or self._contact(one.get("from"))
+        opens = (identity[1], whom) if self._field == "messages" and one.get("type") not in _OPENS_NO_WINDOW else None
+        at = _ms(one["timestamp"]) if opens is not None else None
+        return Element(identity=identity, pointer=pointer, wamid=one["id"], text=text, opens=opens, occurred_at=at)
 
     def _phone_number_id(self) -> str:
         metadata: Any = self._around.get("metadata")
@@ -229,6 +236,8 @@ def _escaped(name: str) -> str:
         name.encode()
     except UnicodeEncodeError:
         return "\ufffd"
+    if len(name) > 512:
+        name = name[:256] + "…" + hashlib.sha256(name.encode()).hexdigest()
     return name.replace("~", "~0").replace("/", "~1")
 
 

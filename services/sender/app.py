@@ -7,6 +7,7 @@ and the next owner goes on from the rows.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -18,11 +19,13 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
 from psycopg_pool import PoolTimeout
 
+from services.common.domain.loud_stops import DeadLetterLimit, LoudStop
 from services.common.domain.topics import ACCOUNT_EVENTS, SEND_OUTCOMES, SENDER_DEAD_LETTERS, SENDER_SOURCES
 from services.common.platform import logging, metrics, postgres
 from services.common.platform.avro import Codec
 from services.common.platform.kafka import FETCH_BYTES, SESSION_SECONDS, Producer, bounded, wait_for_topics, watch_membership
-from services.common.platform.lifecycle import EXIT_FATAL, exit_now, sleep_unless
+from services.common.platform.kafka_access import client_options
+from services.common.platform.lifecycle import EXIT_FATAL, exit_now, sleep_unless, stop_loudly
 from services.common.platform.ops import Ops
 from services.common.platform.tokens import TokenBox
 from services.sender.account_events import AccountEvents
@@ -94,26 +97,40 @@ class SenderApp:
         settings = self._settings
         ops = Ops(service="sender", host=settings.ops_host, port=settings.ops_port, ready=self._why_not_ready)
         await ops.start()
-        producer = Producer(bootstrap_servers=settings.kafka_bootstrap_servers, client_id=f"{GROUP}-{settings.instance}")
-        partitions = await wait_for_topics(settings.kafka_bootstrap_servers, _TOPICS, stopping)
+        producer = Producer(bootstrap_servers=settings.kafka, client_id=f"{GROUP}-{settings.instance}")
+        partitions = await wait_for_topics(settings.kafka, _TOPICS, stopping)
         if partitions and await producer.start(stopping):
             dsn = settings.postgres_dsn.get_secret_value()
             pool = postgres.pool(dsn, service="sender", size=settings.postgres_pool, probing=True)
             await pool.open()
+            trust = None if settings.graph_ca_file is None else ssl.create_default_context(cafile=settings.graph_ca_file)
             try:
                 async with (
-                    aiohttp.ClientSession(**session_options(settings.sender_connect_seconds)) as session,
-                    aiohttp.ClientSession(**upload.session_options(settings.sender_connect_seconds)) as uploads,
+                    aiohttp.ClientSession(**session_options(settings.sender_connect_seconds, trust=trust)) as session,
+                    aiohttp.ClientSession(**upload.session_options(settings.sender_connect_seconds, trust=trust)) as uploads,
                     aiohttp.ClientSession(**fetch.session_options(self._surroundings)) as downloads,
-                    aiohttp.ClientSession(headers={"User-Agent": "parley"}, cookie_jar=aiohttp.DummyCookieJar()) as plain,
+                    aiohttp.ClientSession(
+                        connector=aiohttp.TCPConnector(ssl=trust or True),
+                        headers={"User-Agent": "parley"},
+                        cookie_jar=aiohttp.DummyCookieJar(),
+                    ) as plain,
                 ):
                     await self._send(_Sessions(session, uploads, downloads, plain), pool, producer, partitions, stopping)
+            except LoudStop as stop:
+                await self._show(stop, stopping)
             except Exception as problem:  # the process's boundary: whatever broke, nothing may go on
                 log.critical("sender.fatal", error=type(problem).__name__, exc_info=problem)
                 exit_now(EXIT_FATAL)
             await pool.close(timeout=_STOP_CLIENT_SECONDS)
             await producer.stop(seconds=_STOP_CLIENT_SECONDS)
         await ops.stop()
+
+    async def _show(self, stop: LoudStop, stopping: asyncio.Event) -> None:
+        """Never returns. What was under way has been given up: the next owner goes on from the rows."""
+        self._waiting_for = f"stopped for good: {stop.reason}"
+        stop_loudly(stop, group=GROUP, shown_seconds=self._settings.stop_shown_seconds)
+        await stopping.wait()
+        exit_now(stop.exit_code)
 
     async def _send(
         self,
@@ -147,7 +164,7 @@ class SenderApp:
         catch_up = CatchUp(
             store,
             new_consumer=lambda: AIOKafkaConsumer(
-                bootstrap_servers=settings.kafka_bootstrap_servers,
+                **client_options(settings.kafka),
                 client_id=f"{GROUP}-{settings.instance}-ends",
                 enable_auto_commit=False,
             ),
@@ -155,7 +172,7 @@ class SenderApp:
         )
         inbound = InboundTail(
             new_consumer=lambda: AIOKafkaConsumer(
-                bootstrap_servers=settings.kafka_bootstrap_servers,
+                **client_options(settings.kafka),
                 client_id=f"{GROUP}-{settings.instance}-inbound",
                 enable_auto_commit=False,
                 auto_offset_reset="latest",
@@ -223,6 +240,7 @@ class SenderApp:
             partitions=partitions,
             sublanes=settings.sublanes,
             lifetimes=settings.lifetimes,
+            limit=DeadLetterLimit(is_on=settings.dead_letter_limit),
             told=told,
             stopping=stopping,
         )
@@ -237,6 +255,7 @@ class SenderApp:
             told=told,
             stopping=stopping,
             commit=intake.commit,
+            begin=intake.begin,
             fail=fail,
         )
         outbox = Outbox(store, producer, partitions=partitions, shards=shards.owned, some=told, abandon=abandon)
@@ -287,7 +306,7 @@ async def _joined(settings: SenderSettings, shards: Shards, stopping: asyncio.Ev
     """The consumer, a member of the group; None when asked to stop before Kafka answered."""
     while not stopping.is_set():
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=settings.kafka_bootstrap_servers,
+            **client_options(settings.kafka),
             client_id=f"{GROUP}-{settings.instance}",
             group_id=GROUP,
             group_instance_id=f"{GROUP}-{settings.instance}",

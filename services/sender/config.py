@@ -7,7 +7,7 @@ from pydantic import DirectoryPath, Field, field_validator
 from services.common.domain.lanes import Lane
 from services.common.domain.limiter import START_TO_WRITE_SECONDS
 from services.common.domain.pair_limit import MOST_BURST, PairPolicy
-from services.common.platform.config import Secret, SublaneSettings
+from services.common.platform.config import CaFile, Secret, SublaneSettings
 from services.common.platform.tokens import TokenBox
 from services.sender.media import links
 
@@ -18,6 +18,7 @@ class SenderSettings(SublaneSettings):
     postgres_dsn: Secret = Field(description="libpq DSN of role parley_sender")
     postgres_pool: int = Field(4, ge=2, le=64, description="Connections to Postgres")
     graph_url: str = Field("https://graph.facebook.com", pattern=r"^https?://[^/]+$", description="Base address, no version")
+    graph_ca_file: CaFile | None = Field(None, description="Who signed its certificate; none: whomever this machine trusts")
     graph_version: str = Field("v25.0", pattern=r"^v\d+\.\d+$")
     token_key: Secret = Field(description="base64 of 32 bytes: the key of the access tokens")
 

@@ -7,6 +7,9 @@ Postgres nor for a connection disturbs the pace, and everything before that inst
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
+import struct
 import time
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
@@ -16,7 +19,7 @@ from typing import Any, Final
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.client_reqrep import ClientRequest, ClientResponse
-from aiohttp.connector import Connection
+from aiohttp.connector import AddrInfoType, Connection
 
 from services.common.platform import logging, metrics
 from services.common.platform.faults import fault, is_armed
@@ -30,6 +33,9 @@ log = logging.get(__name__)
 
 _IDLE_SECONDS: Final = 15.0
 """Shorter than Meta keeps a connection: it is better closed by us than found closed after a write."""
+
+
+_RESET_AT_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
 class _NotWritten(Exception):  # noqa: N818 - what happened
@@ -62,7 +68,7 @@ class _Write:
                 self.charged_at = self.pacer.written()
 
     def end_exchange(self) -> None:
-        """Nothing of it is on its way any more."""
+        """Nothing of it is on its way any more, as far as that is in our hands: what was not answered was reset."""
         self.end_turn()
         if self.charged_at is not None:
             self.pacer.answered(self.charged_at)
@@ -115,10 +121,31 @@ class _PacedRequest(ClientRequest):
         fault("sender.after_write")
 
 
-def session_options(connect_seconds: float) -> dict[str, Any]:
-    """How a session has to be for `GraphClient`: paced requests, our own time-outs, nothing followed or remembered."""
+def _taken_back_when_closed(address: AddrInfoType) -> socket.socket:
+    """A socket that drops what the other side has not taken yet when it is closed, or when we are killed.
+
+    Otherwise the kernel goes on trying for a minute or more: after a black hole the requests that were given up long ago would
+    arrive all at once, above the number's limit, and perhaps after the same command was sent again.
+    """
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+    return made
+
+
+def session_options(connect_seconds: float, *, trust: ssl.SSLContext | None = None) -> dict[str, Any]:
+    """How a session has to be for `GraphClient`: paced requests, our own time-outs, nothing followed or remembered.
+
+    `trust` says whose certificates are good, here and below; without it, those that this machine trusts.
+    """
     return {
-        "connector": aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS, ttl_dns_cache=600),
+        "connector": aiohttp.TCPConnector(
+            limit=0,
+            keepalive_timeout=_IDLE_SECONDS,
+            ttl_dns_cache=600,
+            socket_factory=_taken_back_when_closed,
+            ssl=trust or True,
+        ),
         "cookie_jar": aiohttp.DummyCookieJar(),
         "request_class": _PacedRequest,
         "timeout": aiohttp.ClientTimeout(total=None, connect=connect_seconds, sock_connect=connect_seconds),

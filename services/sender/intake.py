@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -18,6 +19,8 @@ from aiokafka.errors import KafkaError
 from services.common.domain.arrears import Arrears
 from services.common.domain.failure import Unprocessable
 from services.common.domain.lanes import Lane
+from services.common.domain.loud_stops import DeadLetterLimit, SchemaUnknown, check_hole, check_log_range
+from services.common.domain.reasons import Reason
 from services.common.domain.records import SendOutcome
 from services.common.domain.topics import SENDER_DEAD_LETTERS, SENDER_SOURCES
 from services.common.platform import logging, metrics, postgres
@@ -64,26 +67,33 @@ class Intake:
         partitions: Mapping[str, int],
         sublanes: Mapping[str, int],
         lifetimes: Mapping[Lane, float],
+        limit: DeadLetterLimit,
         told: asyncio.Event,
         stopping: asyncio.Event,
     ) -> None:
         self._store, self._producer, self._codec = store, producer, codec
         self._partitions, self._sublanes, self._lifetimes = partitions, sublanes, lifetimes
+        self._limit = limit
         self._told, self._stopping = told, stopping
         self._consumer: AIOKafkaConsumer | None = None
         self._notify: Notify = _nobody
         self._uncommitted: dict[TopicPartition, int] = {}
         self._next: dict[TopicPartition, int] = {}
         self._arrears = Arrears()
+        self._expected: dict[TopicPartition, int] = {}
+        """Where each partition goes on, as far as that is known of this assignment."""
+        self._is_looked_at = False
         self._committed_at = time.monotonic()
 
     async def run(self, consumer: AIOKafkaConsumer, notify: Notify) -> None:
-        """Read until asked to stop; `notify` hears of every number that got commands."""
+        """Read until asked to stop; `notify` hears of every number that got commands. LoudStop: what no restart mends."""
         self._consumer, self._notify = consumer, notify
         rounds = Rounds(_ROUND_SECONDS)
         while not self._stopping.is_set():
             await rounds.begin()
+            await self._look_at_positions(consumer)
             fetched: dict[TopicPartition, list[Any]] = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
+            await self._look_at_gaps(consumer, fetched)
             records = [LogRecord.of(record) for batch in fetched.values() for record in batch]
             for place, batch in fetched.items():
                 self._next[place] = batch[0].offset
@@ -101,6 +111,43 @@ class Intake:
         while not await sleep_unless(self._stopping, _MEASURE_SECONDS):
             if self._consumer is not None:
                 self._measure(self._consumer)
+
+    def begin(self) -> None:
+        """Partitions were assigned anew."""
+        self._expected, self._is_looked_at = {}, False
+
+    async def _look_at_positions(self, consumer: AIOKafkaConsumer) -> None:
+        """Once for each assignment: aiokafka begins anew, silently, where the position is no longer in the log."""
+        if self._is_looked_at:
+            return
+        known = self._expected
+        assigned = sorted(consumer.assignment())
+        try:
+            async with asyncio.timeout(_COMMIT_LIMIT_SECONDS):
+                committed = [(place, await consumer.committed(place)) for place in assigned]
+                starts, ends = await _range(consumer, assigned)
+                positions = {place: await consumer.position(place) for place in assigned}
+        except (KafkaError, TimeoutError) as problem:
+            log.warning("kafka.unreachable", error=type(problem).__name__)
+            return
+        for place, offset in committed:
+            if offset is not None:
+                check_log_range(place.topic, place.partition, offset, start=starts[place], end=ends[place])
+        # Not what is committed: a fetch that was under way when the partitions came has gone further.
+        known.update(positions)
+        self._is_looked_at = self._expected is known
+
+    async def _look_at_gaps(self, consumer: AIOKafkaConsumer, fetched: Mapping[TopicPartition, Sequence[Any]]) -> None:
+        """Nobody writes to the lanes in transactions: where offsets are missing, or begin anew, commands are lost."""
+        expected = self._expected
+        for place, batch in fetched.items():
+            after, following = batch[-1].offset + 1, expected.get(place, batch[0].offset)
+            if batch[0].offset != following or after - following != len(batch):
+                starts, ends = await _range(consumer, [place])
+                check_log_range(place.topic, place.partition, following, start=starts[place], end=ends[place])
+                for record, offset in zip(batch, count(following), strict=False):
+                    check_hole(place.topic, place.partition, offset, record.offset)
+            expected[place] = after
 
     async def commit(self) -> None:
         """Tell Kafka how far the rows are. Failing is harmless: what is read again is recognised."""
@@ -132,10 +179,14 @@ class Intake:
                     lifetimes=self._lifetimes,
                 )
             except Unprocessable as problem:
+                if problem.reason is Reason.UNKNOWN_SCHEMA and self._codec.is_newer(record.value or b""):
+                    raise SchemaUnknown(f"{record.topic}: {problem.detail}") from None
+                self._limit.dead()
                 metrics.DEAD_LETTERS.labels(GROUP, problem.reason).inc()
                 headers = dead_letter_headers(record, problem, group=GROUP)
                 dead.append(NewRecord(SENDER_DEAD_LETTERS, record.key, record.value, headers))
             else:
+                self._limit.good()
                 if command is None:
                     metrics.TOMBSTONES.labels(GROUP).inc()
                 else:
@@ -143,8 +194,8 @@ class Intake:
         done = await self._set_aside(dead) and (not taken or await self._keep(taken))
         if done:
             fault("sender.after_intake_before_commit")
-            for topic, count in Counter(record.topic for record in records).items():
-                metrics.RECORDS_PROCESSED.labels(GROUP, topic).inc(count)
+            for topic, number in Counter(record.topic for record in records).items():
+                metrics.RECORDS_PROCESSED.labels(GROUP, topic).inc(number)
             metrics.RECORD_AGE_SECONDS.labels(GROUP).observe(max(0.0, (now_ms() - records[0].appended_at) / 1000))
         return done
 
@@ -181,8 +232,8 @@ class Intake:
         counts = Counter(
             (command.message.phone_number_id, command.shard) for command in unique if command.message.command_id in new
         )
-        for (phone_number_id, shard), count in counts.items():
-            self._notify(phone_number_id, shard, count)
+        for (phone_number_id, shard), number in counts.items():
+            self._notify(phone_number_id, shard, number)
         return True
 
     async def _answer_again(self, again: Sequence[TakenIn]) -> bool:
@@ -221,3 +272,10 @@ class Intake:
         metrics.CONSUMER_LAG.labels(GROUP).set(sum(left.values()))
         for topic, seconds in self._arrears.ages(SENDER_SOURCES, left, now=now_ms()).items():
             metrics.OLDEST_UNPROCESSED_SECONDS.labels(GROUP, topic).set(seconds)
+
+
+async def _range(
+    consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]
+) -> tuple[Mapping[TopicPartition, int], Mapping[TopicPartition, int]]:
+    """Where the log begins and ends there."""
+    return await consumer.beginning_offsets(places), await consumer.end_offsets(places)

@@ -314,6 +314,7 @@ class Numbers:
             self._opened.pop(number.phone_number_id, None)
             log.warning("number.token_unreadable", phone_number_id=number.phone_number_id, error=str(problem))
         if is_new_token:
+            log.info("number.token_renewed", phone_number_id=number.phone_number_id)
             self.renewed.add(number.phone_number_id)
         self.wake(number.phone_number_id)
 

@@ -46,13 +46,14 @@ class Shards(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         told: asyncio.Event,
         stopping: asyncio.Event,
         commit: Callable[[], Awaitable[None]],
+        begin: Callable[[], None],
         fail: asyncio.Future[None],
     ) -> None:
         self._store, self._numbers, self._dispatcher, self._adopt = store, numbers, dispatcher, adopt
         self._stops = stops
         self._instance, self._told, self._stopping = instance, told, stopping
         self._remembered_seconds = remembered_seconds
-        self._commit, self._fail = commit, fail
+        self._commit, self._begin, self._fail = commit, begin, fail
         self._epochs: dict[int, int] = {}
         self._early: set[tuple[str, int]] = set()
         self._taking: asyncio.Task[None] | None = None
@@ -105,6 +106,7 @@ class Shards(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             if len(shards) * len(SENDER_SOURCES) != len(partitions):
                 log.error("shards.split", partitions=len(partitions), shards=len(shards))
             self.is_assigned = True
+            self._begin()
             self._taking = asyncio.create_task(self._take_over(shards))
             self._taking.add_done_callback(self._taken)
 

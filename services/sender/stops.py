@@ -83,7 +83,6 @@ class Stops:
 
         What stopped by a code that came after an answer goes on once Meta says that the message was sent.
         """
-        now = now_ms()
         told: dict[Key, Evidence] = {}
         if result.covers is not None and result.error_code is not None:
             told = account_state.of_answer(
@@ -91,7 +90,7 @@ class Stops:
                 phone_number_id=number.phone_number_id,
                 waba_id=self._numbers.waba_id(number.phone_number_id),
                 area=call.area,
-                at=now,
+                at=begun,  # it may be slow, and about a token that is renewed by now
                 trace_id=result.trace_id,
             )
         elif result.proof is Proof.ACCEPTED and call.probes:

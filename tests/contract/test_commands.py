@@ -47,7 +47,8 @@ def test_what_asks_only_postgres_imports_no_other_client() -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "needed"), [("listen", {"aiokafka", "fastavro"}), ("sim", {"aiohttp"}), ("routes", {"pydantic_settings"})]
+    ("command", "needed"),
+    [("listen", {"aiokafka", "fastavro", "pydantic_settings"}), ("sim", {"aiohttp"}), ("routes", {"pydantic_settings"})],
 )
 def test_the_others_import_what_they_use(command: str, needed: set[str]) -> None:
     assert imported(command) & HEAVY == needed

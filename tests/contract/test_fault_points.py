@@ -1,4 +1,4 @@
-"""Is every declared fault point passed somewhere in the code, and shot at by some test?"""
+"""Is every declared fault point passed somewhere in the code, shot at by some test, and among the cycles?"""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 from services.common.platform.faults import POINTS
+from tests.faults.cycles.points import PLANS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,3 +40,10 @@ def test_every_declared_point_is_shot_at_by_a_test() -> None:
     sources = [path.read_text("utf-8") for tier in ("faults", "integration") for path in (ROOT / "tests" / tier).rglob("*.py")]
     shots = {text.partition(":")[0] for source in sources for text in texts(ast.parse(source))}
     assert sorted(set(POINTS) - shots) == []
+
+
+def test_lives_are_ended_at_every_declared_point_again_and_again() -> None:
+    # A command has one life: it is ended where it is tested.
+    of_services = {point for point in POINTS if not point.startswith("cli.")}
+    assert set(PLANS) == of_services
+    assert all(plan.victim in {point.partition(".")[0], "rebuild"} for point, plan in PLANS.items())

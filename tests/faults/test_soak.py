@@ -18,12 +18,13 @@ import pytest
 
 from services.common.domain import topics
 from services.sandbox.providers import Kafka
+from services.sandbox.witness import install
 from tests.support import log
 from tests.support.processes import ServiceProcess
-from tests.support.read_models import reached, replayed, stored
+from tests.support.read_models import ALL_OF_IT, reached, replayed, stored
 from tests.support.routed import POSTS, all_events_there, append_posts, assert_nothing_lost_or_distorted
 from tests.support.waiting import wait_for
-from tests.support.witness import advances_without_gap_or_overlap, install
+from tests.support.witness import advances_without_gap_or_overlap
 
 KILLS: Final = int(os.environ.get("PARLEY_SOAK_KILLS", "6"))
 SEED: Final = int(os.environ.get("PARLEY_SOAK_SEED", "1"))
@@ -64,7 +65,7 @@ def _has_grown(kafka: Kafka, before: int) -> bool:
 def test_soak_with_kills_at_random(cluster: Kafka, postgres: str) -> None:
     chance = random.Random(SEED)
     install(postgres)
-    environment = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_POSTGRES_DSN": postgres}
+    environment = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_POSTGRES_DSN": postgres, **ALL_OF_IT}
     traffic = _Traffic(cluster)
     with ExitStack() as stack:
         workers = [

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,7 +19,6 @@ from services.common.domain.lanes import Lane
 from services.common.domain.records import SendOutcome
 from services.common.platform.envelope import dead_letter_origin
 from services.common.platform.kafka import LogRecord, NewRecord
-from services.sandbox.postgres_dsn import drop_database, make_database, with_database
 from services.sandbox.providers import Kafka, Postgres
 from services.sandbox.simulator.records import Arrival
 from services.sandbox.simulator.rules import Error
@@ -28,6 +26,7 @@ from tests.support import log
 from tests.support.clean_broker import fresh_topics
 from tests.support.command_corpus import (
     ACCEPTED,
+    DEVIATIONS,
     DISABLED,
     FOREIGN_MEDIA,
     IGNORED,
@@ -46,7 +45,9 @@ from tests.support.command_corpus import (
     ids,
     published,
 )
+from tests.support.infrastructure import fresh_database
 from tests.support.processes import ServiceProcess
+from tests.support.read_models import ALL_OF_IT
 from tests.support.sending import WABA, Scene, now_ms, scene
 from tests.support.waiting import wait_for_none
 
@@ -54,19 +55,6 @@ CASES: Final = cases()
 MOST_ATTEMPTS: Final = 20
 UNKNOWN_FIELDS: Final = 6
 """Five commands of category 40, and one of category 3."""
-DEVIATIONS: Final[Mapping[int, str]] = {
-    1: "A record of another type is named for what it is, and a schema id that nobody gives out for that.",
-    5: "Producers may put any key on send-commands; on the lanes, which only the router writes, key and partition are checked.",
-    13: "131026 has many causes at Meta and tells none of them, so nothing is remembered of it: the answer is Meta's, each time.",
-    14: "Of templates for codes it is known that they need a number; of others Meta alone knows: the answer is Meta's.",
-    16: "Where the type of a message has a word of its own for what is missing, that one is told.",
-    38: "A command keeps its lane: what does not belong there is refused, not moved to another.",
-    42: "There is no batch call: commands are records, and a batch of any size is many of them.",
-    45: "There is no quota of a tenant, nor an edge that could answer with it.",
-    48: "Payloads are not encrypted for each person: a value that nobody can read is no command.",
-    52: "As 5.",
-}
-"""Where the answer is not the one that the category would have elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,29 +78,20 @@ class Played:
         return [arrival for arrival in self.arrivals if arrival.opaque in attempts]
 
 
-@contextmanager
-def database(server: Postgres, template: str) -> Iterator[str]:
-    dsn = with_database(server.dsn, f"parley_test_{uuid.uuid4().hex[:12]}")
-    make_database(dsn, template=template)
-    try:
-        yield dsn
-    finally:
-        drop_database(dsn)
-
-
 @pytest.fixture(scope="module")
 def played(kafka: Kafka, postgres_server: Postgres, migrated_template: str) -> Iterator[Played]:
     """All cases at once, each to a person of its own."""
     kafka.start()
-    postgres_server.start()
     fresh_topics(kafka.bootstrap_servers)
     with ExitStack() as stack:
-        dsn = stack.enter_context(database(postgres_server, migrated_template))
+        dsn = stack.enter_context(fresh_database(postgres_server, migrated_template))
         stage = stack.enter_context(scene(kafka, dsn))
         # Before anybody reads the registry: what a sender had read a moment too early it would believe for two seconds.
         prepare(stage)
-        router = stack.enter_context(ServiceProcess("router", {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}))
-        sender = stack.enter_context(stage.sender())
+        router = stack.enter_context(
+            ServiceProcess("router", {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, **ALL_OF_IT})
+        )
+        sender = stack.enter_context(stage.sender(**ALL_OF_IT))
         router.wait_ready()
         sender.wait_ready()
         know(stage, [published(case, number, 0) for number, case in enumerate(CASES)])

@@ -1,4 +1,4 @@
-"""Is every signed webhook in the log before its 200, and nothing else ever?"""
+"""Is every signed webhook in the log before its 200, and nothing else ever? Bad requests: see `test_webhook_corpus`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from urllib.parse import quote
 
 import pytest
 
@@ -108,19 +107,6 @@ def test_a_signed_webhook_is_in_the_log_as_it_was_sent(broker: Kafka, port: int)
     assert len(headers["ce_id"]) > 36
 
 
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"not json", b"\xff\xfe\x00", b"[" * 100_000, gzip.compress(b"0" * 1_000_000), SIGNED + b" "],
-    ids=["empty", "text", "binary", "deep", "bomb", "space"],
-)
-@pytest.mark.parametrize("kind", ["application/json", "text/plain; charset=utf-16", "multipart/form-data", ""])
-def test_whatever_is_signed_is_stored_byte_for_byte(broker: Kafka, port: int, content: bytes, kind: str) -> None:
-    unique = content + kind.encode() if content else content
-    reply = exchange(port, post(unique, *([f"Content-Type: {kind}"] if kind else []), secret=SECRET))
-    assert reply.status == 200
-    assert unique in [record.value for record in read(broker.bootstrap_servers, WEBHOOKS)]
-
-
 def test_compressed_bytes_are_stored_compressed_with_their_encoding(broker: Kafka, port: int) -> None:
     packed = gzip.compress(body(messages=[message("wamid.gzip")]))
     assert exchange(port, post(packed, "Content-Encoding: gzip", secret=SECRET)).status == 200
@@ -128,48 +114,7 @@ def test_compressed_bytes_are_stored_compressed_with_their_encoding(broker: Kafk
     assert dict(record.headers)["content-encoding"] == b"gzip"
 
 
-def test_compressed_bytes_signed_before_compression_are_refused(broker: Kafka, port: int, stored: int) -> None:
-    packed = gzip.compress(SIGNED)
-    reply = exchange(port, post(packed, "Content-Encoding: gzip", f"X-Hub-Signature-256: {signature(SIGNED, SECRET)}"))
-    assert reply.status == 415
-    assert_silent(reply)
-    assert appended(broker, stored) == 0
-
-
 GOOD = signature(SIGNED, SECRET)
-HEX = GOOD.removeprefix("sha256=")
-UNSIGNED = {
-    "missing": ([], "signature_missing"),
-    "sha-1 only": (["X-Hub-Signature: sha1=" + "0" * 40], "signature_missing"),
-    "twice": ([f"X-Hub-Signature-256: {GOOD}", "X-Hub-Signature-256: sha256=" + "0" * 64], "signature_malformed"),
-    "twice the same": ([f"X-Hub-Signature-256: {GOOD}"] * 2, "signature_malformed"),
-    "wrong secret": ([f"X-Hub-Signature-256: {signature(SIGNED, 'someone-else')}"], "signature_mismatch"),
-    "another app": ([f"X-Hub-Signature-256: {signature(SIGNED, SHOP)}"], "signature_mismatch"),
-    "another body": ([f"X-Hub-Signature-256: {signature(SIGNED + b' ', SECRET)}"], "signature_mismatch"),
-    "upper case": ([f"X-Hub-Signature-256: sha256={HEX.upper()}"], "signature_malformed"),
-    "upper prefix": ([f"X-Hub-Signature-256: SHA256={HEX}"], "signature_malformed"),
-    "no prefix": ([f"X-Hub-Signature-256: {HEX}"], "signature_malformed"),
-    "colon": ([f"X-Hub-Signature-256: sha256:{HEX}"], "signature_malformed"),
-    "short": ([f"X-Hub-Signature-256: {GOOD[:-1]}"], "signature_malformed"),
-    "long": ([f"X-Hub-Signature-256: {GOOD}0"], "signature_malformed"),
-    "not hex": (["X-Hub-Signature-256: sha256=" + "z" * 64], "signature_malformed"),
-    "blanks": ([f"X-Hub-Signature-256: sha256={HEX[:30]}  {HEX[32:]}"], "signature_malformed"),
-    "not ascii": (["X-Hub-Signature-256: sha256=" + "é" * 32], "signature_malformed"),
-    "not utf-8": (["X-Hub-Signature-256: sha256=\udcff\udcfe" + HEX[2:]], "signature_malformed"),
-}
-
-
-@pytest.mark.parametrize("case", UNSIGNED)
-def test_an_unsigned_webhook_leaves_no_trace_but_a_metric(
-    broker: Kafka, ingest: ServiceProcess, port: int, stored: int, case: str
-) -> None:
-    headers, outcome = UNSIGNED[case]
-    counted = ingest.metric("parley_webhook_requests_total", app="default", outcome=outcome)
-    reply = exchange(port, post(SIGNED, *headers))
-    assert reply.status == 401
-    assert_silent(reply)
-    assert ingest.metric("parley_webhook_requests_total", app="default", outcome=outcome) == counted + 1
-    assert appended(broker, stored) == 0
 
 
 @pytest.mark.parametrize(
@@ -207,17 +152,6 @@ def test_each_app_has_its_own_path_secret_and_name_in_the_log(broker: Kafka, por
     assert dict(record.headers)["ce_source"] == b"/webhooks/shop"
 
 
-@pytest.mark.parametrize(("size", "status"), [(3_000_000, 200), (LIMIT, 200), (LIMIT + 1, 413)])
-def test_a_body_passes_up_to_the_limit(broker: Kafka, port: int, stored: int, size: int, status: int) -> None:
-    large = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
-    reply = exchange(port, post(large, secret=SECRET))
-    assert reply.status == status
-    assert_silent(reply)
-    assert appended(broker, stored) == (status == 200)
-    if status == 200:
-        assert large in [record.value for record in read(broker.bootstrap_servers, WEBHOOKS)]
-
-
 def test_a_declared_length_above_the_limit_is_refused_before_anything_is_read(port: int) -> None:
     with Wire(port) as wire:
         began = time.monotonic()
@@ -242,90 +176,8 @@ def test_a_chunked_body_is_put_together(broker: Kafka, port: int) -> None:
     assert fresh in [record.value for record in read(broker.bootstrap_servers, WEBHOOKS)]
 
 
-def test_a_hundred_thousand_chunks_of_one_byte_are_one_body(broker: Kafka, port: int, stored: int) -> None:
-    content = b"7" * 100_000
-    data = chunked(*[b"7"] * 100_000, headers=f"X-Hub-Signature-256: {signature(content, SECRET)}\r\n")
-    assert exchange(port, data).status == 200
-    assert appended(broker, stored) == 1
-
-
-def test_a_chunked_body_that_grows_past_the_limit_is_refused(broker: Kafka, port: int, stored: int) -> None:
-    with Wire(port) as wire:
-        reply = wire.send(chunked(*[b"x" * 65536] * 70, headers=f"X-Hub-Signature-256: {GOOD}\r\n")).reply()
-        assert reply.status == 413
-        assert_silent(reply)
-        assert wire.seconds_until_closed() < 2.0
-    assert appended(broker, stored) == 0
-
-
-MALFORMED = {
-    "length and chunked": b"POST /webhooks HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
-    "length twice the same": b"POST /webhooks HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
-    "length twice": b"POST /webhooks HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
-    "length +2": b"POST /webhooks HTTP/1.1\r\nHost: x\r\nContent-Length: +2\r\n\r\n{}",
-    "length -1": b"POST /webhooks HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n{}",
-    "length 0x2": b"POST /webhooks HTTP/1.1\r\nHost: x\r\nContent-Length: 0x2\r\n\r\n{}",
-    "length 1e3": b"POST /webhooks HTTP/1.1\r\nHost: x\r\nContent-Length: 1e3\r\n\r\n{}",
-    "xchunked": b"POST /webhooks HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
-    "chunked, identity": b"POST /webhooks HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
-    "bare line feeds": b"POST /webhooks HTTP/1.1\nHost: x\nContent-Length: 2\n\n{}",
-    "blank before colon": b"POST /webhooks HTTP/1.1\r\nHost : x\r\nContent-Length: 2\r\n\r\n{}",
-    "folded header": b"POST /webhooks HTTP/1.1\r\nHost: x\r\nX-A: b\r\n  c\r\nContent-Length: 2\r\n\r\n{}",
-    "nul in header": b"POST /webhooks HTTP/1.1\r\nHost: x\r\nX-A: b\x00c\r\nContent-Length: 2\r\n\r\n{}",
-    "two hosts": b"POST /webhooks HTTP/1.1\r\nHost: x\r\nHost: y\r\nContent-Length: 2\r\n\r\n{}",
-    "http 9.9": b"POST /webhooks HTTP/9.9\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
-    "http 2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 50 + b"\r\n\r\n",
-    "long request line": b"GET /webhooks?" + b"x" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-    "long header": b"POST /webhooks HTTP/1.1\r\nHost: x\r\nX-A: " + b"x" * 9000 + b"\r\n\r\n",
-    "many headers": b"POST /webhooks HTTP/1.1\r\nHost: x\r\n" + b"X-A: b\r\n" * 200 + b"\r\n",
-    "script": b"<script>alert(1)</script>\r\n\r\n",
-}
-
-
-@pytest.mark.parametrize("case", MALFORMED)
-def test_a_malformed_request_gets_an_empty_400_and_the_connection_closed(
-    broker: Kafka, port: int, stored: int, case: str
-) -> None:
-    with Wire(port) as wire:
-        reply = wire.send(MALFORMED[case]).reply()
-        assert reply.status == 400
-        assert_silent(reply)
-        assert wire.seconds_until_closed() < 2.0
-    assert appended(broker, stored) == 0
-
-
-def test_a_broken_chunk_gets_400_or_a_closed_connection(broker: Kafka, port: int, stored: int) -> None:
-    head = b"POST /webhooks HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nX-Hub-Signature-256: %b\r\n\r\n"
-    reply = exchange(port, head % GOOD.encode() + b"zz\r\n{}\r\n0\r\n\r\n")
-    assert reply.status in (0, 400)
-    assert_silent(reply)
-    assert appended(broker, stored) == 0
-
-
-def test_a_missing_last_chunk_or_a_short_body_is_never_stored(broker: Kafka, port: int, stored: int) -> None:
-    for data in (chunked(SIGNED, headers=f"X-Hub-Signature-256: {GOOD}\r\n")[:-5], post(SIGNED, secret=SECRET)[:-1]):
-        with Wire(port) as wire:
-            assert wire.send(data).end().reply().status in (0, 400)
-    assert appended(broker, stored) == 0
-
-
-def test_http_1_0_is_served_and_closed(port: int) -> None:
-    with Wire(port) as wire:
-        reply = wire.send(post(SIGNED, secret=SECRET).replace(b"HTTP/1.1", b"HTTP/1.0")).reply()
-        assert (reply.status, reply.headers["connection"]) == (200, "close")
-        assert wire.seconds_until_closed() < 1.0
-
-
 def test_an_absolute_target_is_understood(port: int) -> None:
     assert exchange(port, post(SIGNED, path="http://example.org/webhooks", secret=SECRET)).status == 200
-
-
-def test_two_pipelined_webhooks_are_answered_in_order_and_both_stored(broker: Kafka, port: int, stored: int) -> None:
-    with Wire(port) as wire:
-        wire.send(post(SIGNED, secret=SECRET) + post(SIGNED, secret="nobody") + post(SIGNED, secret=SECRET))
-        assert [wire.reply().status for _ in range(3)] == [200, 401, 200]
-    assert appended(broker, stored) == 2
 
 
 def test_a_client_that_expects_100_gets_it_unless_the_body_would_be_refused(port: int) -> None:
@@ -339,93 +191,11 @@ def test_a_client_that_expects_100_gets_it_unless_the_body_would_be_refused(port
     assert exchange(port, post(SIGNED, "Expect: a-miracle", secret=SECRET)).status == 417
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "OPTIONS", "HEAD"])
-def test_other_methods_are_not_allowed(port: int, method: str) -> None:
-    reply = exchange(port, f"{method} /webhooks HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    assert (reply.status, reply.headers["allow"]) == (405, "GET, POST")
-    assert_silent(reply)
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/",
-        "/webhook",
-        "/webhooks/",
-        "//webhooks",
-        "/webhooks/other",
-        "/x/../webhooks",
-        "/webhooks%2Fshop",
-        "/%77ebhooks",
-        "/metrics",
-    ],
-)
-def test_unknown_paths_are_not_found(broker: Kafka, port: int, stored: int, path: str) -> None:
-    reply = exchange(port, post(SIGNED, path=path, secret=SECRET))
-    assert reply.status == 404
-    assert_silent(reply)
-    assert appended(broker, stored) == 0
-
-
 def ask(port: int, query: str, path: str = "/webhooks") -> Reply:
     return exchange(port, f"GET {path}{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
 
 
-def test_metas_challenge_is_given_back_as_plain_text(port: int) -> None:
-    reply = ask(port, f"?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token={TOKEN}")
-    assert (reply.status, reply.body) == (200, b"1158201444")
-    assert reply.headers["content-type"].startswith("text/plain")
-    assert reply.headers["x-content-type-options"] == "nosniff"
-    shop = ask(port, "?hub.mode=subscribe&hub.challenge=a_B-9&hub.verify_token=shop-verify-token", "/webhooks/shop")
-    assert (shop.status, shop.body) == (200, b"a_B-9")
-
-
 RIGHT = f"hub.mode=subscribe&hub.challenge=1&hub.verify_token={TOKEN}"
-
-
-@pytest.mark.parametrize(
-    ("query", "status"),
-    [
-        ("", 403),
-        ("?hub.mode=subscribe&hub.challenge=1&hub.verify_token=wrong", 403),
-        ("?hub.mode=subscribe&hub.challenge=1&hub.verify_token=", 403),
-        ("?hub.mode=subscribe&hub.challenge=1&hub.verify_token=%ED%A0%80", 403),
-        ("?hub.mode=subscribe&hub.challenge=1&hub.verify_token=shop-verify-token", 403),
-        (f"?hub.challenge=1&hub.verify_token={TOKEN}", 403),
-        (f"?hub.mode=unsubscribe&hub.challenge=1&hub.verify_token={TOKEN}", 403),
-        (f"?hub.mode=subscribe&hub.verify_token={TOKEN}", 403),
-        (f"?hub.mode=subscribe&hub.challenge=&hub.verify_token={TOKEN}", 403),
-        (f"?hub.mode=subscribe&hub.challenge={'1' * 129}&hub.verify_token={TOKEN}", 403),
-        (f"?hub.mode=subscribe&hub.challenge={quote('<script>')}&hub.verify_token={TOKEN}", 403),
-        (f"?hub.mode=subscribe&hub.challenge=1%0d%0aSet-Cookie:a&hub.verify_token={TOKEN}", 403),
-        (f"?hub.mode=subscribe&hub.challenge=1%0a&hub.verify_token={TOKEN}", 403),
-        (f"?hub.mode=subscribe&hub.challenge=%D9%A1&hub.verify_token={TOKEN}", 403),
-        (f"?{RIGHT}&hub.challenge=2", 400),
-        (f"?{RIGHT}&hub.verify_token=wrong", 400),
-        (f"?{RIGHT}&hub.mode=subscribe", 400),
-    ],
-)
-def test_any_other_challenge_is_refused_without_an_echo(port: int, query: str, status: int) -> None:
-    reply = ask(port, query)
-    assert reply.status == status
-    assert_silent(reply)
-
-
-SLOW = {
-    "silent": (b"", HEADER_SECONDS),
-    "half a line": (b"POST /webho", HEADER_SECONDS),
-    "half the headers": (b"POST /webhooks HTTP/1.1\r\nHost: x\r\nContent-Le", HEADER_SECONDS),
-    "half a body": (post(SIGNED, secret=SECRET)[:-20], 0.5),
-    "endless chunk extension": (chunked(headers=f"X-Hub-Signature-256: {GOOD}\r\n")[:-5] + b"2;" + b"e" * 50_000, 0.5),
-}
-
-
-@pytest.mark.parametrize("case", SLOW)
-def test_a_slow_client_is_dropped(port: int, case: str) -> None:
-    data, seconds = SLOW[case]
-    with Wire(port) as wire:
-        kept = wire.send(data).seconds_until_closed()
-    assert seconds * 0.9 <= kept < seconds + 1.0
 
 
 def test_a_half_sent_second_request_is_dropped_and_an_idle_connection_is_kept(port: int) -> None:

@@ -22,7 +22,7 @@ from services.sandbox.providers import Kafka, Postgres
 from tests.support.events import regrouped
 from tests.support.log import append, end_offsets, read
 from tests.support.processes import ServiceProcess
-from tests.support.read_models import comparable, corpus, in_log, poison, project, reached, replayed, stored
+from tests.support.read_models import ALL_OF_IT, comparable, corpus, in_log, poison, project, reached, replayed, stored
 from tests.support.told import NUMBER, sent, status
 from tests.support.waiting import wait_for
 
@@ -36,6 +36,7 @@ def running(cluster: Kafka, dsn: str, instance: str = "1") -> Iterator[ServicePr
 
 def projector(cluster: Kafka, dsn: str, instance: str = "1", **more: str) -> ServiceProcess:
     env = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_POSTGRES_DSN": dsn, "PARLEY_INSTANCE": instance}
+    env |= ALL_OF_IT
     return ServiceProcess("projector", {**env, **more})
 
 

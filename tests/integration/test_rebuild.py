@@ -19,7 +19,7 @@ from services.sandbox.providers import Kafka, Postgres
 from tests.support.command_line import parley
 from tests.support.log import append, end_offsets, forget, read
 from tests.support.processes import ServiceProcess
-from tests.support.read_models import corpus, reached, replayed, stored
+from tests.support.read_models import ALL_OF_IT, corpus, reached, replayed, stored
 from tests.support.waiting import wait_for
 
 
@@ -286,7 +286,8 @@ def test_there_is_one_rebuild_at_a_time(cluster: Kafka, postgres: str, tmp_path:
 
 
 def _projector(cluster: Kafka, dsn: str) -> ServiceProcess:
-    return ServiceProcess("projector", {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_POSTGRES_DSN": dsn})
+    env = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_POSTGRES_DSN": dsn}
+    return ServiceProcess("projector", {**env, **ALL_OF_IT})
 
 
 def _rebuild(cluster: Kafka, dsn: str, **wish: Any) -> RebuildReport:

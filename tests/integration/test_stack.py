@@ -16,6 +16,7 @@ import pytest
 
 from services.sandbox import stack_env
 from services.sandbox.keeper_files import KeeperFiles
+from services.sandbox.stack_services import OPERATED
 from services.sandbox.supervisor import answers_ok
 from tests.support.waiting import wait_for
 
@@ -107,6 +108,17 @@ def test_a_sourced_stack_env_is_all_that_a_command_elsewhere_needs(shell: Shell,
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith("accepted wamid.")
     assert stat.S_IMODE(shell.files.env_path.stat().st_mode) == 0o600
+
+
+def test_each_service_comes_to_kafka_as_itself_and_not_by_the_operators_door(shell: Shell) -> None:
+    [(address, kind)] = [(address, note) for name, address, note in shell.files.addresses() if name == "kafka"]
+    told = {name: shell.service(name).environ() for name in OPERATED}
+    if "(native" in kind:
+        assert {name: env["PARLEY_KAFKA_USER"] for name, env in told.items()} == {name: f"parley-{name}" for name in OPERATED}
+        assert address not in {env["PARLEY_KAFKA_BOOTSTRAP_SERVERS"] for env in told.values()}
+        assert len({env["PARLEY_KAFKA_PASSWORD"] for env in told.values()}) == len(OPERATED)
+    else:  # a Kafka of this kind has one door
+        assert {env["PARLEY_KAFKA_BOOTSTRAP_SERVERS"] for env in told.values()} == {address}
 
 
 def test_what_a_customer_says_opens_the_window_for_a_text(shell: Shell) -> None:

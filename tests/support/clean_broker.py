@@ -88,12 +88,18 @@ async def _no_groups(admin: AIOKafkaAdminClient) -> bool:
     except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError):  # a broker that has just been started again
         return False
     for group in groups:
-        coordinator = await admin.find_coordinator(group)
-        for answer in await admin.describe_consumer_groups([group], group_coordinator_id=coordinator):
-            for member_id in [member[0] for described in answer.groups for member in described[5]]:
-                await admin._send_request(LeaveGroupRequest(group, member_id), coordinator)
+        coordinator = await dismiss(admin, group)
         await admin._send_request(DeleteGroupsRequest([group]), coordinator)
     return not await admin.list_consumer_groups()
+
+
+async def dismiss(admin: AIOKafkaAdminClient, group: str) -> Any:
+    """Put every member out of a group, as the end of their sessions would; the group's coordinator."""
+    coordinator = await admin.find_coordinator(group)
+    for answer in await admin.describe_consumer_groups([group], group_coordinator_id=coordinator):
+        for member_id in [member[0] for described in answer.groups for member in described[5]]:
+            await admin._send_request(LeaveGroupRequest(group, member_id), coordinator)
+    return coordinator
 
 
 async def _until(condition: Callable[[], Awaitable[bool]], otherwise: str) -> None:

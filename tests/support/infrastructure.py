@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -76,14 +77,21 @@ def migrated_template(postgres_server: Postgres) -> Iterator[str]:
         drop_database(dsn)
 
 
-@pytest.fixture
-def postgres(postgres_server: Postgres, migrated_template: str) -> Iterator[str]:
-    """The DSN, as the superuser, of a fresh database with every migration applied; dropped afterwards."""
+@contextmanager
+def fresh_database(postgres_server: Postgres, template: str) -> Iterator[str]:
+    """The DSN, as the superuser, of a database made from the template; dropped afterwards."""
     postgres_server.start()
     dsn = with_database(postgres_server.dsn, f"parley_test_{uuid.uuid4().hex[:12]}")
-    make_database(dsn, template=migrated_template)
+    make_database(dsn, template=template)
     try:
         yield dsn
     finally:
         postgres_server.start()
         drop_database(dsn)
+
+
+@pytest.fixture
+def postgres(postgres_server: Postgres, migrated_template: str) -> Iterator[str]:
+    """The DSN, as the superuser, of a fresh database with every migration applied; dropped afterwards."""
+    with fresh_database(postgres_server, migrated_template) as dsn:
+        yield dsn

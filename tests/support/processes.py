@@ -9,12 +9,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
+
+from tests.support.nursery import Life, Nursery
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _POLL_SECONDS: Final = 0.02
@@ -29,14 +31,22 @@ class ServiceProcess:
     """`python -m services.<name>` with `env` (full `PARLEY_*` names) and nothing else of ours from the environment.
 
     As a context manager it is started on entry and killed, if still alive, on exit. After it ended, `start()` starts it again;
-    the log of all its lives is one text.
+    the log of all its lives is one text. With a `nursery` it is forked there, in milliseconds, else it is a Python of its own.
     """
 
-    def __init__(self, name: str, env: Mapping[str, str], *, module: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        env: Mapping[str, str],
+        *,
+        module: str | None = None,
+        arguments: Sequence[str] = (),
+        nursery: Nursery | None = None,
+    ) -> None:
         self.name = name
         self.env = dict(env)
-        self._module = module or f"services.{name}"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._module, self._arguments, self._nursery = module or f"services.{name}", list(arguments), nursery
+        self._process: subprocess.Popen[bytes] | Life | None = None
         self._directory = tempfile.TemporaryDirectory(prefix=f"parley-{name}-")
         self._path = Path(self._directory.name) / "log"
         self._path.touch()
@@ -56,11 +66,15 @@ class ServiceProcess:
             raise ProcessError(f"{self.name} runs already")
         self._life_from = self._path.stat().st_size
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
+        env = {**inherited, "PARLEY_LOG_FORMAT": "json", **self.env, **more}
+        if self._nursery is not None:
+            self._process = self._nursery.start(self._module, self._arguments, env, self._path)
+            return self
         with self._path.open("ab") as out:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", self._module],
+                [sys.executable, "-m", self._module, *self._arguments],
                 cwd=ROOT,
-                env={**inherited, "PARLEY_LOG_FORMAT": "json", **self.env, **more},
+                env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
@@ -71,6 +85,11 @@ class ServiceProcess:
     def alive(self) -> bool:
         """Started and not ended."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it stands still after SIGSTOP; only of what a nursery started."""
+        return isinstance(self._process, Life) and self._process.is_stopped
 
     @property
     def pid(self) -> int:

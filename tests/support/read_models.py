@@ -44,6 +44,9 @@ BEGIN: Final = 1_763_800_000_000
 _SPACE: Final = UUID(int=11)
 _CODEC: Final = Codec()
 
+ALL_OF_IT: Final = {"PARLEY_DEAD_LETTER_LIMIT": "false"}
+"""For who is to read a corpus to its end: more of it is unusable than a reader bears otherwise."""
+
 Tables = dict[str, list[tuple[Any, ...]]]
 
 

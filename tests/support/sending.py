@@ -277,7 +277,7 @@ class Scene:
 
     def put_records(self, records: Iterable[NewRecord]) -> None:
         """Append records as they are."""
-        asyncio.run(_append(self.kafka.bootstrap_servers, list(records)))
+        put_records(self.kafka.bootstrap_servers, records)
 
     def outcomes(self, *kinds: str) -> list[SendOutcome]:
         """What the log was told, in order of time; each event once, however often it was told."""
@@ -335,6 +335,11 @@ def scene(kafka: Kafka, dsn: str, *, ingest_url: str = _DEAF, **behaviour: str) 
         simulator.wait_until(lambda: "listening on http" in simulator.log, 20.0, "listen")
         line = next(line for line in simulator.log.splitlines() if "listening on http" in line)
         yield Scene(kafka, dsn, simulator, line.split("listening on ")[1].strip())
+
+
+def put_records(bootstrap_servers: str, records: Iterable[NewRecord]) -> None:
+    """Append records as they are, each to the partition that our own services would choose."""
+    asyncio.run(_append(bootstrap_servers, list(records)))
 
 
 async def _append(bootstrap_servers: str, records: list[NewRecord]) -> None:

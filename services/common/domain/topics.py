@@ -34,6 +34,8 @@ PROJECTOR_SOURCES: Final = (
 )
 """What the read models are made of. The projector's own dead letters are written in its transaction instead."""
 ROUTER_SOURCES: Final = (WEBHOOKS, SEND_COMMANDS)
+FOREIGN: Final = (CONSENT_RECORDS, SEND_COMMANDS)
+"""Written by producers, who may do so in transactions: only in these topics may offsets have gaps."""
 SENDER_SOURCES: Final = tuple(SENDS.values())
 ALL: Final = (
     WEBHOOKS,

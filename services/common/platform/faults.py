@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from services.common.platform import logging
+
+log = logging.get(__name__)
+
 
 class Action(StrEnum):
     """What happens there."""
@@ -109,6 +113,7 @@ def _pass(armed: Fault) -> None:
     armed.passes += 1
     if armed.passes != armed.nth:
         return
+    log.warning("fault.fired", point=armed.point, nth=armed.nth, action=str(armed.action))
     if armed.action is Action.RAISE:
         raise FaultInjected(armed.point)
     if armed.action is Action.SLEEP:

@@ -15,6 +15,7 @@ from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 
 from services.common.platform import logging, metrics
+from services.common.platform.kafka_access import Brokers, client_options
 from services.common.platform.lifecycle import EXIT_DUPLICATE_INSTANCE, EXIT_FATAL, exit_now, sleep_unless
 
 log = logging.get(__name__)
@@ -25,6 +26,8 @@ FETCH_BYTES: Final = 1024 * 1024
 """Of a partition at a time. A larger record comes all the same, alone; what comes at once should not outgrow the caches."""
 SESSION_SECONDS: Final = 10.0
 HEARTBEAT_SECONDS: Final = 1.0
+_TWIN_LOSSES: Final = 3
+_TWIN_SECONDS: Final = 60.0
 TURN: Final = 50
 """Records between two turns of the event loop."""
 
@@ -122,9 +125,9 @@ class Producer:
     on it has a deadline of ours. A record whose deadline passed may still be appended later; readers dedupe.
     """
 
-    def __init__(self, *, bootstrap_servers: str, client_id: str, linger_ms: int = 0) -> None:
+    def __init__(self, *, bootstrap_servers: Brokers, client_id: str, linger_ms: int = 0) -> None:
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap_servers,
+            **client_options(bootstrap_servers),
             client_id=client_id,
             enable_idempotence=True,
             max_request_size=MAX_RECORD_BYTES,
@@ -239,11 +242,11 @@ async def bounded(closing: Coroutine[Any, Any, None], seconds: float) -> None:
         log.warning("kafka.client_abandoned", error=type(problem).__name__)
 
 
-async def wait_for_topics(bootstrap_servers: str, topics: Iterable[str], stopping: asyncio.Event) -> dict[str, int]:
+async def wait_for_topics(bootstrap_servers: Brokers, topics: Iterable[str], stopping: asyncio.Event) -> dict[str, int]:
     """Wait until Kafka answers and every topic exists; topic -> partitions. Empty when asked to stop meanwhile."""
     wanted = sorted(topics)
     while not stopping.is_set():
-        client = AIOKafkaClient(bootstrap_servers=bootstrap_servers, client_id="parley-check")
+        client = AIOKafkaClient(**client_options(bootstrap_servers), client_id="parley-check")
         try:
             await client.bootstrap()
             await client.set_topics(wanted)
@@ -254,7 +257,12 @@ async def wait_for_topics(bootstrap_servers: str, topics: Iterable[str], stoppin
             missing = [topic for topic, partitions in found.items() if not partitions]
             if not missing:
                 return found
-            log.warning("kafka.topics_missing", topics=missing)
+            if forbidden := [topic for topic in missing if topic in client.cluster.unauthorized_topics]:
+                log.warning(
+                    "kafka.topics_forbidden", topics=forbidden, hint="give this principal its rights: deploy/kafka/users.yaml"
+                )
+            else:
+                log.warning("kafka.topics_missing", topics=missing)
         finally:
             await client.close()
         await sleep_unless(stopping, 0.5)
@@ -275,23 +283,40 @@ def watch_metadata(client: Any) -> None:
     client._sync_task.add_done_callback(ended)  # noqa: SLF001 - aiokafka is pinned; there is no public hook
 
 
+class Memberships:
+    """How often a group forgot this member. A broker's restart or a long pause does that once: three times in a minute is a twin.
+
+    aiokafka gives the membership up once for each partition of a commit that is answered so, and for each request that waited
+    while the network paused: that is one loss. Only who has been a member again can be forgotten again, or who still is none a
+    heartbeat later.
+    """
+
+    def __init__(self) -> None:
+        self._losses: list[float] = []
+
+    def lost(self, now: float, *, was_member: bool) -> bool:
+        """The group did not know us, at `now` in monotonic seconds; True when this tells of a twin."""
+        if not was_member and self._losses and now - self._losses[-1] < HEARTBEAT_SECONDS:
+            return False
+        self._losses = [*(at for at in self._losses if now - at < _TWIN_SECONDS), now]
+        return len(self._losses) >= _TWIN_LOSSES
+
+
 def watch_membership(consumer: Any, *, group: str, instance: str) -> None:
     """End the process when another one uses the same static instance id, or when the consumer can learn nothing any more.
 
     Two holders of one id push each other out for as long as they live, and aiokafka knows no fencing error: each sees its
-    member id forgotten again and again. A broker restart or a long pause does that once, so three times in a minute is a twin.
+    member id forgotten again and again. See Memberships for what is a twin.
     """
     watch_metadata(consumer._client)  # noqa: SLF001 - aiokafka is pinned; there is no public hook
     coordinator = consumer._coordinator  # noqa: SLF001 - as above
     # It is forgotten when a heartbeat fails, and found again when a broker answers.
     metrics.KAFKA_ANSWERS.labels(group).set_function(lambda: float(coordinator.coordinator_id is not None))
-    forgotten: list[float] = []
+    memberships = Memberships()
     reset: Callable[[], None] = coordinator.reset_generation
 
     def counted() -> None:
-        now = time.monotonic()
-        forgotten[:] = [*(at for at in forgotten if now - at < 60.0), now]
-        if len(forgotten) >= 3:
+        if memberships.lost(time.monotonic(), was_member=bool(coordinator.member_id)):
             log.critical(
                 "instance.duplicate", group=group, hint=f"another process runs with PARLEY_INSTANCE={instance}; give each its own"
             )

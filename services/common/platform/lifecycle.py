@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import os
+import resource
 import signal
 import sys
 import time
@@ -13,7 +15,8 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from services.common.platform import logging
+from services.common.domain.loud_stops import LoudStop
+from services.common.platform import logging, metrics
 
 log = logging.get(__name__)
 
@@ -24,6 +27,7 @@ GARBAGE_THRESHOLDS = (5_000, 100, 40)
 To look through 50,000 new objects at once stops the process for 30 to 60 ms."""
 PATIENT_THRESHOLDS = (200_000, 100, 40)
 """For work that nobody waits for: a pause of a quarter of a second hurts nobody there."""
+_PR_SET_DUMPABLE = 4
 EXIT_FATAL = 70
 EXIT_STALLED = 75
 EXIT_DUPLICATE_INSTANCE = 76
@@ -31,9 +35,20 @@ EXIT_DUPLICATE_INSTANCE = 76
 
 def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     """Run `main(stopping)` until it returns; SIGTERM and SIGINT set `stopping` and arm the deadline."""
+    keep_memory_private()
     make_busy()
     with asyncio.Runner() as runner:
         runner.run(_guarded(main))
+
+
+def keep_memory_private() -> None:
+    """No core dump: it would hold every secret and the messages in hand. Nor may another process of this user look into us.
+
+    The limit alone does not keep a core from a program that the system hands it to; that is up to the kernel's own flag.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def make_busy(*, garbage_thresholds: tuple[int, int, int] = GARBAGE_THRESHOLDS) -> None:
@@ -69,6 +84,23 @@ def exit_now(code: int) -> None:
     with contextlib.suppress(OSError):
         sys.stderr.flush()
     os._exit(code)
+
+
+def stop_loudly(stop: LoudStop, *, group: str, shown_seconds: float) -> None:
+    """Say what no restart mends, and end the process with the code of that once metrics had time to be read.
+
+    The caller does nothing more: it neither goes on nor acknowledges anything.
+    """
+    metrics.STOPPED.labels(group, stop.reason).set(1)
+    log.critical(
+        "process.stopped_for_good",
+        group=group,
+        reason=stop.reason,
+        detail=str(stop),
+        hint=stop.what_to_do,
+        exit_code=stop.exit_code,
+    )
+    asyncio.get_running_loop().call_later(shown_seconds, exit_now, stop.exit_code)
 
 
 class Rounds:

@@ -22,6 +22,10 @@ WEBHOOK_CONNECTIONS_CLOSED: Final = Counter(
     "parley_webhook_connections_closed_total", "Connections that we refused or ended, by the limit they broke", ["reason"]
 )
 
+SECRETS_UNREADABLE: Final = Gauge(
+    "parley_secrets_unreadable", "1 while files of secrets have changed and cannot be taken over: the last good ones are in use"
+)
+
 RECORDS_PROCESSED: Final = Counter("parley_records_processed_total", "Records whose effect is durable", ["group", "topic"])
 RECORDS_SKIPPED: Final = Counter(
     "parley_records_skipped_total", "Redelivered records skipped because their effect was already durable", ["group"]
@@ -31,6 +35,11 @@ RECORD_AGE_SECONDS: Final = Histogram(
     "Now minus the record's append time, when its effect became durable",
     ["group"],
     buckets=(*_FAST, 60.0, 600.0),
+)
+STOPPED: Final = Gauge(
+    "parley_stopped",
+    "1 while a reader shows that it has stopped for good, before it ends: see docs/stops.md. Restarting it does not help",
+    ["group", "reason"],
 )
 CONSUMER_LAG: Final = Gauge("parley_consumer_lag_records", "Records of assigned partitions not yet processed", ["group"])
 OLDEST_UNPROCESSED_SECONDS: Final = Gauge(
@@ -52,6 +61,9 @@ REOPENED_COMMANDS: Final = Counter(
 EMPTY_WEBHOOKS: Final = Counter("parley_empty_webhooks_total", "Webhooks without any element")
 UNRECOGNIZED: Final = Counter("parley_unrecognized_changes_total", "Elements kept as UnrecognizedChange", ["field"])
 POSTGRES_RETRIES: Final = Counter("parley_postgres_retries_total", "Transactions repeated after a transient error", ["service"])
+POSTGRES_DISK_FULL: Final = Gauge(
+    "parley_postgres_disk_full", "1 while Postgres has no room for what is to be written: it is tried again", ["service"]
+)
 SILENT_MESSAGES: Final = Gauge(
     "parley_silent_messages",
     "Messages that became silent in the last hour: accepted, and no status for longer than registry.silence allows, by Meta's id "

@@ -19,6 +19,8 @@ Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Pool = AsyncConnectionPool[Connection]
 
 PROBING: Final = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+_DISK_FULL: Final = "53100"
+_MAKE_ROOM: Final = "Postgres' disk is full: make room; nothing is lost, what comes meanwhile waits in Kafka"
 # Classes of SQLSTATE that pass by themselves: connection, rollback (deadlock, serialization), resources, in use, operator.
 _TRANSIENT: Final = ("08", "40", "53", "55", "57")
 
@@ -82,17 +84,44 @@ def is_transient(problem: BaseException) -> bool:
     return problem.sqlstate[:2] in _TRANSIENT
 
 
+class Retries:
+    """Counts and logs what is tried again, and shows a full disk for as long as it lasts: that ends only when somebody acts."""
+
+    def __init__(self, event: str, *, service: str) -> None:
+        self._event, self._service = event, service
+        self._is_full = False
+
+    def failed(self, problem: BaseException) -> None:
+        """It is going to be tried again."""
+        metrics.POSTGRES_RETRIES.labels(self._service).inc()
+        sqlstate = getattr(problem, "sqlstate", None)
+        if sqlstate == _DISK_FULL:
+            self._is_full = True
+            metrics.POSTGRES_DISK_FULL.labels(self._service).set(1)
+            log.error(self._event, error=type(problem).__name__, sqlstate=sqlstate, hint=_MAKE_ROOM)
+        else:
+            log.warning(self._event, error=type(problem).__name__, sqlstate=sqlstate)
+
+    def worked(self) -> None:
+        """It has worked in the end."""
+        if self._is_full:
+            metrics.POSTGRES_DISK_FULL.labels(self._service).set(0)
+
+
 async def retrying(work: Callable[[], Awaitable[T]], *, service: str, stopping: asyncio.Event) -> T | None:
     """Repeat a whole transaction until Postgres takes it; None when asked to stop before that. Other errors pass through."""
     wait = 0.05
+    retries = Retries("postgres.retry", service=service)
     while True:
         try:
-            return await work()
+            done = await work()
         except (psycopg.Error, PoolTimeout) as problem:
             if not is_transient(problem):
                 raise
-            metrics.POSTGRES_RETRIES.labels(service).inc()
-            log.warning("postgres.retry", error=type(problem).__name__, sqlstate=getattr(problem, "sqlstate", None))
+            retries.failed(problem)
+        else:
+            retries.worked()
+            return done
         if await sleep_unless(stopping, wait):
             return None
         wait = min(2.0, wait * 2)

@@ -47,6 +47,7 @@ _SET_STATE: Final = """
 UPDATE registry.phone_numbers SET state = %s, updated_at = now() WHERE phone_number_id = %s AND state <> 'disabled'
 """
 _SET_LIMIT: Final = "UPDATE registry.phone_numbers SET messages_per_second = %s, updated_at = now() WHERE phone_number_id = %s"
+_RENEW: Final = "UPDATE registry.phone_numbers SET access_token = %s, updated_at = now() WHERE phone_number_id = %s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,3 +140,9 @@ async def pause_number(connection: Connection, phone_number_id: str, *, paused: 
 async def limit_number(connection: Connection, phone_number_id: str, messages_per_second: int) -> bool:
     """What Meta allows it from now on; False for a number that is not registered. The caller commits."""
     return (await connection.execute(_SET_LIMIT, (messages_per_second, phone_number_id))).rowcount == 1
+
+
+async def renew_token(connection: Connection, tokens: TokenBox, phone_number_id: str, access_token: str) -> bool:
+    """Another access token and nothing else, whatever the number's state; False if it is not registered. The caller commits."""
+    sealed = tokens.seal(access_token, phone_number_id=phone_number_id)
+    return (await connection.execute(_RENEW, (sealed, phone_number_id))).rowcount == 1

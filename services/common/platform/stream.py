@@ -8,7 +8,8 @@ decode error and never comes back from a long pause. What holds instead, and why
   offset never runs ahead. Faust's own iteration goes once around the event loop for each record, and `noack_take` has a timer
   that makes a lone record wait and cuts a backlog into small batches;
 * the next batches are prepared while one is being made durable, and wait for it: one effect at a time, in order;
-* any exception ends the process at once (`os._exit`), so nothing else can acknowledge; the supervisor starts it again;
+* any exception ends the process at once (`os._exit`), so nothing else can acknowledge; the supervisor starts it again. What no
+  restart mends (a position outside the log, a hole in it, ...) is shown for a while first; meanwhile nothing goes on;
 * positions may come from the reader's own store (`Positions`), by overriding `seek_to_committed`: the only hook Faust does not
   overwrite;
 * static membership: a killed worker's partitions move again as soon as its slot is restarted;
@@ -30,6 +31,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import faust
 from aiokafka.errors import KafkaError
+from faust.tables import TableManager
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ack_lock
@@ -37,10 +39,12 @@ from mode.supervisors import CrashingSupervisor
 from mode.utils.futures import notify
 
 from services.common.domain.arrears import Arrears
+from services.common.domain.loud_stops import LoudStop, check_hole, check_log_range
 from services.common.platform import logging, metrics
 from services.common.platform.faults import fault
 from services.common.platform.kafka import FETCH_BYTES, HEARTBEAT_SECONDS, SESSION_SECONDS, TURN, LogRecord, watch_membership
-from services.common.platform.lifecycle import EXIT_FATAL, EXIT_STALLED, exit_now
+from services.common.platform.kafka_access import Brokers, client_options
+from services.common.platform.lifecycle import EXIT_FATAL, EXIT_STALLED, exit_now, stop_loudly
 
 log = logging.get(__name__)
 
@@ -62,10 +66,6 @@ class Positions(Protocol):
 
     async def next_offsets(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
         """Next offset of each partition that has been read before; others are absent. Retries until it knows."""
-
-
-class LogRangeError(Exception):
-    """The stored position is outside the log: records were deleted unread, or the topic was created anew."""
 
 
 class _Inflight:
@@ -171,9 +171,11 @@ class _Consumer(driver.Consumer):
             expected = self._read_offset[tp]  # the next one, as a seek sets it
             fresh = [record for record in fetched[start : start + TURN] if expected is None or record.offset >= expected]
             if not fresh:
+                await self._look_at_range(tp, expected or 0)
                 continue
-            if expected is not None and fresh[-1].offset - expected >= len(fresh):
-                await self._note_gaps(tp, [expected - 1, *(record.offset for record in fresh)])
+            first = fresh[0].offset if expected is None else expected
+            if fresh[-1].offset - first >= len(fresh):
+                await self._look_at_gaps(tp, [first - 1, *(record.offset for record in fresh)])
             while inflight.is_full:
                 await inflight.room()
             await asyncio.sleep(0)
@@ -199,8 +201,17 @@ class _Consumer(driver.Consumer):
             self._n_acked += len(fresh)
             notify(self._waiting_for_ack)
 
-    async def _note_gaps(self, tp: TP, offsets: Sequence[int]) -> None:
-        """Where a transaction's marker stands there is no record: the committed offset may pass it."""
+    async def _look_at_range(self, tp: TP, expected: int) -> None:
+        """aiokafka reads on from the beginning, silently, where the position is no longer in the log."""
+        starts, ends = await self.earliest_offsets(tp), await self.highwaters(tp)
+        check_log_range(tp.topic, tp.partition, expected, start=starts[tp], end=ends[tp])
+
+    async def _look_at_gaps(self, tp: TP, offsets: Sequence[int]) -> None:
+        """Where a transaction's marker stands there is no record: the committed offset may pass it. Other gaps are losses."""
+        await self._look_at_range(tp, offsets[0] + 1)
+        if tp.topic not in self.app.with_gaps:
+            for before, offset in pairwise(offsets):
+                check_hole(tp.topic, tp.partition, before + 1, offset)
         if self.app.topics.acks_enabled_for(tp.topic):
             for before, offset in pairwise(offsets):
                 if offset - before > 1:
@@ -211,35 +222,39 @@ class _Consumer(driver.Consumer):
         self.app.inflight.clear()
         positions = self.app.positions
         assigned = [tp for tp in self.assignment() if tp.topic in self.app.sources]
-        self.app.next_offsets = {tp: offset for tp, offset in committed.items() if tp in assigned and offset is not None}
-        if positions is None or not assigned:
+        known = {tp: offset for tp, offset in committed.items() if tp in assigned and offset is not None}
+        self.app.next_offsets = known
+        if not assigned:
             return committed
-        stored = await positions.next_offsets([(tp.topic, tp.partition) for tp in assigned])
+        stored = {} if positions is None else await positions.next_offsets([(tp.topic, tp.partition) for tp in assigned])
         starts = await self.earliest_offsets(*assigned)
         ends = await self.highwaters(*assigned)
-        want = {tp: stored.get((tp.topic, tp.partition), starts[tp]) for tp in assigned}
+        want = known if positions is None else {tp: stored.get((tp.topic, tp.partition), starts[tp]) for tp in assigned}
         for tp, offset in want.items():
             check_log_range(tp.topic, tp.partition, offset, start=starts[tp], end=ends[tp])
+        if positions is None:
+            return committed
         await self.seek_wait(want)
         self.app.next_offsets = dict(want)
         return {**committed, **want}
-
-
-def check_log_range(topic: str, partition: int, offset: int, *, start: int, end: int) -> None:
-    """Refuse to go on when the position is outside the log: going on would skip or silently drop records."""
-    if offset < start:
-        raise LogRangeError(f"{topic}/{partition}: records {offset} to {start - 1} were deleted before they were read")
-    if offset > end:
-        raise LogRangeError(f"{topic}/{partition}: position {offset} is beyond the log's end {end}; was the topic created anew?")
 
 
 class _Transport(driver.Transport):
     Consumer = _Consumer
 
 
+class _Tables(TableManager):
+    """There are none. Faust's own manager waits a second at every start for agents that might still register one."""
+
+    async def on_start(self) -> None:
+        await self._update_channels()
+        await self.recovery.start()
+
+
 class _App(faust.App):
     positions: Positions | None
     sources: frozenset[str]
+    with_gaps: frozenset[str]
     inflight: _Inflight
     instance: str
     queue: asyncio.Future[Any]
@@ -265,6 +280,9 @@ class Stream(Generic[Prepared]):
     between the effect and its acknowledgement. While few records wait, a batch begins `pause_seconds` after the end of the one
     before: at a steady trickle a batch costs its reader, and all behind it, more than the few records in it. A record that comes
     after a longer silence waits for nothing.
+
+    Offsets of `topics` have no gaps but in `with_gaps`, which producers may write in transactions. `shown_seconds`: how long a
+    stop that no restart mends is shown.
     """
 
     def __init__(
@@ -272,19 +290,23 @@ class Stream(Generic[Prepared]):
         *,
         group: str,
         topics: Sequence[str],
-        bootstrap_servers: str,
+        bootstrap_servers: Brokers,
         instance: str,
         prepare: Callable[[Sequence[LogRecord]], Awaitable[Prepared]],
         commit: Callable[[Prepared], Awaitable[None]],
         before_ack: str,
         buffer_bytes: int,
+        shown_seconds: float,
+        with_gaps: Sequence[str] = (),
         positions: Positions | None = None,
         pause_seconds: float = 0.0,
     ) -> None:
         self.group, self._before_ack = group, before_ack
         self._topics, self._prepare, self._commit = tuple(topics), prepare, commit
         self._app = self._new_app(bootstrap_servers, instance, buffer_bytes)
-        self._app.positions, self._app.sources = positions, frozenset(topics)
+        self._app.positions, self._app.sources, self._app.with_gaps = positions, frozenset(topics), frozenset(with_gaps)
+        self._shown_seconds = shown_seconds
+        self._stop: LoudStop | None = None
         self._app.instance = instance
         self._app.inflight = _Inflight(buffer_bytes)
         self._app.next_offsets = {}
@@ -296,10 +318,10 @@ class Stream(Generic[Prepared]):
         self._stopping: asyncio.Event | None = None
         self._define_agent()
 
-    def _new_app(self, bootstrap_servers: str, instance: str, buffer_bytes: int) -> _App:
+    def _new_app(self, bootstrap_servers: Brokers, instance: str, buffer_bytes: int) -> _App:
         return _App(
             self.group,
-            broker=[f"kafka://{server}" for server in bootstrap_servers.split(",")],
+            **_broker_options(bootstrap_servers),
             broker_client_id=f"{self.group}-{instance}",
             consumer_group_instance_id=f"{self.group}-{instance}",
             processing_guarantee="at_least_once",
@@ -319,6 +341,7 @@ class Stream(Generic[Prepared]):
             producer_acks=-1,
             producer_request_timeout=30.0,
             table_standby_replicas=0,
+            TableManager=_Tables,
             topic_allow_declare=False,
             topic_disable_leader=True,
             web_enabled=False,
@@ -340,6 +363,7 @@ class Stream(Generic[Prepared]):
                     self._die(end)
             except Exception as problem:  # noqa: BLE001 - the loop's boundary: nothing may acknowledge after a failed effect
                 self._die(problem)
+                await asyncio.Event().wait()
 
         self._app.agent(self._app.topic(*self._topics), name=f"{self.group}.read", concurrency=1)(read)
 
@@ -399,6 +423,8 @@ class Stream(Generic[Prepared]):
     def why_not_ready(self) -> str | None:
         """None when this worker is in the group and may be given partitions; a spare without any is ready."""
         app = self._app
+        if self._stop is not None:
+            return f"stopped for good: {self._stop.reason}"
         if app.crashed:
             return "crashed"
         if not self._joined or app.rebalancing:
@@ -414,16 +440,16 @@ class Stream(Generic[Prepared]):
         committing.add_done_callback(self._ended)
         try:
             await self._app.start()
-        except (KafkaError, OSError, LogRangeError) as problem:
-            self._die(problem)
+        except (KafkaError, OSError, LoudStop) as problem:
+            await self._end(problem)
         self._joined = True
         log.info("stream.started", group=self.group)
         watchdog = asyncio.create_task(self._watch(stopping))
         stopped = asyncio.create_task(stopping.wait())
         ended = asyncio.create_task(self._app.wait_until_stopped())
         await asyncio.wait({stopped, ended, watchdog}, return_when=asyncio.FIRST_COMPLETED)
-        if not stopping.is_set():
-            self._die(self._app.crash_reason or RuntimeError("the stream ended by itself"))
+        if self._stop is not None or not stopping.is_set():
+            await self._end(self._app.crash_reason or RuntimeError("the stream ended by itself"))
         watchdog.cancel()
         await self._app.stop()
         await self._ready.join()
@@ -458,10 +484,41 @@ class Stream(Generic[Prepared]):
             metrics.OLDEST_UNPROCESSED_SECONDS.labels(self.group, topic).set(seconds)
         return lag
 
+    async def _end(self, problem: BaseException) -> None:
+        """Never returns; who is asked to stop while it shows why it has stopped ends with the code of that."""
+        self._die(problem)
+        if self._stop is not None and self._stopping is not None:
+            await self._stopping.wait()
+            exit_now(self._stop.exit_code)
+
     def _die(self, problem: BaseException) -> None:
+        """Returns only when it is shown for a while what no restart mends."""
+        if self._stop is not None:
+            return
         if self._stopping is not None and self._stopping.is_set():
             # Asked to stop while Kafka is away: what was not made durable is read again, so ending hard is a clean end.
             log.warning("stream.stopped_hard", group=self.group, error=type(problem).__name__)
             exit_now(0)
+        if isinstance(problem, LoudStop):
+            self._stop = problem
+            stop_loudly(problem, group=self.group, shown_seconds=self._shown_seconds)
+            return
         log.critical("stream.fatal", group=self.group, error=type(problem).__name__, exc_info=problem)
         exit_now(EXIT_FATAL)
+
+
+def _broker_options(bootstrap_servers: Brokers) -> dict[str, Any]:
+    """What clients are told, in Faust's words."""
+    told = client_options(bootstrap_servers)
+    options: dict[str, Any] = {"broker": [f"kafka://{server.strip()}" for server in told["bootstrap_servers"].split(",")]}
+    trust = told.get("ssl_context")
+    if "sasl_mechanism" in told:
+        options["broker_credentials"] = faust.SASLCredentials(
+            username=told["sasl_plain_username"],
+            password=told["sasl_plain_password"],
+            mechanism=told["sasl_mechanism"],
+            ssl_context=trust,
+        )
+    elif trust is not None:
+        options["broker_credentials"] = faust.SSLCredentials(context=trust)
+    return options

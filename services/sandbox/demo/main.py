@@ -157,7 +157,7 @@ class _Demo:
         play = Play(
             script=traffic.write(seed=self._seed, seconds=self._seconds),
             simulator=simulator,
-            bootstrap_servers=env["PARLEY_KAFKA_BOOTSTRAP_SERVERS"],
+            bootstrap_servers=self._stack.kafka_as("parley-producer"),
             kill=lambda service: asyncio.to_thread(self._stack.kill, service),
             is_noted=lambda consent_id: asyncio.to_thread(is_noted, env["PARLEY_POSTGRES_DSN"], consent_id),
             is_decided=lambda command_id: asyncio.to_thread(is_decided, env["PARLEY_POSTGRES_DSN"], command_id),

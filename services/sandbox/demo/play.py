@@ -19,6 +19,7 @@ from services.common.domain.ids import attempt_id
 from services.common.domain.records import RecordConsent, SendMessage
 from services.common.platform.avro import Codec
 from services.common.platform.envelope import AVRO, JSON
+from services.common.platform.kafka_access import Brokers, client_options
 from services.sandbox.demo.business import name_of
 from services.sandbox.demo.people import Person
 from services.sandbox.demo.traffic import (
@@ -112,7 +113,7 @@ class Play:
         *,
         script: Script,
         simulator: SimulatorClient,
-        bootstrap_servers: str,
+        bootstrap_servers: Brokers,
         kill: Callable[[str], Awaitable[None]],
         is_noted: Callable[[str], Awaitable[bool]],
         is_decided: Callable[[str], Awaitable[bool]],
@@ -152,7 +153,7 @@ class Play:
     @asynccontextmanager
     async def _producing(self) -> AsyncIterator[None]:
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap, client_id="demo-producers", enable_idempotence=True, request_timeout_ms=30_000
+            **client_options(self._bootstrap), client_id="demo-producers", enable_idempotence=True, request_timeout_ms=30_000
         )
         await self._producer.start()
         try:
@@ -258,7 +259,7 @@ class Play:
         """Answers customers: reads what they wrote from Kafka, as any bot would, and publishes the planned reply."""
         consumer = AIOKafkaConsumer(
             topics.INBOUND_MESSAGES,
-            bootstrap_servers=self._bootstrap,
+            **client_options(self._bootstrap),
             client_id="demo-bot",
             auto_offset_reset="earliest",
             enable_auto_commit=False,
@@ -276,7 +277,12 @@ class Play:
             event = self._codec.decode(record.value)
             reply = self._replies.pop(event.wamid, None) if isinstance(event, MessageReceived) else None
             if reply is not None:
-                await self._publish(reply)
+                publishing = asyncio.create_task(self._publish(reply))
+                try:
+                    await asyncio.shield(publishing)
+                except asyncio.CancelledError:
+                    await publishing  # what Kafka has is written down, also when the play is over meanwhile
+                    raise
 
     @asynccontextmanager
     async def _customers(self) -> AsyncIterator[None]:

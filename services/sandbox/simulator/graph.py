@@ -128,7 +128,8 @@ class GraphEndpoint:
         number = self._exchange.numbers.get(phone_number_id)
         refusal = _refuse_caller(request, phone_number_id, number) or refuse_shape(draft)
         if refusal is not None or number is None or draft.body is None:
-            return visit.refused(refusal or Refusal(code=INVALID_PARAMETER, details="Unsupported post request."))
+            refused = visit.refused(refusal or Refusal(code=INVALID_PARAMETER, details="Unsupported post request."))
+            return await spoiled(request, refused, rule, self._chance)
         if draft.is_read_receipt:
             return self._mark_read(visit, draft.body)
         judged = self._media.refuse(phone_number_id, draft.body) or self._exchange.decide(number, draft.body, at)

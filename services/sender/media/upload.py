@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from dataclasses import dataclass
 from typing import IO, Any, Final
 
@@ -90,10 +91,10 @@ class Uploader:
         return read_answer(answer.status, payload)
 
 
-def session_options(connect_seconds: float) -> dict[str, Any]:
-    """How a session has to be for `Uploader`."""
+def session_options(connect_seconds: float, *, trust: ssl.SSLContext | None = None) -> dict[str, Any]:
+    """How a session has to be for `Uploader`; `trust` as in `GraphClient`'s."""
     return {
-        "connector": aiohttp.TCPConnector(limit=0),
+        "connector": aiohttp.TCPConnector(limit=0, ssl=trust or True),
         "cookie_jar": aiohttp.DummyCookieJar(),
         "timeout": aiohttp.ClientTimeout(total=UPLOAD_SECONDS, sock_connect=connect_seconds),
         "headers": {"User-Agent": "parley"},

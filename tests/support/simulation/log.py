@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from aiokafka import TopicPartition
-from aiokafka.errors import CommitFailedError
+from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from services.common.domain import topics
 from services.common.platform.kafka import LogRecord, NewRecord, Producer, partition_of
@@ -274,6 +274,27 @@ class GroupConsumer:
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """As the group's."""
         await self._group.commit(self.member, {(place.topic, place.partition): at for place, at in offsets.items()})
+
+    async def committed(self, place: TopicPartition) -> int | None:
+        """Where the group goes on; None where it never was."""
+        await self.member.process.call("kafka", "asks", lambda: None, at_once=True)
+        return self._group.committed.get((place.topic, place.partition))
+
+    async def position(self, place: TopicPartition) -> int:
+        """What the next fetch begins with."""
+        held = self.member.positions.get((place.topic, place.partition))
+        if held is None:
+            raise IllegalStateError
+        return held
+
+    async def beginning_offsets(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Nothing is ever deleted."""
+        return dict.fromkeys(places, 0)
+
+    async def end_offsets(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Where each partition ends."""
+        await self.member.process.call("kafka", "asks", lambda: None, at_once=True)
+        return {place: self.highwater(place) for place in places}
 
     def assignment(self) -> set[TopicPartition]:
         """What it has."""

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 
 from services.common.domain import topics
 from services.common.domain.lanes import Lane
+from services.common.domain.loud_stops import DeadLetterLimit
 from services.common.domain.pair_limit import PairPolicy
 from services.common.platform import postgres
 from services.common.platform.avro import Codec
@@ -341,6 +342,7 @@ class Sender:
             partitions=PARTITIONS,
             sublanes={},
             lifetimes=dict.fromkeys(Lane, 60.0),
+            limit=DeadLetterLimit(),
             told=told,
             stopping=self.stopping,
         )
@@ -354,6 +356,7 @@ class Sender:
             remembered_seconds=_REMEMBERED_SECONDS,
             told=told,
             stopping=self.stopping,
+            begin=self._intake.begin,
             commit=self._intake.commit,
             fail=self._fail,
         )

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from services.common.platform import faults
-from services.common.platform.config import SublaneSettings, load
+from services.common.platform.config import BadSettings, SublaneSettings, load, read, secret_files
+from services.common.platform.secret_file import SecretFileError, secret
+from services.ingest.config import IngestSettings
+from services.projector.config import ProjectorSettings
 from services.router.config import RouterSettings
 from services.sender.config import SenderSettings
 
@@ -80,3 +83,67 @@ def test_a_fault_fires_once_at_its_nth_pass() -> None:
         faults.fault("router.after_fetch")
     finally:
         faults.arm(None)
+
+
+SECRETS = {
+    IngestSettings: {
+        "PARLEY_APP_SECRET": "canary-current",
+        "PARLEY_APP_SECRET_PREVIOUS": "canary-previous",
+        "PARLEY_VERIFY_TOKEN": "canary-verify",
+        "PARLEY_INGEST_APPS": '{"shop": {"app_secret": "canary-shop", "verify_token": "canary-shop-token"}}',
+    },
+    ProjectorSettings: {"PARLEY_POSTGRES_DSN": "postgresql://canary.invalid"},
+    RouterSettings: {},
+    SenderSettings: {
+        "PARLEY_POSTGRES_DSN": "postgresql://canary.invalid",
+        "PARLEY_TOKEN_KEY": base64.b64encode(bytes(32)).decode(),
+    },
+}
+
+
+@pytest.mark.parametrize("settings", SECRETS)
+def test_every_secret_may_stand_in_a_file(
+    settings: type[IngestSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARLEY_KAFKA_BOOTSTRAP_SERVERS", "nowhere:1")
+    for name, value in SECRETS[settings].items():
+        monkeypatch.setenv(name, value)
+    told = load(settings).model_dump()
+    for name, value in SECRETS[settings].items():
+        monkeypatch.delenv(name)
+        (tmp_path / name).write_text(value + "\n")
+        monkeypatch.setenv(f"{name}_FILE", str(tmp_path / name))
+    assert load(settings).model_dump() == told
+    assert {path.name for path in secret_files(settings)} == SECRETS[settings].keys()
+
+
+def test_what_is_wrong_with_files_of_secrets_is_told_at_once_and_nothing_of_it_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "canary-empty").write_text("\n")
+    (tmp_path / "canary-latin").write_bytes(b"canary \xe9\xff")
+    for name, value in {
+        "APP_SECRET_FILE": str(tmp_path / "canary-nowhere"),
+        "APP_SECRET_PREVIOUS": "canary-given",
+        "APP_SECRET_PREVIOUS_FILE": str(tmp_path / "canary-twice"),
+        "VERIFY_TOKEN_FILE": str(tmp_path / "canary-empty"),
+        "INGEST_APPS_FILE": str(tmp_path / "canary-latin"),
+        "INGEST_PORT": "canary",
+    }.items():
+        monkeypatch.setenv(f"PARLEY_{name}", value)
+    with pytest.raises(BadSettings) as told:
+        read(IngestSettings)
+    assert [line.partition(": ")[0].removeprefix("PARLEY_") for line in told.value.lines] == [
+        *("APP_SECRET_FILE", "APP_SECRET_PREVIOUS_FILE", "VERIFY_TOKEN_FILE", "INGEST_APPS_FILE"),
+        *("KAFKA_BOOTSTRAP_SERVERS", "INGEST_PORT"),
+    ]
+    assert "canary" not in str(told.value)
+
+
+def test_line_ends_behind_a_secret_are_no_part_of_it_and_blanks_are(tmp_path: Path) -> None:
+    (tmp_path / "told").write_bytes(b" of two words \r\n\n")
+    assert secret("PARLEY_X", {"PARLEY_X_FILE": str(tmp_path / "told")}) == " of two words "
+    assert secret("PARLEY_X", {"PARLEY_X_FILE": "", "PARLEY_X": "given"}) == "given"
+    assert secret("PARLEY_X", {}) is None
+    with pytest.raises(SecretFileError, match="PARLEY_X is set as well as PARLEY_X_FILE"):
+        secret("PARLEY_X", {"PARLEY_X_FILE": str(tmp_path / "told"), "PARLEY_X": "given"})

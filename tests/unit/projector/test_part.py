@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.common.platform.kafka_access import Access
 from services.projector.part import Part, divided
 
 
@@ -14,6 +15,8 @@ def test_partitions_of_one_number_stay_together_and_those_that_are_done_are_left
 
 
 def test_what_is_written_is_read() -> None:
-    part = Part(bootstrap_servers="k:1", dsn="postgresql://u:\u00fc@h/d", tables=("a", "b"), places=(("t", 0, 1, 2),))
-    assert part.written().endswith(b"\n")
-    assert Part.read(part.written().decode()) == part
+    guarded = Access(servers="k:1", protocol="SASL_SSL", user="parley-operator", password="geheim", ca_file="/ca.pem")
+    for servers in ("k:1", guarded):
+        part = Part(bootstrap_servers=servers, dsn="postgresql://u:\u00fc@h/d", tables=("a", "b"), places=(("t", 0, 1, 2),))
+        assert part.written().endswith(b"\n")
+        assert Part.read(part.written().decode()) == part

@@ -13,6 +13,8 @@ from services.common.domain import topics
 from services.common.domain.ids import attempt_id, outcome_event_id
 from services.common.domain.records import SendOutcome
 from services.sandbox.ledger import (
+    FIGURES,
+    Advance,
     CommandRow,
     DeadLetter,
     Kind,
@@ -22,8 +24,9 @@ from services.sandbox.ledger import (
     SentRow,
     Verdict,
     judge,
+    recovery_seconds,
 )
-from services.sandbox.simulator.records import Answer, Arrival, State, WebhookView
+from services.sandbox.simulator.records import Answer, Arrival, State, WebhookView, What
 from services.sandbox.webhook_elements import elements
 
 pytestmark = pytest.mark.unit
@@ -146,6 +149,9 @@ def clean() -> Ledger:
             PARKED: CommandRow(state="unresolved"),
         },
         dead_letter_rows=frozenset({(topics.WEBHOOKS, 0, 4), (topics.SEND_COMMANDS, 0, 4)}),
+        delivered={STATUS: (1_790_000_001_000, None, None, None, None), STOP: (None,) * 5},
+        windows={(PHONE, "5511"): 1_790_000_000_000},
+        advances=[Advance(topics.INBOUND_MESSAGES, 0, 0, 2), Advance(topics.INBOUND_MESSAGES, 0, 2, 3)],
     )
 
 
@@ -276,6 +282,26 @@ PLANTED: dict[str, tuple[Plant, dict[Kind, int]]] = {
         {Kind.AGAINST_POLICY: 1},
     ),
     "a second above the limit": (lambda it: replace(it, limits={PHONE: 1}), {Kind.OVER_LIMIT: 1}),
+    "a status that moved nothing": (lambda it: replace(it, delivered={STATUS: (None,) * 5}), {Kind.REORDER: 1}),
+    "a later status that took the place of the first": (
+        lambda it: replace(it, delivered={STATUS: (1_790_000_009_000, None, None, None, None)}),
+        {Kind.REORDER: 1},
+    ),
+    "a window of an older message": (lambda it: replace(it, windows={(PHONE, "5511"): 1}), {Kind.REORDER: 1}),
+    "a window that nobody opened": (
+        lambda it: replace(it, windows={**it.windows, (PHONE, "5522"): 1_790_000_000_000}),
+        {Kind.PHANTOM: 1},
+    ),
+    "a window that is missing": (lambda it: replace(it, windows={}), {Kind.LOST: 1}),
+    "records applied twice": (
+        lambda it: replace(it, advances=[*it.advances, Advance(topics.INBOUND_MESSAGES, 0, 1, 3)]),
+        {Kind.DOUBLE_EFFECT: 2},
+    ),
+    "records passed over": (
+        lambda it: replace(it, advances=[*it.advances, Advance(topics.INBOUND_MESSAGES, 0, 7, 8)]),
+        {Kind.LOST: 4},
+    ),
+    "records passed over at the beginning": (lambda it: replace(it, advances=it.advances[1:]), {Kind.LOST: 2}),
     "outcomes the log does not have": (lambda it: replace(it, outbox_rows=3), {Kind.UNFINISHED: 3}),
 }
 
@@ -286,6 +312,49 @@ def test_a_planted_violation_is_found_and_nothing_else(name: str) -> None:
     verdict = judge(plant(clean()))
     assert found(verdict) == expected
     assert not verdict.is_clean
+
+
+def test_figures_say_of_how_many() -> None:
+    figures = {figure.name: (figure.found, figure.n) for figure in judge(clean()).figures}
+    assert list(figures) == list(FIGURES)
+    assert {found for found, _ in figures.values()} == {0}
+    assert (figures["dup_send"], figures["false_200"], figures["reorder"]) == ((0, 1), (0, 6), (0, 2))
+    twice = replace(clean(), arrivals=[*clean().arrivals, arrival(4, ACCEPTED, "wamid.again", at=5.0)])
+    assert next(str(figure) for figure in judge(twice).figures if figure.name == "dup_send") == "dup_send 1 of 1"
+
+
+def test_a_second_acceptance_is_no_finding_where_the_policy_is_to_send_once_more() -> None:
+    ledger = PLANTED["a command Meta accepted twice"][0](clean())
+    assert judge(ledger).count(Kind.DOUBLE_SEND) == 1
+    allowed = [replace(ledger.published[0], may_repeat=True), *ledger.published[1:]]
+    assert judge(replace(ledger, published=allowed)).is_clean
+
+
+def test_a_row_that_the_log_lost_but_meta_sent_is_no_phantom() -> None:
+    ledger = clean()
+    sent = replace(view(1, BODIES[0], 200, None, 200), what=(What(kind="message", wamid=STOP),))
+    without = [record for record in ledger.logged if record.sha256 != sent.sha256]
+    verdict = judge(replace(ledger, webhooks=[sent, *ledger.webhooks[1:]], logged=without))
+    assert (verdict.count(Kind.FALSE_200), verdict.count(Kind.LOST)) == (2, 0)
+    assert not any("wamid" in finding.what for finding in verdict.findings)
+
+
+@pytest.mark.parametrize(
+    ("samples", "expected"),
+    [
+        ([(9.0, 9.0), (10.0, 0.1), (11.0, 0.1)], 0.0),
+        ([(10.0, 3.0), (12.0, 1.0), (14.0, 0.1), (15.0, 0.2)], 4.0),
+        ([(10.0, 0.1), (30.0, 5.0), (31.0, 0.1)], 21.0),
+        ([(10.0, float("inf"))], None),
+        ([], None),
+        ([*((10.0 + n / 100, 0.1) for n in range(600)), (10.5, 9.0)], 0.0),
+    ],
+)
+def test_recovery_is_when_the_99th_percentile_is_back_and_stays(
+    samples: list[tuple[float, float]], expected: float | None
+) -> None:
+    found = recovery_seconds(samples, fault_ended=10.0, limit_seconds=0.5)
+    assert found == expected
 
 
 def test_what_was_never_acknowledged_is_not_lost() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,19 +12,23 @@ from services.sandbox.problems import ProviderError
 from services.sandbox.providers import Kafka, Provider
 from services.sandbox.roles import role_password, with_password, without_password
 from services.sandbox.stack_servers import Candidate
-from services.sandbox.stack_services import OPERATED, PORT_NAMES, Wiring, service_env, stack_env
+from services.sandbox.stack_services import OPERATED, PORT_NAMES, Wiring, port_names, service_env, services, stack_env
 from services.sandbox.stack_state import Secrets
 
-SECRETS = Secrets(app_secret="app-secret", verify_token="verify", token_key="key", access_tokens={"1": "token"})
+PASSWORDS = {f"parley-{name}": f"password-{name}" for name in OPERATED}
+SECRETS = Secrets(
+    app_secret="app-secret", verify_token="verify", token_key="key", access_tokens={"1": "token"}, kafka_passwords=PASSWORDS
+)
 
 
-def wiring() -> Wiring:
+def wiring(names: Sequence[str] = PORT_NAMES, *, guarded: str | None = "127.0.0.1:9095") -> Wiring:
     return Wiring(
         state_dir=Path("/state"),
         kafka="127.0.0.1:9092",
+        guarded_kafka=guarded,
         operator_dsn="postgresql://operator@h/p",
         role_dsns={"parley_projector": "dsn-projector", "parley_sender": "dsn-sender"},
-        ports={name: 20_000 + place for place, name in enumerate(PORT_NAMES)},
+        ports={name: 20_000 + place for place, name in enumerate(names)},
         secrets=SECRETS,
     )
 
@@ -34,12 +39,31 @@ def test_each_service_gets_only_the_secrets_it_needs() -> None:
     assert {name for name, values in told.items() if "key" in values} == {"sender"}
     assert {name for name, values in told.items() if "dsn-sender" in values} == {"sender"}
     assert {name for name, values in told.items() if "dsn-projector" in values} == {"projector"}
-    assert not any("postgresql://operator@h/p" in values for values in told.values())
+    for one in OPERATED:
+        assert {name for name, values in told.items() if f"password-{one}" in values} == {one}
+    assert not {"postgresql://operator@h/p", "127.0.0.1:9092"} & set().union(*told.values())
+
+
+def test_where_kafka_has_no_guarded_door_services_come_in_as_everybody_does() -> None:
+    told = service_env("router", wiring(guarded=None))
+    assert {name: value for name, value in told.items() if "KAFKA" in name} == {
+        "PARLEY_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9092"
+    }
 
 
 def test_each_service_has_its_own_operations_port() -> None:
     ports = [service_env(name, wiring())["PARLEY_OPS_PORT"] for name in OPERATED]
     assert len(set(ports)) == len(OPERATED)
+
+
+def test_a_second_instance_is_a_process_of_its_own_under_its_own_name() -> None:
+    both = wiring(port_names({"router": 2}))
+    first, second = service_env("router", both), service_env("router", both, 2)
+    assert {name for name in first if first[name] != second[name]} == {"PARLEY_INSTANCE", "PARLEY_OPS_PORT"}
+    assert second["PARLEY_INSTANCE"] == "2"
+    found = services(both, {}, {"router": 2})
+    assert [one.name for one in found] == ["ingest", "router", "router-2", "sender", "projector", "simulator"]
+    assert len({one.log_path for one in found}) == len({one.ready_url for one in found}) == len(found)
 
 
 def test_stack_env_has_exactly_the_documented_variables() -> None:

@@ -14,22 +14,24 @@ from services.sandbox.stack_state import PORTS_FILE, SECRETS_FILE, keep_ports, k
 
 
 def test_secrets_stay_the_same_and_a_new_number_gets_a_token(tmp_path: Path) -> None:
-    first = keep_secrets(tmp_path, ["1"])
-    second = keep_secrets(tmp_path, ["1", "2"])
+    first = keep_secrets(tmp_path, ["1"], ["sender"])
+    second = keep_secrets(tmp_path, ["1", "2"], ["sender", "router"])
     assert (second.app_secret, second.token_key) == (first.app_secret, first.token_key)
     assert second.access_tokens["1"] == first.access_tokens["1"]
     assert second.access_tokens["2"] not in {"", first.access_tokens["1"]}
+    assert second.kafka_passwords["sender"] == first.kafka_passwords["sender"]
+    assert second.kafka_passwords["router"] not in {"", first.kafka_passwords["sender"]}
 
 
 def test_secrets_of_two_stacks_differ_and_are_for_their_owner_only(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    assert keep_secrets(tmp_path / "a", []).app_secret != keep_secrets(tmp_path / "b", []).app_secret
+    assert keep_secrets(tmp_path / "a", [], []).app_secret != keep_secrets(tmp_path / "b", [], []).app_secret
     assert stat.S_IMODE((tmp_path / "a" / SECRETS_FILE).stat().st_mode) == 0o600
 
 
 def test_the_token_key_is_one_that_the_services_take(tmp_path: Path) -> None:
-    box = TokenBox.from_base64(keep_secrets(tmp_path, []).token_key)
+    box = TokenBox.from_base64(keep_secrets(tmp_path, [], []).token_key)
     assert box.open(box.seal("token", phone_number_id="1"), phone_number_id="1") == "token"
 
 

@@ -54,6 +54,16 @@ def test_a_killed_service_is_started_again_as_a_new_process(supervisor: Supervis
     assert (supervisor["sleeper"].deaths, supervisor["sleeper"].last_exit_code) == (1, -signal.SIGKILL)
 
 
+def test_a_service_that_is_told_to_end_is_started_again_and_one_that_is_stopped_goes_on(
+    supervisor: Supervisor, sleeper: Births
+) -> None:
+    supervisor["sleeper"].signal(signal.SIGSTOP)
+    supervisor["sleeper"].signal(signal.SIGCONT)
+    assert sleeper.pids == [supervisor["sleeper"].pid]
+    supervisor["sleeper"].signal(signal.SIGTERM)
+    wait_for(lambda: len(sleeper.pids) == 2, SECONDS, "a second life")
+
+
 def test_a_service_that_keeps_dying_is_started_ever_more_slowly_but_never_given_up(tmp_path: Path) -> None:
     births = Births(tmp_path, "dies", "raise SystemExit(7)")
     supervisor = Supervisor([births.service])

@@ -65,6 +65,7 @@ async def taken_over(backlog: dict[tuple[str, int], int], *, meanwhile: Callable
         told=told,
         stopping=asyncio.Event(),
         commit=nothing,
+        begin=lambda: None,
         fail=asyncio.get_running_loop().create_future(),
     )
     await shards.on_partitions_assigned([TopicPartition(topic, SHARD) for topic in SENDER_SOURCES])

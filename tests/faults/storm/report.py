@@ -1,0 +1,125 @@
+"""What was a storm worth? Its figures as one record, as Markdown for people and as JSON for machines. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from services.sandbox.ledger import Verdict
+from tests.faults.storm.delays import Spread, spread
+
+_FINDINGS_SHOWN: Final = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """One fault and what came after it. Seconds; the delays' limit is the report's."""
+
+    kind: str
+    target: str
+    at: float
+    lasted: float
+    webhook_to_row: float | None
+    command_to_graph: float | None
+    """None when the next fault began before it was normal again: whose the delay is then cannot be told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A whole storm."""
+
+    seed: int
+    seconds: float
+    limit_seconds: float
+    described: str
+    traffic: Mapping[str, int]
+    restarts: Mapping[str, int]
+    recoveries: Sequence[Recovery]
+    delays: Mapping[str, Spread | None]
+    verdict: Verdict
+    left: str
+    """What was still on its way when the wait was over; `nothing`."""
+    drained_seconds: float
+
+    @property
+    def is_clean(self) -> bool:
+        """True when every figure of the judge is 0 and nothing was left."""
+        return self.verdict.is_clean and self.left == "nothing"
+
+
+def as_json(report: Report) -> str:
+    """Every figure."""
+    told: dict[str, Any] = asdict(report)
+    figures = {one.name: {"found": one.found, "n": one.n} for one in report.verdict.figures}
+    return json.dumps({"ok": report.is_clean, "figures": figures, **told}, indent=2)
+
+
+def as_markdown(report: Report) -> str:
+    """Tables and, where a promise was broken, what was found."""
+    faults = len(report.recoveries)
+    parts = [
+        f"# A storm: seed {report.seed}, {report.seconds / 60:.1f} minutes, {faults} faults",
+        report.described,
+        f"Replay: `make storm MINUTES={report.seconds / 60:g} SEED={report.seed}`",
+        "## Promises",
+        _table(
+            ("figure", "count", "n", "bar"),
+            [(one.name, one.found, one.n, 0) for one in report.verdict.figures],
+        ),
+        *_found(report),
+        "## Faults",
+        f"Recovery: seconds from the end of a fault until nothing takes longer than {report.limit_seconds:g} s, of those faults "
+        "after which no other began before that.",
+        _table(
+            ("fault", "n", "webhook to row: n", "median", "worst", "command to Graph: n", "median", "worst"),
+            [_recovered(kind, group) for kind, group in _by_kind(report.recoveries)],
+        ),
+        "## Traffic",
+        _table(("what", "count"), [*report.traffic.items()]),
+        _table(
+            ("delay, faults and all", "n", "median s", "p99 s", "worst s"),
+            [(name, *_spread(found)) for name, found in report.delays.items()],
+        ),
+        "## Restarts",
+        _table(("process", "times"), [*report.restarts.items()]),
+        f"Everything had come to its end {report.drained_seconds:.1f} s after the last of the traffic; left: {report.left}.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _found(report: Report) -> list[str]:
+    findings = report.verdict.findings
+    lines = [f"- {one.kind}: {one.what}: {one.why}" for one in findings[:_FINDINGS_SHOWN]]
+    if len(findings) > len(lines):
+        lines.append(f"- and {len(findings) - len(lines)} more")
+    return ["\n".join(lines)] if lines else []
+
+
+def _by_kind(recoveries: Iterable[Recovery]) -> list[tuple[str, list[Recovery]]]:
+    groups: dict[str, list[Recovery]] = defaultdict(list)
+    for one in recoveries:
+        groups[f"{one.kind}: {one.target.partition('-')[0]}"].append(one)
+    return sorted(groups.items())
+
+
+def _recovered(kind: str, group: Sequence[Recovery]) -> tuple[object, ...]:
+    told = ([one.webhook_to_row for one in group], [one.command_to_graph for one in group])
+    return (kind, len(group), *(figure for seconds in told for figure in _alone(seconds)))
+
+
+def _alone(seconds: Sequence[float | None]) -> tuple[object, object, object]:
+    """How many can be told, their median and the worst of them."""
+    found = spread(one for one in seconds if one is not None)
+    return (0, "-", "-") if found is None else (found.count, f"{found.median:.1f}", f"{found.worst:.1f}")
+
+
+def _spread(found: Spread | None) -> tuple[object, ...]:
+    return (0, "-", "-", "-") if found is None else (found.count, *(f"{x:.2f}" for x in (found.median, found.p99, found.worst)))
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [columns, ["---", *("---:" for _ in columns[1:])], *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

@@ -1,0 +1,124 @@
+"""What does a storm rage over? Three brokers, a primary with a synchronous standby, proxies before all that, a whole stack."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from services.common.domain import topics
+from services.sandbox import kafka_cluster, stack_services, witness
+from services.sandbox.kafka_cluster import NativeCluster
+from services.sandbox.kafka_probe import complete
+from services.sandbox.ports import is_free
+from services.sandbox.postgres_native import NativePostgres
+from services.sandbox.stack import Stack
+from services.sandbox.stack_state import keep_ports
+from tests.faults.storm.proxy import Proxies, proxies
+from tests.faults.storm.schedule import BROKERS, INSTANCES, LEADER, WAYS
+
+_LOOPBACK: Final = "127.0.0.1"
+_STANDBY_SECONDS: Final = 30.0
+_ASK_SECONDS: Final = 3.0
+_SERVERS: Final = (*kafka_cluster.port_names(), "primary", "standby", "control", *(f"way-{name}" for name in WAYS))
+_HORIZON_SECONDS: Final = "10"
+_SENDER_ENV: Final = {f"PARLEY_SENDER_{lane}_HORIZON_SECONDS": _HORIZON_SECONDS for lane in ("OTP", "TRANSACTIONAL", "BULK")}
+_KEPT: Final = "5000000"
+"""Records of the simulated Meta that the judge has to see: all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Everything that runs. Who judges and who produces goes past the proxies: `bootstrap_servers` and `dsn`."""
+
+    stack: Stack
+    cluster: NativeCluster
+    primary: NativePostgres
+    standby: NativePostgres
+    proxies: Proxies
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return self.cluster.bootstrap_servers
+
+    @property
+    def dsn(self) -> str:
+        """Of the superuser."""
+        return self.primary.dsn
+
+    def broker(self, target: str) -> int:
+        """The place of a target among the brokers: of `leader` the one that leads now, as far as anybody can be asked."""
+        if target != LEADER:
+            return BROKERS.index(target)
+        try:
+            node: int = complete(_leader(self.bootstrap_servers))
+        except (KafkaError, OSError, TimeoutError):
+            return 0
+        return max(0, node - 1)
+
+
+@contextmanager
+def world(folder: Path, report: Callable[[str], None]) -> Iterator[World]:
+    """All of it, ready; stopped with the block, whatever was done to it. StackError or ProviderError when a part fails."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = folder / "stack"
+    state.mkdir(exist_ok=True, mode=0o700)
+    taken = keep_ports(state, stack_services.port_names(INSTANCES))
+    ports = keep_ports(folder, _SERVERS, usable=lambda port: port not in taken.values() and is_free(port))
+    cluster = NativeCluster(folder / "kafka", ports=ports, advertised=[f"{_LOOPBACK}:{ports[f'way-{name}']}" for name in BROKERS])
+    primary = NativePostgres(folder / "primary", port=ports["primary"], durable=True)
+    standby = NativePostgres(folder / "standby", port=ports["standby"], durable=True, copy_of=primary.dsn)
+    ways = {f"broker-{node}": ports[f"broker-{node}"] for node in range(1, len(BROKERS) + 1)}
+    ways |= {"postgres": ports["primary"], "graph": taken["simulator"]}
+    routes = {name: (ports[f"way-{name}"], target) for name, target in ways.items()}
+    with ExitStack() as running:
+        told = running.enter_context(proxies(routes, control_port=ports["control"], log_path=folder / "proxies.log"))
+        report("starting three brokers, Postgres and its standby")
+        running.callback(cluster.kill)
+        cluster.start()
+        running.callback(primary.stop_immediate)
+        primary.start()
+        running.callback(standby.stop_immediate)
+        standby.start()
+        primary.wait_for_standby(_STANDBY_SECONDS)
+        stack = Stack(
+            state,
+            kafka=cluster.advertised,
+            postgres=primary.dsn.replace(f":{ports['primary']}/", f":{ports['way-postgres']}/"),
+            instances=INSTANCES,
+            service_env=_service_env(f"http://{_LOOPBACK}:{ports['way-graph']}", folder),
+        )
+        running.callback(stack.stop)
+        stack.start(report)
+        witness.install(primary.dsn)
+        yield World(stack=stack, cluster=cluster, primary=primary, standby=standby, proxies=told)
+
+
+def _service_env(graph_url: str, folder: Path) -> Mapping[str, Mapping[str, str]]:
+    scratch = folder / "scratch"
+    scratch.mkdir(exist_ok=True)
+    apart = {"TMPDIR": str(scratch)}  # Faust makes a folder there
+    return {
+        "sender": {**_SENDER_ENV, "PARLEY_GRAPH_URL": graph_url},
+        "router": apart,
+        "projector": apart,
+        "simulator": {"PARLEY_SIMULATOR_KEEP": _KEPT},
+    }
+
+
+async def _leader(bootstrap_servers: str) -> int:
+    """The node that leads the first partition of the webhooks."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=int(_ASK_SECONDS * 1000))
+    async with asyncio.timeout(2 * _ASK_SECONDS):
+        try:
+            await admin.start()
+            [topic] = await admin.describe_topics([topics.WEBHOOKS])
+            return int(next(part["leader"] for part in topic["partitions"] if part["partition"] == 0))
+        finally:
+            await admin.close()

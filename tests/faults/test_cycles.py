@@ -1,0 +1,39 @@
+"""Is anything lost, doubled, invented or reordered when ingest, router, projector or a rebuild dies at any of its fault points?
+
+`PARLEY_CYCLES=100` for more lives; `make faults POINT=… CYCLES=…` for a night of them. The sender's points have their own file.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+import pytest
+
+from tests.faults.conftest import Inhabited
+from tests.faults.cycles.points import PLANS
+from tests.faults.cycles.running import run
+
+CYCLES: Final = int(os.environ.get("PARLEY_CYCLES", "3"))
+SEED: Final = int(os.environ.get("PARLEY_CYCLES_SEED", "1"))
+
+
+def points(*, of_sender: bool) -> list[str]:
+    """Those that want the whole log first: later it lacks its beginning."""
+    wanted = [point for point, plan in PLANS.items() if (plan.victim == "sender") is of_sender]
+    return sorted(wanted, key=lambda point: not PLANS[point].is_whole_log)
+
+
+def assert_clean(inhabited: Inhabited, point: str) -> None:
+    """So many lives end at the point, and every figure is 0."""
+    report = inhabited.loop.run(run(inhabited.world, point, cycles=CYCLES, batch=CYCLES, seed=SEED))
+    assert report.is_clean, f"{report}\nmake faults POINT={point} CYCLES={CYCLES} SEED={SEED}"
+    assert report.cycles == CYCLES
+    assert all(figure.n for figure in report.figures.values()), report
+    inhabited.loop.run(inhabited.world.forget())
+
+
+@pytest.mark.timeout(300 + 10 * CYCLES)
+@pytest.mark.parametrize("point", points(of_sender=False))
+def test_lives_that_end_at_a_point_leave_nothing_wrong(inhabited: Inhabited, point: str) -> None:
+    assert_clean(inhabited, point)

@@ -1,0 +1,74 @@
+"""Where does something turn up that must not be seen? Words that are nowhere else, and a search that knows their disguises."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+PHONE: Final = "491750009911"
+"""Of a person. Meta's ids of business numbers are no secret."""
+NAME: Final = "Canaria Zwitscherling"
+TEXT: Final = "the canary sings ünheard \U0001f424"
+_KEPT: Final = frozenset(
+    [
+        "id",
+        "type",
+        "status",
+        "event",
+        "field",
+        "object",
+        "timestamp",
+        "message_status",
+        "messaging_product",
+        "phone_number_id",
+        "wamid",
+        "mime_type",
+        "sha256",
+    ]
+)
+_NAMES: Final = frozenset(["name", "first_name", "formatted_name", "verified_name", "profile", "username"])
+
+
+def forms(word: str) -> set[str]:
+    """The word as it is, and as JSON, a URL, Base64, hexadecimal digits and Python's repr of bytes would have it."""
+    raw = word.encode()
+    encoded = {base64.b64encode(raw[start:])[4:-8].decode() for start in range(3)} if len(raw) > 12 else set[str]()
+    return {word, json.dumps(word)[1:-1], quote(word), raw.hex(), repr(raw)[2:-1], *encoded}
+
+
+def sightings(words: Iterable[str], places: Mapping[str, str]) -> list[str]:
+    """`word in place` for each word that is seen in the text of a place, in any of its forms."""
+    return [
+        f"{word} in {place}"
+        for word in words
+        for place, text in places.items()
+        if any(form.casefold() in text.casefold() for form in forms(word))
+    ]
+
+
+def disguised(document: Any, key: str = "") -> Any:
+    """A webhook about our person: every number, name and text in it is a canary; what decides how it is read stays."""
+    if isinstance(document, dict):
+        return {name: disguised(value, name) for name, value in document.items()}
+    if isinstance(document, list):
+        return [disguised(value, key) for value in document]
+    if not isinstance(document, str) or key in _KEPT or not document:
+        return document
+    if document.lstrip("+").isdigit() and len(document) >= 9:
+        return PHONE
+    return NAME if key in _NAMES else TEXT if key in ("body", "text", "caption", "title", "description", "url") else document
+
+
+def spoiled(body: bytes) -> list[bytes]:
+    """The same made unreadable in several ways, each with its content still in it."""
+    return [
+        body[: len(body) * 2 // 3],
+        body.replace(b'"from":"', b'"from":["', 1),
+        body.replace(b'"timestamp":"', b'"timestamp":"x', 1),
+        body.replace(b'"messages":[', b'"messages":["' + PHONE.encode() + b'",', 1),
+        b'["' + TEXT.encode() + b'",' + body + b"]",
+        body.replace(b'"type":"', b'"type":"\\ud800', 1),
+    ]

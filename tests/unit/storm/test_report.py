@@ -1,0 +1,73 @@
+"""Does the report of a storm say everything that was found, and is it clean only if nothing was?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from services.sandbox.ledger import FIGURES, Finding, Kind, Ledger, Verdict, judge
+from tests.faults.storm.delays import Spread
+from tests.faults.storm.report import Recovery, Report, as_json, as_markdown
+
+CLEAN = judge(Ledger(limits={}))
+
+
+def report(**changes: Any) -> Report:
+    recovered = [
+        Recovery(kind="kill -9", target=target, at=3.0, lasted=0.0, webhook_to_row=seconds, command_to_graph=0.5)
+        for target, seconds in (("router", 1.0), ("router-2", 4.0), ("sender", None))
+    ]
+    fields: dict[str, Any] = {
+        "seed": 42,
+        "seconds": 300.0,
+        "limit_seconds": 2.0,
+        "described": "three brokers",
+        "traffic": {"webhooks": 1234},
+        "restarts": {"router": 3},
+        "recoveries": recovered,
+        "delays": {"webhook to row": Spread(count=9, median=0.1, p99=0.2, worst=0.3), "command to Graph": None},
+        "verdict": CLEAN,
+        "left": "nothing",
+        "drained_seconds": 1.5,
+    }
+    return Report(**{**fields, **changes})
+
+
+def lost() -> Verdict:
+    finding = Finding(kind=Kind.LOST, what="message wamid.1", why="neither a row nor a dead letter", weight=2)
+    return replace(CLEAN, findings=(finding,))
+
+
+def test_a_storm_without_a_finding_is_clean() -> None:
+    assert report().is_clean
+    assert json.loads(as_json(report()))["ok"] is True
+
+
+@pytest.mark.parametrize("changes", [{"verdict": lost()}, {"left": "router 3"}])
+def test_a_finding_or_something_left_is_not(changes: dict[str, Any]) -> None:
+    found = report(**changes)
+    assert not found.is_clean
+    assert json.loads(as_json(found))["ok"] is False
+
+
+def test_the_markdown_names_what_was_broken_and_how_to_see_it_again() -> None:
+    text = as_markdown(report(verdict=lost()))
+    assert "| lost | 2 | " in text
+    assert "- lost: message wamid.1: neither a row nor a dead letter" in text
+    assert "make storm MINUTES=5 SEED=42" in text
+
+
+def test_faults_of_a_kind_are_told_together_for_each_kind_of_target() -> None:
+    text = as_markdown(report())
+    assert "| kill -9: router | 2 | 2 | 1.0 | 4.0 | 2 | 0.5 | 0.5 |" in text
+    assert "| kill -9: sender | 1 | 0 | - | - | 1 | 0.5 | 0.5 |" in text
+
+
+def test_the_json_has_every_figure() -> None:
+    told = json.loads(as_json(report()))
+    assert told["figures"] == {name: {"found": 0, "n": 0} for name in FIGURES}
+    assert [one["target"] for one in told["recoveries"]] == ["router", "router-2", "sender"]
+    assert told["delays"]["webhook to row"]["p99"] == 0.2
