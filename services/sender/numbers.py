@@ -273,13 +273,19 @@ class Numbers:
 
     def inflight_cap(self, number: Number, seconds: float) -> int:
         """How many calls of a number may be under way: what it writes in `seconds`, or what Meta answers in good time."""
-        return 1 if number.is_probing else int(min(_most(number, seconds), number.in_flight.most))
+        return 1 if number.is_probing else int(min(_most(number, seconds), in_flight.allowed(number.in_flight)))
 
     def heard(self, number: Number, result: Result, round_trip: float, seconds: float) -> None:
         """A call that was written is over."""
         most = _most(number, seconds)
         if result.reason is Reason.NO_ANSWER and result.error_code is None:
-            number.in_flight = in_flight.lost(number.in_flight, most=most)
+            now, was_silent = time.monotonic(), in_flight.is_silent(number.in_flight)
+            number.in_flight = in_flight.lost(number.in_flight, most=most, sent_at=now - round_trip, now=now)
+            number.freeze(number.in_flight.rests_until - now)
+            if in_flight.is_silent(number.in_flight) and not was_silent:
+                log.warning(
+                    "number.silent", phone_number_id=number.phone_number_id, hint="Meta does not answer: one call at a time"
+                )
         else:
             number.in_flight = in_flight.answered(number.in_flight, round_trip, most=most)
 
