@@ -14,7 +14,6 @@ from services.sandbox.postgres_dsn import drop_database, make_database, with_dat
 from services.sandbox.providers import Kafka, Postgres
 from tests.faults.cycles.world import World
 from tests.support.clean_broker import fresh_topics
-from tests.support.nursery import Nursery
 
 
 class Inhabited(NamedTuple):
@@ -36,8 +35,8 @@ def inhabited(
     make_database(dsn, template=migrated_template)
     directory: Path = tmp_path_factory.mktemp("cycles")
     try:
-        with Nursery() as nursery, asyncio.Runner() as loop:
-            world = World(bootstrap_servers=kafka.bootstrap_servers, dsn=dsn, nursery=nursery, directory=directory)
+        with asyncio.Runner() as loop:
+            world = World(bootstrap_servers=kafka.bootstrap_servers, dsn=dsn, directory=directory)
             loop.run(world.__aenter__())
             try:
                 yield Inhabited(world, loop)

@@ -66,15 +66,17 @@ def test_nothing_of_people_and_secrets_is_seen(cluster: Kafka, postgres: str, tm
     of_projector = files(**{"postgres_dsn-projector": f"{dsn}parley_projector"})
     of_sender = files(**{"postgres_dsn-sender": f"{dsn}parley_sender", "token_key": KEY})
     with ExitStack() as stack:
-        ingest = stack.enter_context(ServiceProcess("ingest", {**reader, **own, "PARLEY_INGEST_PORT": "0"}))
-        router = stack.enter_context(ServiceProcess("router", reader))
-        projector = stack.enter_context(ServiceProcess("projector", {**reader, **of_projector}))
+        ingest = stack.enter_context(ServiceProcess("ingest", {**reader, **own, "PARLEY_INGEST_PORT": "0"}, forked=False))
+        router = stack.enter_context(ServiceProcess("router", reader, forked=False))
+        projector = stack.enter_context(ServiceProcess("projector", {**reader, **of_projector}, forked=False))
         port = int(ingest.wait_for_event("ingest.listening")["port"])
         stage = stack.enter_context(scene(cluster, postgres, ingest_url=f"http://127.0.0.1:{port}/webhooks"))
         stage.register()
         seal_token(stage)
         stage.open_window(PHONE)
-        sender = stack.enter_context(ServiceProcess("sender", {**without_secrets(stage.env), **reader, **of_sender}))
+        sender = stack.enter_context(
+            ServiceProcess("sender", {**without_secrets(stage.env), **reader, **of_sender}, forked=False)
+        )
         running = [ingest, router, projector, sender]
         for process in running:
             process.wait_ready()

@@ -1,4 +1,4 @@
-"""How does a test start a service in milliseconds? A process that has imported them all forks one: a life of its own, of any end.
+"""How does a test start a service or `parley` in milliseconds? A process that has imported all of them forks a life of its own.
 
 What is forked has run none of a service's code but its imports: no loop, no thread, no connection. It is killed, stopped and
 waited for as any process, and dies with the nursery, as that dies with the test.
@@ -6,21 +6,24 @@ waited for as any process, and dies with the nursery, as that dies with the test
 
 from __future__ import annotations
 
+import functools
 import gc
 import importlib
 import json
 import logging
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self
 
+import services.cli
 from services.sandbox.leash import tie
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -28,9 +31,10 @@ MODULES: Final = {
     **{f"services.{name}": f"services.{name}.__main__" for name in ("ingest", "router", "projector", "sender")},
     "services.sandbox.simulator": "services.sandbox.simulator.__main__",
     "services.cli": "services.cli.__main__",
+    "tests.support.sender_of_links": "tests.support.sender_of_links",
 }
 """What can be started, and where its `main` is."""
-_ALSO: Final = ("services.cli.rebuild",)
+_ALSO: Final = tuple(f"services.cli.{module.name}" for module in pkgutil.iter_modules(services.cli.__path__))
 """Imported by a command only when it is called."""
 _POLL_SECONDS: Final = 0.002
 
@@ -78,14 +82,10 @@ class Nursery:
         self._orders = 0
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.nursery", str(os.getpid())],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        self._listener = threading.Thread(target=self._listen, args=(self._process.stdout,), name="nursery", daemon=True)
+        self._listener = threading.Thread(target=self._live, name="nursery", daemon=True)
         self._listener.start()
+        with self._told:
+            assert self._told.wait_for(lambda: self._process is not None, 60.0), "the nursery does not start"
         return self
 
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
@@ -95,19 +95,53 @@ class Nursery:
             self._listener.join(10.0)
             self._process.stdin.close()
 
-    def start(self, module: str, arguments: list[str], env: Mapping[str, str], log: Path) -> Life:
-        """Fork a life of a module of MODULES, with this environment; its output is appended to `log`."""
+    def start(
+        self,
+        module: str,
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        log: Path,
+        *,
+        errors: Path | None = None,
+        stdin: Path | None = None,
+        folder: Path = ROOT,
+    ) -> Life:
+        """Fork a life of a module of MODULES, with this environment, in this folder.
+
+        Its output is appended to `log`, what it complains of to `errors`, else to `log`, too. It reads `stdin`, or nothing.
+        """
         assert self._process is not None
         assert self._process.stdin is not None
         with self._told:
             self._orders += 1
             order = self._orders
-        told = {"order": order, "module": module, "arguments": arguments, "env": dict(env), "log": str(log)}
+        told = {
+            "order": order,
+            "module": module,
+            "arguments": list(arguments),
+            "env": dict(env),
+            "folder": str(folder),
+            "files": [str(stdin or os.devnull), str(log), str(errors or log)],
+        }
         self._process.stdin.write(json.dumps(told).encode() + b"\n")
         self._process.stdin.flush()
         with self._told:
             assert self._told.wait_for(lambda: order in self._born, 60.0), "the nursery does not answer"
             return self._born.pop(order)
+
+    def _live(self) -> None:
+        """The whole life of the process in one thread: it would end with the thread that started it."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.nursery", str(os.getpid())],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        with self._told:
+            self._process = process
+            self._told.notify_all()
+        assert process.stdout is not None
+        self._listen(process.stdout)
 
     def _listen(self, lines: IO[bytes]) -> None:
         for line in iter(lines.readline, b""):
@@ -122,6 +156,12 @@ class Nursery:
                     life.ended_at, life.cpu_seconds, life.returncode = time.monotonic(), told["cpu"], told["code"]
                 self._told.notify_all()
         lines.close()
+
+
+@functools.cache
+def shared() -> Nursery:
+    """The one of all tests of this Python. It dies with it."""
+    return Nursery().__enter__()
 
 
 def _serve(parent: int) -> None:
@@ -191,14 +231,14 @@ def _fork(order: dict[str, Any]) -> int:
         for number in (signal.SIGCHLD, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL if number is signal.SIGCHLD else signal.default_int_handler)
         tie(server, signal.SIGKILL)
-        log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        for source, target in ((nothing, 0), (log, 1), (log, 2)):
-            os.dup2(source, target)
+        for target, file in enumerate(order["files"]):
+            os.dup2(os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT if target else os.O_RDONLY, 0o600), target)
         os.environ.clear()
         os.environ.update(order["env"])
-        sys.argv = [order["module"], *order["arguments"]]
-        found = importlib.import_module(MODULES[order["module"]]).main()
+        os.chdir(order["folder"])
+        module = sys.modules["__main__"] = importlib.import_module(MODULES[order["module"]])
+        sys.argv = [str(module.__file__), *order["arguments"]]
+        found = module.main()
         code = found if isinstance(found, int) else 0
     except SystemExit as asked:
         code = asked.code if isinstance(asked.code, int) else int(asked.code is not None)

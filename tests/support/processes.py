@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
-from tests.support.nursery import Life, Nursery
+from tests.support.nursery import Life, shared
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _POLL_SECONDS: Final = 0.02
@@ -28,10 +28,11 @@ class ProcessError(AssertionError):
 
 
 class ServiceProcess:
-    """`python -m services.<name>` with `env` (full `PARLEY_*` names) and nothing else of ours from the environment.
+    """What `python -m services.<name>` runs, with `env` (full `PARLEY_*` names) and nothing else of ours from the environment.
 
     As a context manager it is started on entry and killed, if still alive, on exit. After it ended, `start()` starts it again;
-    the log of all its lives is one text. With a `nursery` it is forked there, in milliseconds, else it is a Python of its own.
+    the log of all its lives is one text. Each life is forked in a nursery, in milliseconds, unless it has to be a Python of its
+    own, whose environment and command line are there for all to see.
     """
 
     def __init__(
@@ -41,11 +42,12 @@ class ServiceProcess:
         *,
         module: str | None = None,
         arguments: Sequence[str] = (),
-        nursery: Nursery | None = None,
+        forked: bool = True,
     ) -> None:
         self.name = name
         self.env = dict(env)
-        self._module, self._arguments, self._nursery = module or f"services.{name}", list(arguments), nursery
+        self._module, self._arguments = module or f"services.{name}", list(arguments)
+        self._forked = forked
         self._process: subprocess.Popen[bytes] | Life | None = None
         self._directory = tempfile.TemporaryDirectory(prefix=f"parley-{name}-")
         self._path = Path(self._directory.name) / "log"
@@ -67,8 +69,8 @@ class ServiceProcess:
         self._life_from = self._path.stat().st_size
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
         env = {**inherited, "PARLEY_LOG_FORMAT": "json", **self.env, **more}
-        if self._nursery is not None:
-            self._process = self._nursery.start(self._module, self._arguments, env, self._path)
+        if self._forked:
+            self._process = shared().start(self._module, self._arguments, env, self._path)
             return self
         with self._path.open("ab") as out:
             self._process = subprocess.Popen(
@@ -88,7 +90,7 @@ class ServiceProcess:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether it stands still after SIGSTOP; only of what a nursery started."""
+        """Whether it stands still after SIGSTOP; only of what was forked."""
         return isinstance(self._process, Life) and self._process.is_stopped
 
     @property

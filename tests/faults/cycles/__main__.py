@@ -33,7 +33,7 @@ from tests.faults.cycles.points import PLANS
 from tests.faults.cycles.running import Report, run
 from tests.faults.cycles.world import World
 from tests.support.clean_broker import fresh_topics
-from tests.support.nursery import Nursery
+from tests.support.nursery import shared
 
 RESULTS: Final = Path(".parley/faults")
 ALL: Final = "all"
@@ -141,7 +141,6 @@ def _all(
             stack.callback(kafka.stop)
             postgres = start_first("Postgres", postgres_providers(Path(folder) / "postgres"))
             stack.callback(postgres.stop)
-            nursery = stack.enter_context(Nursery())
             with suppress(queue.Empty):
                 while True:
                     point = left.get_nowait()
@@ -149,10 +148,11 @@ def _all(
                     dsn = with_database(postgres.dsn, f"cycles_{uuid.uuid4().hex[:12]}")
                     make_database(dsn)
                     migrate(dsn)
-                    world = World(bootstrap_servers=kafka.bootstrap_servers, dsn=dsn, nursery=nursery, directory=Path(folder))
+                    world = World(bootstrap_servers=kafka.bootstrap_servers, dsn=dsn, directory=Path(folder))
                     keep(asyncio.run(one(world, point)))
 
     count = min(worlds, len(points))
+    shared()
     with ThreadPoolExecutor(count, thread_name_prefix="world") as pool:
         for done in [pool.submit(work) for _ in range(count)]:
             done.result()

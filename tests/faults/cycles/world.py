@@ -45,7 +45,6 @@ from services.sender.intake import GROUP as SENDER_GROUP
 from tests.support import log
 from tests.support.clean_broker import dismiss
 from tests.support.media_files import PDF
-from tests.support.nursery import Nursery
 from tests.support.processes import ServiceProcess
 from tests.support.read_models import replayed, stored
 from tests.support.sending import APP_SECRET, NUMBER, OWN_PHONE, TOKEN, TOKEN_KEY, WABA, text
@@ -79,10 +78,9 @@ class World:
     What was published and where it stands in the log is written down here, apart from all services: it is the producers' ledger.
     """
 
-    def __init__(self, *, bootstrap_servers: str, dsn: str, nursery: Nursery, directory: Path) -> None:
+    def __init__(self, *, bootstrap_servers: str, dsn: str, directory: Path) -> None:
         """`dsn` is the operator's, of a migrated database that nobody uses; the topics are empty."""
         self.bootstrap_servers, self.dsn = bootstrap_servers, dsn
-        self._nursery = nursery
         self._media, self._configuration = directory / "media", directory / "meta.json"
         self._stack = AsyncExitStack()
         self._published: list[Publication] = []
@@ -148,7 +146,7 @@ class World:
         await self._stack.aclose()
 
     def _enter(self, name: str, env: dict[str, str], *, module: str | None = None) -> ServiceProcess:
-        process = ServiceProcess(name, env, module=module, nursery=self._nursery)
+        process = ServiceProcess(name, env, module=module)
         self._services[name] = self._stack.enter_context(process)
         return process
 
@@ -156,7 +154,7 @@ class World:
         """A service, or the `rebuild` of an operator, which does not run until it is started."""
         if name not in self._services:
             env = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers, "PARLEY_POSTGRES_DSN": self.dsn}
-            process = ServiceProcess(name, env, module="services.cli", arguments=[name], nursery=self._nursery)
+            process = ServiceProcess(name, env, module="services.cli", arguments=[name])
             self._stack.push(process)
             self._services[name] = process
         return self._services[name]
