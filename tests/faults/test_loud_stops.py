@@ -43,14 +43,19 @@ def environment(cluster: Kafka, postgres: str) -> dict[str, str]:
     }
 
 
-def stopped(process: ServiceProcess, reason: str, code: int) -> str:
-    """It shows the reason in metric, readiness and log, and ends with the code; what it said in detail."""
+def stopped(processes: Mapping[str, ServiceProcess], reason: str, code: int) -> dict[str, str]:
+    """Each shows the reason in metric, readiness and log, and ends with the code; what each said in detail."""
+    details = {service: shown(process, reason, code) for service, process in processes.items()}
+    assert {process.wait_exit(30.0) for process in processes.values()} == {code}
+    return details
+
+
+def shown(process: ServiceProcess, reason: str, code: int) -> str:
     event = process.wait_for_event("process.stopped_for_good", 60.0)
     assert (event["reason"], event["exit_code"], event["level"]) == (reason, code, "critical")
     assert event["hint"]
     assert process.metric("parley_stopped", reason=reason) == 1
     assert process.get("/ready") == (503, f"stopped for good: {reason}\n")
-    assert process.wait_exit(30.0) == code
     detail: str = event["detail"]
     return detail
 
@@ -131,9 +136,10 @@ def test_records_deleted_before_they_were_read_stop_a_reader(cluster: Kafka, pos
         move_to(cluster, postgres, service, places[service], 3)
     log.forget(cluster.bootstrap_servers, *SOURCES.values())
     with running(environment, *SOURCES) as processes:
-        for service, where in places.items():
-            told = f"{where.topic}/{where.partition}: records 3 to 4 were deleted before they were read"
-            assert stopped(processes[service], "log_deleted", 80) == told
+        assert stopped(processes, "log_deleted", 80) == {
+            service: f"{where.topic}/{where.partition}: records 3 to 4 were deleted before they were read"
+            for service, where in places.items()
+        }
         # Of the others Kafka would move nothing: their members may still be alive.
         projector, where = processes["projector"], places["projector"]
         move_to(cluster, postgres, "projector", where, 5)
@@ -149,9 +155,9 @@ def test_a_position_beyond_the_end_of_the_log_stops_a_reader(cluster: Kafka, pos
         places[service] = place(cluster, service)
         move_to(cluster, postgres, service, places[service], 7)
     with running(environment, *SOURCES) as processes:
-        for service, where in places.items():
-            told = f"{where.topic}/{where.partition}: position 7 is beyond the log's end 2"
-            assert stopped(processes[service], "log_truncated", 81) == told
+        assert stopped(processes, "log_truncated", 81) == {
+            service: f"{where.topic}/{where.partition}: position 7 is beyond the log's end 2" for service, where in places.items()
+        }
 
 
 def test_records_deleted_while_a_reader_is_held_up_stop_it(cluster: Kafka, environment: dict[str, str]) -> None:
@@ -168,7 +174,8 @@ def test_records_deleted_while_a_reader_is_held_up_stop_it(cluster: Kafka, envir
             log.forget(cluster.bootstrap_servers, topic)
             append(cluster, service, *some(service, 1))
             process.signal(signal.SIGCONT)
-            assert stopped(process, "log_deleted", 80).endswith(": records 4 to 7 were deleted before they were read")
+            [told] = stopped({service: process}, "log_deleted", 80).values()
+            assert told.endswith(": records 4 to 7 were deleted before they were read")
 
 
 def in_transaction(cluster: Kafka, topic: str, values: list[bytes]) -> None:
@@ -188,12 +195,13 @@ def test_a_hole_in_a_topic_of_ours_stops_a_reader_and_a_gap_between_producers_tr
     for service in ("sender", "projector"):
         in_transaction(cluster, SOURCES[service], some(service, 2))
     with running(environment, *SOURCES) as processes:
-        for service in ("sender", "projector"):
-            assert stopped(processes[service], "log_hole", 82) == f"{SOURCES[service]}/0: expected offset 1, got 2"
-        router = processes["router"]
+        router = processes.pop("router")
+        assert stopped(processes, "log_hole", 82) == {
+            service: f"{SOURCES[service]}/0: expected offset 1, got 2" for service in processes
+        }
         wait_processed(router, topics.SEND_COMMANDS, 3)
         in_transaction(cluster, topics.WEBHOOKS, some("router", 2))
-        assert stopped(router, "log_hole", 82) == f"{topics.WEBHOOKS}/0: expected offset 1, got 2"
+        assert stopped({"router": router}, "log_hole", 82) == {"router": f"{topics.WEBHOOKS}/0: expected offset 1, got 2"}
     assert asyncio.run(committed(cluster, GROUPS["router"], TopicPartition(topics.SEND_COMMANDS, 0))) == 5
 
 
@@ -201,8 +209,9 @@ def test_a_schema_of_a_later_version_stops_a_reader(cluster: Kafka, environment:
     for service in ("sender", "projector"):
         append(cluster, service, NEWER)
     with running(environment, "sender", "projector") as processes:
-        for service, process in processes.items():
-            assert stopped(process, "schema_unknown", 83) == f"{SOURCES[service]}: schema id 256"
+        assert stopped(processes, "schema_unknown", 83) == {
+            service: f"{SOURCES[service]}: schema id 256" for service in processes
+        }
     assert log.read(cluster.bootstrap_servers, *topics.DEAD_LETTERS) == []
 
 
@@ -211,8 +220,7 @@ def test_a_flood_of_dead_letters_stops_a_reader_unless_it_is_wanted(cluster: Kaf
     for service in SOURCES:
         append(cluster, service, *[b"no record of ours"] * 60)
     with running(environment, *SOURCES) as processes:
-        for process in processes.values():
-            assert stopped(process, "dead_letter_flood", 84) == "51 dead letters in a row"
+        assert stopped(processes, "dead_letter_flood", 84) == dict.fromkeys(SOURCES, "51 dead letters in a row")
         for service, process in processes.items():
             assert log.end_offsets(cluster.bootstrap_servers, letters[service]) <= 50
             process.start(PARLEY_DEAD_LETTER_LIMIT="false")

@@ -8,7 +8,7 @@ import pytest
 
 from services.common.platform.kafka import SESSION_SECONDS
 from services.sandbox.providers import Kafka
-from tests.support import log
+from tests.support import log, read_models
 from tests.support.processes import ServiceProcess
 from tests.support.routed import EVENTS, EVENTS_A_POST, all_events_there, append_posts, assert_nothing_lost_or_distorted
 from tests.support.waiting import wait_for
@@ -45,7 +45,11 @@ def test_two_workers_share_the_work_and_one_takes_over_from_the_other(cluster: K
 
 
 def test_a_rebalance_while_the_buffer_is_full_loses_nothing(cluster: Kafka) -> None:
-    env = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_STREAM_BUFFER_BYTES": "65536"}
+    env = {
+        "PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers,
+        "PARLEY_STREAM_BUFFER_BYTES": "65536",
+        **read_models.ALL_OF_IT,
+    }
     before = log.end_offsets(cluster.bootstrap_servers, *EVENTS)
     append_posts(cluster, "full", BACKLOG)
 

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -311,7 +311,11 @@ class World:
                 " WHERE schemaname IN ('projector', 'sender') OR tablename = 'advances'"
             ).fetchall()
             emptied = [Identifier(*row) for row in rows if row[1] not in _KEPT]
-            connection.execute(SQL("TRUNCATE {}").format(SQL(", ").join(emptied)))
+            # The services read in an order of their own: with one of their statements this may be a deadlock.
+            while True:
+                with suppress(psycopg.errors.DeadlockDetected):
+                    connection.execute(SQL("TRUNCATE {}").format(SQL(", ").join(emptied)))
+                    return
 
     async def _execute(self, statement: Any) -> None:
         connection = await psycopg.AsyncConnection.connect(self.dsn, autocommit=True)
