@@ -110,7 +110,7 @@ def test_an_app_secret_is_rotated_without_a_refused_webhook(cluster: Kafka, tmp_
 def stage(cluster: Kafka, postgres: str) -> Iterator[Scene]:
     with scene(cluster, postgres, throughput_limit="false", pair_limit="false") as made:
         made.register(limit=60)
-        for person in (PERSON, *PEOPLE):
+        for person in {PERSON, *PEOPLE}:
             made.open_window(person)
         yield made
 

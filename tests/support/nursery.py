@@ -236,6 +236,7 @@ def _fork(order: dict[str, Any]) -> int:
         os.environ.clear()
         os.environ.update(order["env"])
         os.chdir(order["folder"])
+        sys.stdin = os.fdopen(0, encoding="utf-8")  # ours is locked by the thread that reads the orders
         module = sys.modules["__main__"] = importlib.import_module(MODULES[order["module"]])
         sys.argv = [str(module.__file__), *order["arguments"]]
         found = module.main()

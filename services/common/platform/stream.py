@@ -183,7 +183,6 @@ class _Consumer(driver.Consumer):
                 return
             run = _Run(tp, [LogRecord.of(record) for record in fresh], generation)
             inflight.hand_over(run)
-            self.app.next_offsets.setdefault(tp, run.offset)  # where nothing was ever committed
             queue.put_nowait(run)
             self._read_offset[tp] = fresh[-1].offset + 1
 
@@ -218,6 +217,7 @@ class _Consumer(driver.Consumer):
                     await self._add_gap(tp, before + 1, offset - 1)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Also where nothing was ever committed: aiokafka leaves the position there, behind what was fetched and left out."""
         committed = dict(await super().seek_to_committed())
         self.app.inflight.clear()
         positions = self.app.positions
@@ -229,11 +229,14 @@ class _Consumer(driver.Consumer):
         stored = {} if positions is None else await positions.next_offsets([(tp.topic, tp.partition) for tp in assigned])
         starts = await self.earliest_offsets(*assigned)
         ends = await self.highwaters(*assigned)
-        want = known if positions is None else {tp: stored.get((tp.topic, tp.partition), starts[tp]) for tp in assigned}
-        for tp, offset in want.items():
+        had = (
+            known
+            if positions is None
+            else {tp: stored[place] for tp in assigned if (place := (tp.topic, tp.partition)) in stored}
+        )
+        for tp, offset in had.items():
             check_log_range(tp.topic, tp.partition, offset, start=starts[tp], end=ends[tp])
-        if positions is None:
-            return committed
+        want = {tp: had.get(tp, starts[tp]) for tp in assigned}
         await self.seek_wait(want)
         self.app.next_offsets = dict(want)
         return {**committed, **want}

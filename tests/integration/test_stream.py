@@ -1,0 +1,95 @@
+"""Is what was fetched while the flow stood still read again, also where nothing was ever committed?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from services.common.domain import topics
+from services.common.platform.kafka import LogRecord, NewRecord
+from services.common.platform.stream import Stream
+from services.sandbox.providers import Kafka
+from tests.support import log
+from tests.support.waiting import wait_for
+
+RECORDS: Final = 12
+SECONDS: Final = 30.0
+FETCH_SECONDS: Final = 1.5
+"""Longer than a fetch waits for records."""
+
+
+class Reader:
+    """A stream, what it has read, and how often its pump has sought back since the flow was first stopped."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self.read = Counter[bytes]()
+        self.seeks = 0
+        self.stream = Stream[Sequence[LogRecord]](
+            group="parley.test-stream",
+            topics=(topics.CONSENT_RECORDS,),
+            bootstrap_servers=bootstrap_servers,
+            instance="1",
+            prepare=self._prepare,
+            commit=self._commit,
+            before_ack="router.after_emit_before_commit",
+            buffer_bytes=1 << 20,
+            shown_seconds=1.0,
+        )
+
+    async def _prepare(self, records: Sequence[LogRecord]) -> Sequence[LogRecord]:
+        return records
+
+    async def _commit(self, records: Sequence[LogRecord]) -> None:
+        self.read.update(record.value or b"" for record in records)
+
+    def count_seeks(self) -> Any:
+        """Faust's consumer, whose seeks are counted from now on."""
+        consumer = self.stream._app.consumer
+        seek = consumer.seek_to_committed
+
+        async def counted() -> Mapping[Any, int]:
+            offsets: Mapping[Any, int] = await seek()
+            self.seeks += 1
+            return offsets
+
+        consumer.seek_to_committed = counted
+        return consumer
+
+
+async def until(condition: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
+    """Return when it holds; the loop goes on meanwhile."""
+    await asyncio.to_thread(wait_for, condition, seconds, what)
+
+
+def test_what_was_fetched_while_the_flow_stood_still_is_read(cluster: Kafka) -> None:
+    """As in a rebalance: the pump leaves out what comes meanwhile, and seeks back to what is committed, which is nothing."""
+
+    async def play() -> tuple[Counter[bytes], list[bytes]]:
+        reader, stopping, sent = Reader(cluster.bootstrap_servers), asyncio.Event(), list[bytes]()
+        running = asyncio.create_task(reader.stream.run(stopping))
+        try:
+            await until(lambda: reader.stream.why_not_ready() is None, "the stream to be ready")
+            consumer = reader.count_seeks()
+            while not reader.seeks:
+                consumer.stop_flow()
+                values = [f"{len(sent) + n}".encode() for n in range(RECORDS)]
+                await asyncio.to_thread(
+                    log.append,
+                    cluster.bootstrap_servers,
+                    [NewRecord(topics.CONSENT_RECORDS, value, value, ()) for value in values],
+                )
+                sent += values
+                with suppress(AssertionError):  # no fetch was under way
+                    await until(lambda: reader.seeks > 0, "a seek", FETCH_SECONDS)
+                consumer.resume_flow()
+            await until(lambda: len(reader.read) >= len(sent), "everything to be read")
+        finally:
+            stopping.set()
+            await running
+        return reader.read, sent
+
+    read, sent = asyncio.run(play())
+    assert read == Counter(sent)
