@@ -39,7 +39,7 @@ check: .venv/.setup ## Format, lint, types, import rules, migrations, unit and c
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/unit tests/contract
 
 test: check ## Every tier of tests: what `check` does, then all on real Kafka and Postgres
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/faults tests/integration $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests/faults tests/integration $(ARGS)
 
 unit: .venv/.setup ## The tests without I/O
 	$(BIN)/python -m pytest tests/unit $(ARGS)
