@@ -70,6 +70,7 @@ class ProjectorApp:
                 decoder=Decoder(Codec()),
                 stopping=stopping,
                 publish=self._publish,
+                on_abandon=self._withdraw,
                 limit=DeadLetterLimit(is_on=settings.dead_letter_limit),
             )
             self._stream = Stream(
@@ -82,6 +83,7 @@ class ProjectorApp:
                 with_gaps=FOREIGN,
                 prepare=worker.prepare,
                 commit=worker.commit,
+                refuse=worker.refuse,
                 before_ack="projector.after_pg_commit_before_offset",
                 positions=worker,
             )
@@ -105,6 +107,10 @@ class ProjectorApp:
 
     async def _publish(self, records: Sequence[NewRecord]) -> None:
         await self._producer.append_all(records, self._partitions)
+
+    async def _withdraw(self) -> None:
+        if self._stream is not None:
+            await self._stream.withdraw()
 
     def _why_not_ready(self) -> str | None:
         if self._waiting_for is not None or self._stream is None:

@@ -43,6 +43,7 @@ class Worker:
     """Applies batches to a store. `publish` takes dead letters; without it (a rebuild) they are rows only.
 
     `wanted` says which events are to make rows: by default all. `limit` is how many dead letters there may be: by default any.
+    `on_abandon` is awaited before a wait that was asked to stop ends the process.
     """
 
     def __init__(
@@ -54,15 +55,20 @@ class Worker:
         publish: Publish | None = None,
         wanted: Callable[[Event], bool] | None = None,
         limit: DeadLetterLimit | None = None,
+        on_abandon: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._store, self._decoder, self._stopping, self._publish = store, decoder, stopping, publish
-        self._wanted = wanted
+        self._wanted, self._on_abandon = wanted, on_abandon
         self._limit = DeadLetterLimit(is_on=False) if limit is None else limit
 
     async def prepare(self, records: Sequence[LogRecord]) -> Folded:
         """What the records mean and which rows they make; those that mean nothing are dead letters."""
         fault("projector.after_fetch")
         return self._store.folded([self._read(record) async for few in in_turns(records) for record in few])
+
+    def refuse(self, record: LogRecord, problem: Unprocessable) -> Folded:
+        """What a record comes to that is set aside unread."""
+        return self._store.folded([self._aside(record, problem)])
 
     async def commit(self, batch: Folded) -> None:
         """Return when the batch is durable; see `Stream`."""
@@ -84,13 +90,16 @@ class Worker:
         try:
             read = Read(record, self._decoder.decode(record))
         except Unprocessable as problem:
-            self._limit.dead()
-            read = Read(record, set_aside(record, problem), problem)
+            read = self._aside(record, problem)
         else:
             self._limit.good()
         if self._wanted is not None and read.event is not None and not self._wanted(read.event):
             return Read(record, None)
         return read
+
+    def _aside(self, record: LogRecord, problem: Unprocessable) -> Read:
+        self._limit.dead()
+        return Read(record, set_aside(record, problem), problem)
 
     async def apply(self, batch: Folded) -> Progress:
         """Apply a batch. If Postgres refuses a value, find the records that carry one and set them aside."""
@@ -148,6 +157,8 @@ class Worker:
                 return done
             if await sleep_unless(self._stopping, wait):
                 log.warning("batch.abandoned")
+                if self._on_abandon is not None:
+                    await self._on_abandon()
                 exit_now(0)
             wait = min(LONGEST_WAIT_SECONDS, wait * 2)
 

@@ -88,6 +88,7 @@ class RouterApp:
             with_gaps=topics.FOREIGN,
             prepare=self._prepare,
             commit=self._commit,
+            refuse=self._refuse,
             before_ack="router.after_emit_before_commit",
             pause_seconds=_PAUSE_SECONDS,
         )
@@ -146,6 +147,13 @@ class RouterApp:
             found = self._router.route(*few)
             self._heed_dead_letters(found)
             pile.add(found)
+        return pile
+
+    def _refuse(self, record: LogRecord, problem: Unprocessable) -> Pile:
+        found = [self._router.aside(record, problem)]
+        self._heed_dead_letters(found)
+        pile = self._producer.pile(self._partitions)
+        pile.add(found)
         return pile
 
     def _heed_dead_letters(self, found: Sequence[NewRecord]) -> None:

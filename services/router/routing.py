@@ -94,6 +94,10 @@ class Router:
                     break
         return out
 
+    def aside(self, record: LogRecord, problem: Unprocessable) -> NewRecord:
+        """A whole record as a dead letter, unread."""
+        return self._set_aside(record, webhook.SetAside(problem=problem, value=record.value or b""))
+
     def _found(self, record: LogRecord) -> tuple[_Source, Sequence[Element]]:
         told = encoding = traceparent = None
         is_redriven = False
@@ -189,8 +193,7 @@ class Router:
         return NewRecord(topics.ROUTER_DEAD_LETTERS, record.key, value, headers)
 
     def _whole_aside(self, record: LogRecord) -> NewRecord:
-        problem = Unprocessable(Reason.TOO_LARGE, detail=f"its events are more than {MAX_OUT_BYTES} bytes")
-        return self._set_aside(record, webhook.SetAside(problem=problem, value=record.value or b""))
+        return self.aside(record, Unprocessable(Reason.TOO_LARGE, detail=f"its events are more than {MAX_OUT_BYTES} bytes"))
 
 
 def _conversation(event: Any) -> tuple[str, str | None]:

@@ -1,13 +1,15 @@
 """How do commands get from the lanes' topics into Postgres? Postgres is the parking place; nothing ever blocks a partition.
 
 Crash thinking: the offset is committed after the rows are durable. Dying in between reads the same records again, finds their
-ids known, and changes nothing; an outcome that was there already is told again under the same id.
+ids known, and changes nothing; an outcome that was there already is told again under the same id. A record that kills the process
+at each start is set aside by the marks that stand beside the committed offsets (domain/strikes.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import count
@@ -19,15 +21,16 @@ from aiokafka.errors import KafkaError
 from services.common.domain.arrears import Arrears
 from services.common.domain.failure import Unprocessable
 from services.common.domain.lanes import Lane
-from services.common.domain.loud_stops import DeadLetterLimit, SchemaUnknown, check_hole, check_log_range
+from services.common.domain.loud_stops import DeadLetterLimit, LoudStop, SchemaUnknown, check_hole, check_log_range
 from services.common.domain.reasons import Reason
 from services.common.domain.records import SendOutcome
+from services.common.domain.strikes import Strikes
 from services.common.domain.topics import SENDER_DEAD_LETTERS, SENDER_SOURCES
 from services.common.platform import logging, metrics, postgres
 from services.common.platform.avro import Codec
 from services.common.platform.envelope import dead_letter_headers
 from services.common.platform.faults import fault
-from services.common.platform.kafka import LogRecord, NewRecord, Producer
+from services.common.platform.kafka import LogRecord, NewRecord, Producer, committed_with_marks, log_struck_out
 from services.common.platform.lifecycle import Rounds, sleep_unless
 from services.sender import commands, outcomes
 from services.sender.commands import TakenIn
@@ -43,6 +46,8 @@ _POLL_MS: Final = 250
 _COMMIT_SECONDS: Final = 0.25
 _COMMIT_LIMIT_SECONDS: Final = 3.0
 _MEASURE_SECONDS: Final = 1.0
+_PATIENCE_SECONDS: Final = 5.0
+"""A record that kills does it sooner. What takes longer waits for Postgres or Kafka."""
 
 
 class Notify(Protocol):
@@ -83,6 +88,7 @@ class Intake:
         self._expected: dict[TopicPartition, int] = {}
         """Where each partition goes on, as far as that is known of this assignment."""
         self._is_looked_at = False
+        self._strikes: Strikes[TopicPartition] = Strikes(life=uuid.uuid4().hex, reach=_BATCH)
         self._committed_at = time.monotonic()
 
     async def run(self, consumer: AIOKafkaConsumer, notify: Notify) -> None:
@@ -90,19 +96,23 @@ class Intake:
         self._consumer, self._notify = consumer, notify
         rounds = Rounds(_ROUND_SECONDS)
         while not self._stopping.is_set():
-            await rounds.begin()
+            if not self._strikes.is_careful(self._expected):
+                await rounds.begin()
             await self._look_at_positions(consumer)
-            fetched: dict[TopicPartition, list[Any]] = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
+            most = 1 if self._strikes.is_careful(self._expected) else _BATCH
+            fetched: dict[TopicPartition, list[Any]] = await consumer.getmany(timeout_ms=_POLL_MS, max_records=most)
             await self._look_at_gaps(consumer, fetched)
             records = [LogRecord.of(record) for batch in fetched.values() for record in batch]
             for place, batch in fetched.items():
                 self._next[place] = batch[0].offset
                 self._arrears.took(place, offset=batch[0].offset, appended_at=batch[0].timestamp)
-            if records and await self._take(records):
+            is_apart = await self._begin(consumer, {place: batch[0].offset for place, batch in fetched.items()})
+            if records and await self._take_heeding(records, is_apart=is_apart):
+                self._strikes.done(fetched)
                 for place, batch in fetched.items():
                     self._uncommitted[place] = self._next[place] = batch[-1].offset + 1
                     self._arrears.finished(place, offset=batch[0].offset, appended_at=batch[-1].timestamp)
-            if time.monotonic() - self._committed_at >= _COMMIT_SECONDS:
+            if is_apart or time.monotonic() - self._committed_at >= _COMMIT_SECONDS:
                 await self.commit()
         await self.commit()
 
@@ -124,15 +134,16 @@ class Intake:
         assigned = sorted(consumer.assignment())
         try:
             async with asyncio.timeout(_COMMIT_LIMIT_SECONDS):
-                committed = [(place, await consumer.committed(place)) for place in assigned]
+                committed = await committed_with_marks(consumer, assigned)
                 starts, ends = await _range(consumer, assigned)
                 positions = {place: await consumer.position(place) for place in assigned}
         except (KafkaError, TimeoutError) as problem:
             log.warning("kafka.unreachable", error=type(problem).__name__)
             return
-        for place, offset in committed:
-            if offset is not None:
-                check_log_range(place.topic, place.partition, offset, start=starts[place], end=ends[place])
+        for place, (offset, _) in committed.items():
+            check_log_range(place.topic, place.partition, offset, start=starts[place], end=ends[place])
+        if self._expected is known:
+            self._strikes.assigned(committed, ends)
         # Not what is committed: a fetch that was under way when the partitions came has gone further.
         known.update(positions)
         self._is_looked_at = self._expected is known
@@ -149,19 +160,41 @@ class Intake:
                     check_hole(place.topic, place.partition, offset, record.offset)
             expected[place] = after
 
+    async def _begin(self, consumer: AIOKafkaConsumer, firsts: Mapping[TopicPartition, int]) -> bool:
+        """Write the marks that must stand before a batch begins; True when its end is to be committed at once."""
+        is_apart = self._strikes.are_apart(firsts)
+        if marks := self._strikes.begin(firsts):
+            await _commit(consumer, marks)
+        return is_apart
+
+    async def _take_heeding(self, records: Sequence[LogRecord], *, is_apart: bool) -> bool:
+        """Take them in; what ends the process, or takes long, but is not the records' doing, is not at their cost."""
+        try:
+            if not is_apart:
+                return await self._take(records)
+            work = asyncio.ensure_future(self._take(records))
+            done, _ = await asyncio.wait({work}, timeout=_PATIENCE_SECONDS)
+            if not done:
+                await self.commit()
+            return await work
+        except (KafkaError, OSError, LoudStop):
+            await self.commit()
+            raise
+
     async def commit(self) -> None:
-        """Tell Kafka how far the rows are. Failing is harmless: what is read again is recognised."""
-        offsets, self._uncommitted = self._uncommitted, {}
+        """Tell Kafka how far the rows are. Failing is harmless: what is read again is recognised.
+
+        Called while records are in hand it says that dying is not their doing from now on.
+        """
+        offsets: dict[TopicPartition, tuple[int, str]] = self._strikes.withdraw()
+        offsets |= {place: (offset, "") for place, offset in self._uncommitted.items()}
+        self._uncommitted = {}
         self._committed_at = time.monotonic()
         if self._consumer is None:
             return
         if not offsets:
             return
-        try:
-            async with asyncio.timeout(_COMMIT_LIMIT_SECONDS):
-                await self._consumer.commit(offsets)
-        except (KafkaError, TimeoutError) as problem:
-            log.info("intake.commit_failed", error=type(problem).__name__)
+        await _commit(self._consumer, offsets)
 
     async def _take(self, records: Sequence[LogRecord]) -> bool:
         """True when every record is a row, a known row or a dead letter."""
@@ -170,6 +203,9 @@ class Intake:
         dead: list[NewRecord] = []
         for record in records:
             try:
+                if self._strikes.is_out(TopicPartition(record.topic, record.partition), record.offset):
+                    log_struck_out(record, group=GROUP)
+                    raise Unprocessable(Reason.CRASH_LOOP, detail="the process died three times with it in hand")
                 command = commands.read(
                     record,
                     self._codec,
@@ -272,6 +308,15 @@ class Intake:
         metrics.CONSUMER_LAG.labels(GROUP).set(sum(left.values()))
         for topic, seconds in self._arrears.ages(SENDER_SOURCES, left, now=now_ms()).items():
             metrics.OLDEST_UNPROCESSED_SECONDS.labels(GROUP, topic).set(seconds)
+
+
+async def _commit(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
+    """Failing is harmless: a position that was not told is read again, a mark that was not written counts nothing."""
+    try:
+        async with asyncio.timeout(_COMMIT_LIMIT_SECONDS):
+            await consumer.commit(offsets)
+    except (KafkaError, TimeoutError) as problem:
+        log.info("intake.commit_failed", error=type(problem).__name__)
 
 
 async def _range(

@@ -58,6 +58,8 @@ class Reason(StrEnum):
     LANE_UNKNOWN = "lane_unknown"
     KEY_MISMATCH = "key_mismatch"
     VALUE_RANGE = "value_range"
+    CRASH_LOOP = "crash_loop"
+    """The process died three times with this record in hand, the last time with nothing else."""
     REDRIVEN_POINTER = "redriven_pointer"
     """A webhook was put into the log again for the sake of one element, and has none there."""
     VERSION = "version"

@@ -324,3 +324,21 @@ def watch_membership(consumer: Any, *, group: str, instance: str) -> None:
         reset()
 
     coordinator.reset_generation = counted
+
+
+async def committed_with_marks(consumer: Any, places: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int, str]]:
+    """The group's offsets and what stands beside them; a partition without is absent. Tries again until the group answers."""
+    found = await consumer._coordinator.fetch_committed_offsets(places)  # noqa: SLF001 - `committed` leaves the text out
+    return {place: (told.offset, told.metadata) for place, told in found.items() if told.offset >= 0}
+
+
+def log_struck_out(record: LogRecord, *, group: str) -> None:
+    """Say that a record is set aside because the process died with it, and with nothing else, in hand."""
+    log.error(
+        "record.struck_out",
+        group=group,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        hint="the process died three times with this record in hand; it is a dead letter now: see docs/stops.md",
+    )

@@ -17,7 +17,9 @@ decode error and never comes back from a long pause. What holds instead, and why
 * a pump of our own from fetch to channel: Faust makes four tasks a record to wait for two things of which one is never pending in
   normal flow, and that was half of all the work.
 
-Crash thinking: the effect is done when `commit` returns; the acknowledgement comes after; dying between repeats the batch.
+Crash thinking: the effect is done when `commit` returns; the acknowledgement comes after; dying between repeats the batch. Before
+the first batch of a partition in each life a mark is written beside the group's offset; it goes with the next commit. What a life
+finds of the marks of those before says how it begins (domain/strikes.py): nearly always as if there were none.
 """
 
 from __future__ import annotations
@@ -25,12 +27,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import faust
-from aiokafka.errors import KafkaError
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata
 from faust.tables import TableManager
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -39,10 +43,22 @@ from mode.supervisors import CrashingSupervisor
 from mode.utils.futures import notify
 
 from services.common.domain.arrears import Arrears
+from services.common.domain.failure import Unprocessable
 from services.common.domain.loud_stops import LoudStop, check_hole, check_log_range
+from services.common.domain.reasons import Reason
+from services.common.domain.strikes import Strikes
 from services.common.platform import logging, metrics
 from services.common.platform.faults import fault
-from services.common.platform.kafka import FETCH_BYTES, HEARTBEAT_SECONDS, SESSION_SECONDS, TURN, LogRecord, watch_membership
+from services.common.platform.kafka import (
+    FETCH_BYTES,
+    HEARTBEAT_SECONDS,
+    SESSION_SECONDS,
+    TURN,
+    LogRecord,
+    committed_with_marks,
+    log_struck_out,
+    watch_membership,
+)
 from services.common.platform.kafka_access import Brokers, client_options
 from services.common.platform.lifecycle import EXIT_FATAL, EXIT_STALLED, exit_now, stop_loudly
 
@@ -59,6 +75,11 @@ _RECORD_OVERHEAD: Final = 1_024
 _FEW: Final = 100
 """Records that a pause is worth while for."""
 STALLED_SECONDS: Final = 120.0
+_PATIENCE_SECONDS: Final = 5.0
+"""A record that kills does it sooner. What takes longer waits for something else."""
+_WITHDRAW_SECONDS: Final = 2.0
+_NOT_THE_RECORDS: Final = (KafkaError, OSError, LoudStop)
+"""What ends a process whatever record is in hand."""
 
 
 class Positions(Protocol):
@@ -136,11 +157,45 @@ class _Thread(driver.AIOKafkaConsumerThread):
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's own watchdog only logs, and wants the monitor that we leave out."""
 
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """As Faust's own, but what stands beside an offset stays there."""
+        strikes = self.app.strikes
+        try:
+            await self._write({tp: (offset, strikes.beside(tp, offset)) for tp, offset in offsets.items()})
+        except CommitFailedError as problem:
+            if "already rebalanced" not in str(problem):
+                await self.crash(problem)
+            return False
+        except Exception as problem:  # noqa: BLE001 - Faust's own boundary
+            await self.crash(problem)
+            return False
+        return True
+
+    async def _write(self, marks: Mapping[TP, tuple[int, str]]) -> None:
+        assigned = self.assignment()
+        beside = {driver.ensure_aiokafka_TP(tp): OffsetAndMetadata(*mark) for tp, mark in marks.items() if tp in assigned}
+        if beside:
+            await self._ensure_consumer().commit(beside)
+
+    async def mark(self, marks: Mapping[TP, tuple[int, str]]) -> None:
+        """Commit offsets with what is to stand beside them. A rebalance may prevent that: then nothing is counted."""
+        try:
+            await self.call_thread(self._write, marks)
+        except (KafkaError, IllegalStateError) as problem:
+            log.info("stream.not_marked", error=type(problem).__name__)
+
+    async def committed_with_marks(self, tps: Iterable[TP]) -> Mapping[TP, tuple[int, str]]:
+        """The group's offsets and what stands beside them; a partition without is absent."""
+        places = [driver.ensure_aiokafka_TP(tp) for tp in tps]
+        found = await self.call_thread(committed_with_marks, self._ensure_consumer(), places)
+        return {TP(place.topic, place.partition): told for place, told in found.items()}
+
 
 class _Consumer(driver.Consumer):
     logger = driver.logger
 
     app: _App
+    _thread: _Thread
 
     def _new_consumer_thread(self) -> _Thread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
@@ -166,10 +221,12 @@ class _Consumer(driver.Consumer):
                     await self._hand_over(queue, tp, fetched, generation)
 
     async def _hand_over(self, queue: Any, tp: TP, fetched: Sequence[Any], generation: int) -> None:
-        inflight = self.app.inflight
-        for start in range(0, len(fetched), TURN):
+        inflight, strikes = self.app.inflight, self.app.strikes
+        end = 0
+        while end < len(fetched):
+            start, end = end, end + (1 if strikes.is_single(tp, fetched[end].offset) else TURN)
             expected = self._read_offset[tp]  # the next one, as a seek sets it
-            fresh = [record for record in fetched[start : start + TURN] if expected is None or record.offset >= expected]
+            fresh = [record for record in fetched[start:end] if expected is None or record.offset >= expected]
             if not fresh:
                 await self._look_at_range(tp, expected or 0)
                 continue
@@ -185,6 +242,10 @@ class _Consumer(driver.Consumer):
             inflight.hand_over(run)
             queue.put_nowait(run)
             self._read_offset[tp] = fresh[-1].offset + 1
+
+    async def mark(self, marks: Mapping[TP, tuple[int, str]]) -> None:
+        """See the thread's."""
+        await self._thread.mark(marks)
 
     def ack_run(self, run: _Run) -> None:
         """What Faust's `ack` does for each record, once for all of a run: its offsets may be committed, nobody waits for it."""
@@ -237,6 +298,9 @@ class _Consumer(driver.Consumer):
         for tp, offset in had.items():
             check_log_range(tp.topic, tp.partition, offset, start=starts[tp], end=ends[tp])
         want = {tp: had.get(tp, starts[tp]) for tp in assigned}
+        marks = await self._thread.committed_with_marks(assigned)
+        # A mark before our own position is of what was done since; one behind it stands beyond a gap.
+        self.app.strikes.assigned({tp: mark for tp, mark in marks.items() if mark[0] >= want.get(tp, 0)}, ends)
         await self.seek_wait(want)
         self.app.next_offsets = dict(want)
         return {**committed, **want}
@@ -259,6 +323,7 @@ class _App(faust.App):
     sources: frozenset[str]
     with_gaps: frozenset[str]
     inflight: _Inflight
+    strikes: Strikes[TP]
     instance: str
     queue: asyncio.Future[Any]
     next_offsets: dict[TP, int]
@@ -284,6 +349,8 @@ class Stream(Generic[Prepared]):
     before: at a steady trickle a batch costs its reader, and all behind it, more than the few records in it. A record that comes
     after a longer silence waits for nothing.
 
+    `refuse` says what a record comes to that is set aside because it has killed the process three times, as `prepare` does.
+
     Offsets of `topics` have no gaps but in `with_gaps`, which producers may write in transactions. `shown_seconds`: how long a
     stop that no restart mends is shown.
     """
@@ -297,6 +364,7 @@ class Stream(Generic[Prepared]):
         instance: str,
         prepare: Callable[[Sequence[LogRecord]], Awaitable[Prepared]],
         commit: Callable[[Prepared], Awaitable[None]],
+        refuse: Callable[[LogRecord, Unprocessable], Prepared],
         before_ack: str,
         buffer_bytes: int,
         shown_seconds: float,
@@ -305,7 +373,7 @@ class Stream(Generic[Prepared]):
         pause_seconds: float = 0.0,
     ) -> None:
         self.group, self._before_ack = group, before_ack
-        self._topics, self._prepare, self._commit = tuple(topics), prepare, commit
+        self._topics, self._prepare, self._commit, self._refuse = tuple(topics), prepare, commit, refuse
         self._app = self._new_app(bootstrap_servers, instance, buffer_bytes)
         self._app.positions, self._app.sources, self._app.with_gaps = positions, frozenset(topics), frozenset(with_gaps)
         self._shown_seconds = shown_seconds
@@ -313,9 +381,11 @@ class Stream(Generic[Prepared]):
         self._app.instance = instance
         self._app.inflight = _Inflight(buffer_bytes)
         self._app.next_offsets = {}
+        self._app.strikes = Strikes(life=uuid.uuid4().hex, reach=BATCH + TURN)
+        self._held: _Run | None = None
         self._progress_at = time.monotonic()
         self._pause_seconds, self._done_at = pause_seconds, 0.0
-        self._ready: asyncio.Queue[tuple[Sequence[_Run], Prepared]] = asyncio.Queue(_READY)
+        self._ready: asyncio.Queue[tuple[Sequence[_Run], Prepared, bool]] = asyncio.Queue(_READY)
         self._is_committing = False
         self._joined = False
         self._stopping: asyncio.Event | None = None
@@ -359,12 +429,16 @@ class Stream(Generic[Prepared]):
             try:
                 while True:
                     batch = await self._take(stream.channel.queue)
-                    records = [record for run in batch for record in run.records]
-                    await self._ready.put((batch, await self._prepare(records)))
+                    is_apart = await self._begin(batch)
+                    await self._ready.put((batch, await self._prepared(batch), is_apart))
+                    if is_apart:
+                        await self._ready.join()
             except StopAsyncIteration as end:  # how Faust ends a channel when the app stops, after all that was taken is done
                 if not self._app.should_stop:
                     self._die(end)
             except Exception as problem:  # noqa: BLE001 - the loop's boundary: nothing may acknowledge after a failed effect
+                if isinstance(problem, _NOT_THE_RECORDS):
+                    await self.withdraw()
                 self._die(problem)
                 await asyncio.Event().wait()
 
@@ -384,11 +458,17 @@ class Stream(Generic[Prepared]):
                 await self._ready.join()
                 if app.inflight.waiting < _FEW and (pause := self._done_at + self._pause_seconds - time.monotonic()) > 0:
                     await asyncio.sleep(pause)
-            found = [await queue.get()]
+            found = [await queue.get() if self._held is None else self._held]
+            self._held = None
             count = len(found[0].records)
-            while count < BATCH and not queue.empty():
-                found.append(queue.get_nowait())
-                count += len(found[-1].records)
+            is_single = app.strikes.is_single(found[0].tp, found[0].offset)
+            while count < BATCH and not is_single and not queue.empty():
+                run: _Run = queue.get_nowait()
+                if app.strikes.is_single(run.tp, run.offset):
+                    self._held = run
+                    break
+                found.append(run)
+                count += len(run.records)
             app.inflight.waiting = max(0, app.inflight.waiting - count)
             if app.flow_control.is_active():
                 taken = [run for run in found if run.generation_id == app.consumer_generation_id]
@@ -396,20 +476,62 @@ class Stream(Generic[Prepared]):
             app.consumer.track_message(run)
         return taken
 
+    async def _begin(self, batch: Sequence[_Run]) -> bool:
+        """Write the marks that must stand before the batch begins; True when it is to be the only one in hand."""
+        strikes = self._app.strikes
+        firsts: dict[TP, int] = {}
+        for run in batch:
+            firsts.setdefault(run.tp, run.offset)
+        is_apart = strikes.are_apart(firsts)
+        if is_apart:
+            await self._ready.join()
+        if marks := strikes.begin(firsts):
+            await self._app.consumer.mark(marks)
+        return is_apart
+
+    async def _prepared(self, batch: Sequence[_Run]) -> Prepared:
+        first = batch[0].records[0]
+        if self._app.strikes.is_out(batch[0].tp, first.offset):  # then it is all of the batch
+            log_struck_out(first, group=self.group)
+            return self._refuse(first, Unprocessable(Reason.CRASH_LOOP, detail="the process died three times with it in hand"))
+        return await self._prepare([record for run in batch for record in run.records])
+
+    async def withdraw(self) -> None:
+        """From now on dying is not the doing of the records in hand: the process ends, or waits for something else."""
+        if marks := self._app.strikes.withdraw():
+            writing = asyncio.create_task(self._app.consumer.mark(marks))
+            await asyncio.wait({writing}, timeout=_WITHDRAW_SECONDS)
+
     async def _make_durable(self) -> None:
         """The one place where effects happen: batch after batch, each acknowledged before the next begins."""
+        strikes = self._app.strikes
         while True:
-            batch, prepared = await self._ready.get()
+            batch, prepared, is_apart = await self._ready.get()
             self._is_committing = True
-            await self._commit(prepared)
+            try:
+                await self._patiently(self._commit(prepared)) if is_apart else await self._commit(prepared)
+            except _NOT_THE_RECORDS:
+                await self.withdraw()
+                raise
             fault(self._before_ack)
+            strikes.done([run.tp for run in batch])
             for run in batch:
                 self._app.consumer.ack_run(run)
+            if is_apart:  # what comes next is not to stand beside its position
+                await self._app.consumer.mark({run.tp: (run.records[-1].offset + 1, "") for run in batch})
             self._is_committing = False
             self._app.inflight.release(batch)
             self._count(batch)
             self._done_at = time.monotonic()
             self._ready.task_done()
+
+    async def _patiently(self, effect: Awaitable[None]) -> None:
+        """Let it take as long as it takes, but no longer at the records' cost."""
+        work = asyncio.ensure_future(effect)
+        done, _ = await asyncio.wait({work}, timeout=_PATIENCE_SECONDS)
+        if not done:
+            await self.withdraw()
+        await work
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A task's exception would wait until somebody asks."""
@@ -454,6 +576,7 @@ class Stream(Generic[Prepared]):
         if self._stop is not None or not stopping.is_set():
             await self._end(self._app.crash_reason or RuntimeError("the stream ended by itself"))
         watchdog.cancel()
+        await self.withdraw()
         await self._app.stop()
         await self._ready.join()
         committing.cancel()

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
+from aiokafka.structs import OffsetAndMetadata
 
 from services.common.domain import topics
 from services.common.platform.kafka import LogRecord, NewRecord, Producer, partition_of
@@ -111,6 +112,7 @@ class Group:
     def __init__(self, world: World, log: Log, sources: Sequence[str]) -> None:
         self._world, self._log, self.sources = world, log, sources
         self.committed: dict[Place, int] = {}
+        self.beside: dict[Place, str] = {}
         self.members: dict[str, Member] = {}
         self._unsettled = asyncio.Event()
         self._generation = 0
@@ -205,7 +207,8 @@ class Group:
         for place in places:
             position = member.positions[place]
             some = self._log.records[place][position : position + rng.randint(1, 8)]
-            if some and len(found) < most:
+            some = some[: most - len(found)]
+            if some:
                 found += some
                 member.positions[place] = position + len(some)
         return found
@@ -214,14 +217,15 @@ class Group:
         """Whether a fetch brings anything."""
         return any(position < self._log.ends(place) for place, position in member.positions.items())
 
-    async def commit(self, member: Member, offsets: Mapping[Place, int]) -> None:
-        """CommitFailedError for whom the group does not count any more."""
+    async def commit(self, member: Member, offsets: Mapping[Place, int], *, beside: Mapping[Place, str] | None = None) -> None:
+        """`beside`: the text of each, none for the others. CommitFailedError for whom the group does not count any more."""
 
         def effect() -> None:
             if member.is_zombie or member.generation != self._generation or self.members.get(member.process.slot) is not member:
                 self._world.saw("commit of a zombie refused")
                 raise CommitFailedError
             self.committed.update(offsets)
+            self.beside.update({place: (beside or {}).get(place, "") for place in offsets})
 
         await member.process.call("kafka", f"commits {sum(offsets.values())}", effect)
 
@@ -271,14 +275,23 @@ class GroupConsumer:
         self.member.under_way = len(found)
         return found
 
-    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    async def commit(self, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
         """As the group's."""
-        await self._group.commit(self.member, {(place.topic, place.partition): at for place, at in offsets.items()})
+        told = {(place.topic, place.partition): at for place, (at, _) in offsets.items()}
+        beside = {(place.topic, place.partition): text for place, (_, text) in offsets.items()}
+        await self._group.commit(self.member, told, beside=beside)
 
-    async def committed(self, place: TopicPartition) -> int | None:
-        """Where the group goes on; None where it never was."""
+    @property
+    def _coordinator(self) -> GroupConsumer:
+        """Whom the service asks for what stands beside the offsets."""
+        return self
+
+    async def fetch_committed_offsets(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, OffsetAndMetadata]:
+        """Where the group goes on; -1 where it never was."""
         await self.member.process.call("kafka", "asks", lambda: None, at_once=True)
-        return self._group.committed.get((place.topic, place.partition))
+        told = {place: (place.topic, place.partition) for place in places}
+        group = self._group
+        return {tp: OffsetAndMetadata(group.committed.get(at, -1), group.beside.get(at, "")) for tp, at in told.items()}
 
     async def position(self, place: TopicPartition) -> int:
         """What the next fetch begins with."""

@@ -40,7 +40,7 @@ class _EarlyIntake(Intake):
     async def _take(self, records: Sequence[LogRecord]) -> bool:
         """The offset goes to Kafka before the rows are there."""
         if self._consumer is not None and records:
-            await self._consumer.commit({TopicPartition(*record[:2]): record.offset + 1 for record in records})
+            await self._consumer.commit({TopicPartition(*record[:2]): (record.offset + 1, "") for record in records})
         return await super()._take(records)
 
 
