@@ -20,6 +20,7 @@ RULES: Final = "deploy/prometheus/rules"
 _SERVICES: Final = ("ingest", "router", "projector", "sender")
 _OF_PLATFORM: Final = {
     "ops.py": _SERVICES,
+    "clock.py": _SERVICES,
     "kafka.py": ("router", "projector", "sender"),
     "stream.py": ("router", "projector"),
     "postgres.py": ("projector", "sender"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections import deque
 from typing import Any, Final
 
@@ -282,8 +281,3 @@ class Appender:
 
 def _problem_of(future: asyncio.Future[Any]) -> BaseException | None:
     return asyncio.CancelledError() if future.cancelled() else future.exception()
-
-
-def now_ms() -> int:
-    """The receive time of a webhook."""
-    return time.time_ns() // 1_000_000

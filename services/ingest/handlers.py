@@ -16,10 +16,11 @@ from prometheus_client import Counter
 
 from services.common.domain.reasons import Reason
 from services.common.platform import metrics
+from services.common.platform.clock import now_ms
 from services.common.platform.faults import fault
 from services.ingest import answers
 from services.ingest.answers import Answer, Answers
-from services.ingest.appender import Appender, now_ms
+from services.ingest.appender import Appender
 from services.ingest.budget import Budget
 from services.ingest.config import App
 from services.ingest.keys import record_key

@@ -20,10 +20,11 @@ from aiokafka.errors import KafkaError
 
 from services.common.domain.topics import ACCOUNT_EVENTS
 from services.common.platform import logging, postgres
+from services.common.platform.clock import now_ms
 from services.common.platform.kafka import bounded
 from services.common.platform.lifecycle import sleep_unless
 from services.sender.knowledge import CAUSES
-from services.sender.store import Store, now_ms
+from services.sender.store import Store
 
 log = logging.get(__name__)
 

@@ -20,6 +20,7 @@ from services.common.domain.lanes import LANES, Lane
 from services.common.domain.reasons import Reason
 from services.common.domain.send_policy import READ
 from services.common.platform import logging, metrics, postgres
+from services.common.platform.clock import now_ms
 from services.common.platform.faults import fault
 from services.sender import judging, outcomes
 from services.sender.catch_up import CatchUp
@@ -35,7 +36,7 @@ from services.sender.outcomes import Attempt
 from services.sender.recorder import Recorder
 from services.sender.response import Proof, Result, repeated
 from services.sender.stops import Stops
-from services.sender.store import Batch, OwnerLost, Pick, Store, now_ms
+from services.sender.store import Batch, OwnerLost, Pick, Store
 from services.sender.template_poller import TemplatePoller
 
 log = logging.get(__name__)
@@ -203,8 +204,8 @@ class Dispatcher:
             nonlocal picked
             picked = len(candidates)
             waba_id = self._numbers.waba_id(number.phone_number_id)
-            # Of a held number only what expired was picked, by the clock of Postgres; ours may be behind.
-            now = now_ms() if sending else max([now_ms(), *(one.expires_at for one in candidates)])
+            # Ours may be behind that of Postgres, by which of a held number only what expired was picked.
+            now = max([now_ms(), *(one.picked_at for one in candidates)])
             batch, calls[:] = judging.judge(
                 candidates,
                 known,

@@ -28,13 +28,14 @@ from services.common.domain.strikes import Strikes
 from services.common.domain.topics import SENDER_DEAD_LETTERS, SENDER_SOURCES
 from services.common.platform import logging, metrics, postgres
 from services.common.platform.avro import Codec
+from services.common.platform.clock import now_ms
 from services.common.platform.envelope import dead_letter_headers
 from services.common.platform.faults import fault
 from services.common.platform.kafka import LogRecord, NewRecord, Producer, committed_with_marks, log_struck_out
 from services.common.platform.lifecycle import Rounds, sleep_unless
 from services.sender import commands, outcomes
 from services.sender.commands import TakenIn
-from services.sender.store import Store, now_ms
+from services.sender.store import Store
 
 log = logging.get(__name__)
 

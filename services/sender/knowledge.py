@@ -41,7 +41,8 @@ class Place(NamedTuple):
 class Candidate:
     """A command whose turn it is, with the facts of the gate. `attempt` is the one that would be made.
 
-    `content` is what `attempt.content` says, `fallback` the same of its fallback template; None where it is no JSON.
+    `content` is what `attempt.content` says, `fallback` the same of its fallback template; None where it is no JSON. `picked_at`
+    is by the clock of Postgres.
     """
 
     attempt: Attempt
@@ -55,6 +56,7 @@ class Candidate:
     send_at: int | None
     facts: Facts
     media: MediaFacts = media_facts.NONE
+    picked_at: int = 0
 
     @property
     def has_fallback(self) -> bool:

@@ -19,10 +19,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from services.common.platform import metrics
+from services.common.platform.clock import now_ms
 from services.sender import outcomes
 from services.sender.numbers import Numbers
 from services.sender.outcomes import Attempt
-from services.sender.store import Store, now_ms
+from services.sender.store import Store
 
 Heed = Callable[[Attempt, int | None], Awaitable[None]]
 

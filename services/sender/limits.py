@@ -14,12 +14,12 @@ from services.common.domain.account_state import Source
 from services.common.domain.records import SendingStateChanged
 from services.common.platform import logging, postgres
 from services.common.platform.avro import Codec
+from services.common.platform.clock import now_ms
 from services.common.platform.registry import COEXISTENCE_LIMIT, RegisteredNumber
 from services.sender.account_events import Told, coexisting, upgrades
 from services.sender.number_client import NumberClient, NumberSeen
 from services.sender.numbers import Numbers
 from services.sender.stop_ledger import SQL, tell
-from services.sender.store import now_ms
 
 log = logging.get(__name__)
 

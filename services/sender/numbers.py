@@ -21,12 +21,12 @@ from services.common.domain.reasons import Reason
 from services.common.domain.retry_budget import RetryBudget
 from services.common.domain.send_policy import HELD
 from services.common.platform import logging, metrics, postgres
+from services.common.platform.clock import now_ms
 from services.common.platform.registry import RegisteredNumber, list_numbers
 from services.common.platform.tokens import TokenBox, TokenUnreadable
 from services.sender.pacer import NOTHING, Pacer, Past
 from services.sender.response import Result
 from services.sender.sharing import Sharing
-from services.sender.store import now_ms
 
 log = logging.get(__name__)
 

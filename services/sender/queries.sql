@@ -180,7 +180,8 @@ SELECT
     (extract(epoch FROM k.marketing_granted_at) * 1000)::bigint, (extract(epoch FROM k.marketing_withdrawn_at) * 1000)::bigint,
     k.is_undeliverable, x.phone_number_id,
     (extract(epoch FROM p.send_at) * 1000)::bigint,
-    p.period, p.possible_duplicate, p.deferred, n.tenant_id
+    p.period, p.possible_duplicate, p.deferred, n.tenant_id,
+    (extract(epoch FROM now()) * 1000)::bigint
 FROM fence
 LEFT JOIN picked AS p ON TRUE
 LEFT JOIN registry.phone_numbers AS n ON n.phone_number_id = p.phone_number_id

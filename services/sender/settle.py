@@ -19,6 +19,7 @@ from services.common.domain.lanes import LANES, Lane
 from services.common.domain.reasons import Reason
 from services.common.domain.send_policy import READ
 from services.common.platform import logging, metrics, postgres
+from services.common.platform.clock import now_ms
 from services.common.platform.lifecycle import sleep_unless
 from services.sender import outcomes
 from services.sender.distrust import Distrust
@@ -28,7 +29,7 @@ from services.sender.numbers import Numbers
 from services.sender.outcomes import Attempt
 from services.sender.recorder import Recorder
 from services.sender.response import Proof, Result, repeated
-from services.sender.store import Store, now_ms
+from services.sender.store import Store
 
 log = logging.get(__name__)
 

@@ -15,6 +15,7 @@ from services.common.domain import account_state, late_codes
 from services.common.domain.account_state import ACCESS_TOKEN, Evidence, Key, Source, State
 from services.common.domain.graph_codes import ACCOUNT_PROBE_SECONDS, Scope
 from services.common.platform import logging
+from services.common.platform.clock import now_ms
 from services.common.platform.registry import RegisteredNumber
 from services.sender import account_events
 from services.sender.account_events import Told
@@ -24,7 +25,6 @@ from services.sender.number_client import NumberClient
 from services.sender.numbers import Number, Numbers
 from services.sender.response import Proof, Result
 from services.sender.stop_ledger import StopLedger
-from services.sender.store import now_ms
 
 log = logging.get(__name__)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -517,11 +516,6 @@ async def _execute(connection: postgres.Connection, name: str, **values: Any) ->
     return await connection.execute(SQL[name], sent, binary=True)
 
 
-def now_ms() -> int:
-    """This instant, in milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000
-
-
 def _contents(candidate: Candidate) -> Iterator[tuple[str, object]]:
     """What a command may send that can have media in it: type and content."""
     if candidate.attempt.message_type in HOLDERS:
@@ -608,6 +602,7 @@ def _candidate(row: Sequence[Any], shard: int) -> Candidate:
         received_at=row[11],
         expires_at=row[12],
         send_at=row[27],
+        picked_at=row[32],
         facts=Facts(
             number_state=row[14],
             display_phone_number=row[15],

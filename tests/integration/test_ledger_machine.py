@@ -30,6 +30,7 @@ from services.common.domain.records import SendOutcome
 from services.common.domain.resending import BY_OPERATOR
 from services.common.platform import postgres as platform_postgres
 from services.common.platform.avro import Codec
+from services.common.platform.clock import now_ms
 from services.common.platform.tokens import TokenBox
 from services.sender import judging, options
 from services.sender.commands import TakenIn, fingerprint
@@ -42,7 +43,7 @@ from services.sender.outcomes import Attempt
 from services.sender.recorder import Recorder
 from services.sender.response import Result, classify, no_answer, not_sent
 from services.sender.settle import Settler
-from services.sender.store import Batch, OwnerLost, Pick, Settled, Store, now_ms
+from services.sender.store import Batch, OwnerLost, Pick, Settled, Store
 from tests.support.sending import PERSON, TOKEN_KEY, UNSHARED, WABA, text
 
 T = TypeVar("T")

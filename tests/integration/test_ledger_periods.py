@@ -18,10 +18,11 @@ from services.common.domain.lanes import Lane
 from services.common.platform import migrations
 from services.common.platform import postgres as platform_postgres
 from services.common.platform.avro import Codec
+from services.common.platform.clock import now_ms
 from services.sandbox.postgres_dsn import drop_database, make_database, with_database
 from services.sender import options
 from services.sender.commands import TakenIn, fingerprint
-from services.sender.store import SQL, Store, now_ms
+from services.sender.store import SQL, Store
 from tests.support.plans import plan
 from tests.support.sending import NUMBER, PERSON, text
 

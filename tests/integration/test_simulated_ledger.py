@@ -21,6 +21,7 @@ from services.common.domain.pair_limit import PairPolicy
 from services.common.domain.reasons import Reason
 from services.common.platform import postgres as platform_postgres
 from services.common.platform.avro import Codec
+from services.common.platform.clock import now_ms
 from services.common.platform.kafka import LogRecord
 from services.projector.batch import Read
 from services.sender import options, outcomes
@@ -30,7 +31,7 @@ from services.sender.knowledge import Candidate, Knowledge
 from services.sender.outcomes import Attempt
 from services.sender.recorder import _settled
 from services.sender.response import Proof, Result
-from services.sender.store import Batch, OwnerLost, Park, Pick, Store, now_ms
+from services.sender.store import Batch, OwnerLost, Park, Pick, Store
 from tests.support.sending import WABA, text
 from tests.support.simulation.ledger import LedgerStore, Tables
 from tests.support.simulation.machine import Process, World

@@ -32,6 +32,7 @@ MODULES: Final = {
     "services.sandbox.simulator": "services.sandbox.simulator.__main__",
     "services.cli": "services.cli.__main__",
     "tests.support.sender_of_links": "tests.support.sender_of_links",
+    "tests.support.sender_with_clock": "tests.support.sender_with_clock",
 }
 """What can be started, and where its `main` is."""
 _ALSO: Final = tuple(f"services.cli.{module.name}" for module in pkgutil.iter_modules(services.cli.__path__))

@@ -166,13 +166,14 @@ class Scene:
             parts = connection.info
             return f"host={parts.host} port={parts.port} dbname={parts.dbname} user=parley_sender password={password}"
 
-    def open_window(self, contact: str = PERSON, phone_number_id: str = NUMBER) -> None:
-        """The person wrote a minute ago."""
+    def open_window(self, contact: str = PERSON, phone_number_id: str = NUMBER, *, minutes_ago: int = 1) -> None:
+        """The person wrote so long ago."""
         self.sql(
             "INSERT INTO projector.conversations (phone_number_id, contact, last_inbound_at)"
-            " VALUES (%s, %s, now() - interval '1 minute')",
+            " VALUES (%s, %s, now() - make_interval(mins => %s))",
             phone_number_id,
             contact,
+            minutes_ago,
         )
 
     def consent(self, category: str, decision: str, contact: str = PERSON, phone_number_id: str = NUMBER) -> None:

@@ -15,6 +15,7 @@ from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 
 from services.common.platform import logging, metrics
+from services.common.platform.clock import now_ms
 from services.common.platform.kafka_access import Brokers, client_options
 from services.common.platform.lifecycle import EXIT_DUPLICATE_INSTANCE, EXIT_FATAL, exit_now, sleep_unless
 
@@ -108,7 +109,7 @@ class Pile:
 
     def add(self, records: Iterable[NewRecord]) -> None:
         """In this order. A batch that is full is followed by another."""
-        now = int(time.time() * 1000)
+        now = now_ms()
         for topic, key, value, headers in records:
             place = (topic, partition_of(key, self._partitions[topic]))
             batches = self.batches.get(place)

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 import uvloop
 
 from services.common.domain.loud_stops import LoudStop
-from services.common.platform import logging, metrics
+from services.common.platform import clock, logging, metrics
 
 log = logging.get(__name__)
 
@@ -35,6 +35,7 @@ EXIT_DUPLICATE_INSTANCE = 76
 
 def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     """Run `main(stopping)` until it returns; SIGTERM and SIGINT set `stopping` and arm the deadline."""
+    clock.begin()
     keep_memory_private()
     make_busy()
     with asyncio.Runner() as runner:

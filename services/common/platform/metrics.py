@@ -26,6 +26,11 @@ SECRETS_UNREADABLE: Final = Gauge(
     "parley_secrets_unreadable", "1 while files of secrets have changed and cannot be taken over: the last good ones are in use"
 )
 
+CLOCK_BEHIND_SECONDS: Final = Gauge(
+    "parley_clock_behind_seconds",
+    "How far the machine's clock was set back while this process ran, which goes on by the time it knew; 0 normally",
+)
+
 RECORDS_PROCESSED: Final = Counter("parley_records_processed_total", "Records whose effect is durable", ["group", "topic"])
 RECORDS_SKIPPED: Final = Counter(
     "parley_records_skipped_total", "Redelivered records skipped because their effect was already durable", ["group"]

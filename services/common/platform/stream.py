@@ -48,6 +48,7 @@ from services.common.domain.loud_stops import LoudStop, check_hole, check_log_ra
 from services.common.domain.reasons import Reason
 from services.common.domain.strikes import Strikes
 from services.common.platform import logging, metrics
+from services.common.platform.clock import now_ms
 from services.common.platform.faults import fault
 from services.common.platform.kafka import (
     FETCH_BYTES,
@@ -509,7 +510,8 @@ class Stream(Generic[Prepared]):
             batch, prepared, is_apart = await self._ready.get()
             self._is_committing = True
             try:
-                await self._patiently(self._commit(prepared)) if is_apart else await self._commit(prepared)
+                effect = self._commit(prepared)
+                await (self._patiently(effect) if is_apart else effect)
             except _NOT_THE_RECORDS:
                 await self.withdraw()
                 raise
@@ -543,7 +545,7 @@ class Stream(Generic[Prepared]):
         for run in batch:
             self._app.next_offsets[run.tp] = run.records[-1].offset + 1
             metrics.RECORDS_PROCESSED.labels(self.group, run.topic).inc(len(run.records))
-        metrics.RECORD_AGE_SECONDS.labels(self.group).observe(max(0.0, time.time() - batch[0].records[0].appended_at / 1000))
+        metrics.RECORD_AGE_SECONDS.labels(self.group).observe(max(0.0, now_ms() - batch[0].records[0].appended_at) / 1000)
 
     def why_not_ready(self) -> str | None:
         """None when this worker is in the group and may be given partitions; a spare without any is ready."""
@@ -606,7 +608,7 @@ class Stream(Generic[Prepared]):
                 left[tp] = None if highwater is None else max(0, highwater - offset)
         lag = sum([count or 0 for count in left.values()])
         metrics.CONSUMER_LAG.labels(self.group).set(lag)
-        for topic, seconds in self._app.inflight.arrears.ages(self._topics, left, now=int(time.time() * 1000)).items():
+        for topic, seconds in self._app.inflight.arrears.ages(self._topics, left, now=now_ms()).items():
             metrics.OLDEST_UNPROCESSED_SECONDS.labels(self.group, topic).set(seconds)
         return lag
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+from services.common.platform import clock
+
 STARTED_AT: Final = 1_800_000_000.0
 """Wall clock at the beginning of every run, seconds; the same number on the monotonic clock is `_BOOTED` seconds."""
 _BOOTED: Final = 1_000.0
@@ -60,12 +62,19 @@ def virtual_clock(loop: VirtualLoop) -> Iterator[None]:
     def wall() -> float:
         return STARTED_AT + loop.time() - _BOOTED
 
-    told = {"monotonic": loop.time, "time": wall, "time_ns": lambda: int(wall() * 1e6) * 1000}
+    told = {
+        "monotonic": loop.time,
+        "monotonic_ns": lambda: int(loop.time() * 1e6) * 1000,
+        "time": wall,
+        "time_ns": lambda: int(wall() * 1e6) * 1000,
+    }
     real = {name: getattr(time, name) for name in told}
-    for name, clock in told.items():
-        setattr(time, name, clock)
+    for name, told_by in told.items():
+        setattr(time, name, told_by)
+    clock.begin()
     try:
         yield
     finally:
-        for name, clock in real.items():
-            setattr(time, name, clock)
+        for name, told_by in real.items():
+            setattr(time, name, told_by)
+        clock.begin()
