@@ -30,6 +30,10 @@ _FEW: Final = 16
 _FEW_SECONDS: Final = 0.01
 """And as long while fewer than that wait."""
 _RECORD_OVERHEAD: Final = 512
+_OPENED: Final = (
+    "the log acknowledges nothing: see whether the brokers run, have their replicas in sync and room on their disks; "
+    "this process then goes on by itself"
+)
 
 
 class _Append:
@@ -270,7 +274,7 @@ class Appender:
         was_open = self._breaker.is_open
         self._breaker.missed(self._loop.time())
         if self._breaker.is_open and not was_open:
-            log.warning("breaker.opened")
+            log.warning("breaker.opened", hint=_OPENED)
 
     def _forget_expired(self, now: float) -> None:
         for queue in self._queues:
