@@ -34,6 +34,7 @@ class Reader:
             instance="1",
             prepare=self._prepare,
             commit=self._commit,
+            refuse=lambda record, _: [record],
             before_ack="router.after_emit_before_commit",
             buffer_bytes=1 << 20,
             shown_seconds=1.0,
