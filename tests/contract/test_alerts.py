@@ -132,6 +132,7 @@ def test_every_alert_is_tested_to_fire_and_to_keep_silent() -> None:
     assert fires == keeps_silent == set(NAMES)
 
 
+@pytest.mark.failure("R20", "S20")
 def test_retention_is_at_risk_after_a_quarter_of_it_for_each_topic_that_has_an_end() -> None:
     kept = {
         one["spec"]["topicName"]: int(one["spec"]["config"]["retention.ms"]) / 1000

@@ -204,6 +204,7 @@ def built(cls: Any, values: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("name", BY_NAME)
+@pytest.mark.failure("R17")
 def test_every_version_reads_every_other(name: str) -> None:
     texts = [(FOLDER / e["file"]).read_text("utf-8") for e in LOCK.values() if e["name"] == name]
     for writer in texts:

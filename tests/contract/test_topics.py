@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from services.common.domain import topics
@@ -22,6 +23,7 @@ def test_the_code_and_the_manifest_name_the_same_topics() -> None:
     assert len(DECLARED) == len(BY_NAME)
 
 
+@pytest.mark.failure("R20", "S20")
 def test_what_read_models_are_built_from_is_kept_without_limit_and_the_rest_30_days() -> None:
     for name, spec in BY_NAME.items():
         expected = -1 if name in SYSTEM_OF_RECORD else THIRTY_DAYS_MS

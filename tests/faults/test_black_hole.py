@@ -50,6 +50,7 @@ def has_lost_member(broker: NativeKafka) -> bool:
     return broker.log_path is not None and "has failed, removing it from the group" in broker.log_path.read_text()
 
 
+@pytest.mark.failure("R24")
 def test_a_black_hole_longer_than_the_session_is_no_twin(way: tuple[Proxies, NativeCluster]) -> None:
     told, cluster = way
     [broker] = cluster.brokers
@@ -67,6 +68,7 @@ def test_a_black_hole_longer_than_the_session_is_no_twin(way: tuple[Proxies, Nat
     assert_nothing_lost_or_distorted(broker)
 
 
+@pytest.mark.failure("S7")
 def test_requests_that_were_given_up_do_not_arrive_when_the_way_is_open_again(
     cluster: Kafka, postgres: str, tmp_path: Path
 ) -> None:

@@ -112,6 +112,7 @@ def more_said(traffic: Traffic, count: int) -> None:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.failure("I3", "R9", "R24", "S10", "S11", "S21")
 def test_a_killed_broker_and_a_crashed_database_cost_nothing(stack: Stack) -> None:
     with Traffic(stack) as traffic:
         more_said(traffic, 120)

@@ -1,4 +1,4 @@
-"""Is every record applied exactly once when two projectors are killed in turn?"""
+"""Is every record applied exactly once when two projectors are killed, or told to stop, in turn?"""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ RECORDS: Final = 1_100
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.failure("R6", "R8", "R25")
 def test_two_projectors_killed_in_turn_end_in_the_rows_of_a_shuffled_log(cluster: Kafka, postgres: str) -> None:
-    """The log repeats and shuffles events; who is killed has begun with what was appended, and the other goes on."""
+    """The log repeats and shuffles events; who dies has begun with what was appended, and the other goes on."""
     install(postgres)
     environment = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_POSTGRES_DSN": postgres, **ALL_OF_IT}
     with (
@@ -36,7 +37,10 @@ def test_two_projectors_killed_in_turn_end_in_the_rows_of_a_shuffled_log(cluster
             append(cluster.bootstrap_servers, corpus(seed=60 + cycle, size=RECORDS))
             _wait_until_past(postgres, before)
             victim = (one, two)[cycle % 2]
-            victim.kill()
+            if cycle < 2 * (CYCLES - 1):
+                victim.kill()
+            else:
+                assert victim.terminate(10.0) == 0
             victim.start()
         records = end_offsets(cluster.bootstrap_servers, *topics.PROJECTOR_SOURCES)
         wait_for(lambda: reached(postgres) == records, 90, f"the projection of {records} records")

@@ -23,6 +23,7 @@ def router(cluster: Kafka) -> Iterator[ServiceProcess]:
         yield process
 
 
+@pytest.mark.failure("R2", "R3")
 def test_an_exception_ends_the_process_and_the_next_life_does_the_work(cluster: Kafka, router: ServiceProcess) -> None:
     append_posts(cluster, "raise")
     router.start(PARLEY_FAULT="router.mid_batch_emit:1:raise")
@@ -31,6 +32,7 @@ def test_an_exception_ends_the_process_and_the_next_life_does_the_work(cluster: 
     assert_nothing_lost_or_distorted(cluster)
 
 
+@pytest.mark.failure("R6")
 def test_two_workers_share_the_work_and_one_takes_over_from_the_other(cluster: Kafka, router: ServiceProcess) -> None:
     env = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_INSTANCE": "2"}
     with ServiceProcess("router", env) as second:
@@ -44,6 +46,7 @@ def test_two_workers_share_the_work_and_one_takes_over_from_the_other(cluster: K
     assert_nothing_lost_or_distorted(cluster)
 
 
+@pytest.mark.failure("R6", "R19")
 def test_a_rebalance_while_the_buffer_is_full_loses_nothing(cluster: Kafka) -> None:
     env = {
         "PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers,
@@ -78,6 +81,7 @@ def test_a_killed_worker_is_back_before_its_session_could_have_ended(cluster: Ka
     assert_nothing_lost_or_distorted(cluster)
 
 
+@pytest.mark.failure("R22", "R24")
 def test_a_broker_killed_under_traffic_costs_nothing(cluster: Kafka, router: ServiceProcess) -> None:
     router.start().wait_ready()
     append_posts(cluster, "before")
@@ -100,6 +104,7 @@ def test_a_second_process_with_the_same_instance_is_told_apart_and_one_ends(rout
         assert "PARLEY_INSTANCE=1" in ended.events("instance.duplicate")[0]["hint"]
 
 
+@pytest.mark.failure("R25")
 def test_sigterm_ends_it_within_ten_seconds_also_when_kafka_is_away(cluster: Kafka, router: ServiceProcess) -> None:
     router.start().wait_ready()
     append_posts(cluster, "some")

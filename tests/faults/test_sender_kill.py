@@ -36,6 +36,7 @@ def stage(cluster: Kafka, postgres: str) -> Iterator[Scene]:
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("point", NEVER_WRITTEN)
+@pytest.mark.failure("S1")
 def test_a_sender_killed_before_it_started_anything_sends_everything_later(stage: Scene, point: str) -> None:
     commands: list[SendMessage] = []
     with stage.sender(**QUICK) as sender:
@@ -55,6 +56,7 @@ def test_a_sender_killed_before_it_started_anything_sends_everything_later(stage
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.failure("S3")
 def test_a_sender_killed_in_the_middle_of_a_write_never_writes_that_message_again(stage: Scene) -> None:
     commands: list[SendMessage] = []
     with stage.sender(**QUICK) as sender:
@@ -133,6 +135,7 @@ def test_a_sender_that_dies_when_it_gives_its_shards_back_loses_and_doubles_noth
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.failure("S12")
 def test_a_sender_that_stands_still_when_it_gives_its_shards_back_goes_on_without_sending_again(stage: Scene) -> None:
     stage.register(limit=10, throughput=1000)
     stage.misbehave(Delay(seconds=1.0), seconds=600.0)
@@ -153,7 +156,27 @@ def test_a_sender_that_stands_still_when_it_gives_its_shards_back_goes_on_withou
     assert list(stage.states().values()).count("unresolved") <= 2, "two stand between row and write"
 
 
+@pytest.mark.failure("S16")
+def test_a_sender_that_is_told_to_stop_in_the_middle_hands_over_without_a_message_in_doubt(stage: Scene) -> None:
+    stage.register(limit=20, throughput=1000)
+    stage.misbehave(Delay(seconds=0.5), seconds=600.0)
+    commands = people(stage, 40, "8")
+    stage.put(*commands)
+    with stage.sender(**QUICK) as sender:
+        for arrived in (5, 20):
+            wait_for_more_than(stage, arrived)
+            assert sender.terminate(10.0) == 0
+            assert len(stage.arrivals()) < len(commands), "there was nothing left to hand over"
+            assert set(stage.states().values()) <= {"accepted", "waiting"}
+            sender.start()
+        wait_until_ended(stage, commands, 30.0)
+        assert_each_once_and_told(stage, commands)
+    assert set(stage.states().values()) == {"accepted"}
+    assert stage.outcomes("unknown", "unresolved") == []
+
+
 @pytest.mark.timeout(180)
+@pytest.mark.failure("S12")
 def test_the_limit_holds_in_every_sliding_second_while_the_owner_is_killed(stage: Scene) -> None:
     limit, count = 20, 150
     stage.register(limit=limit, throughput=1000)

@@ -21,6 +21,7 @@ STORM: Final = draw(seed=8, seconds=SECONDS, kinds=KINDS, tempo=0.3)
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.failure("I3", "R24", "S21")
 def test_a_short_storm_costs_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
     assert {fault.kind for fault in STORM.faults} == KINDS
     report = rage(STORM, tmp_path_factory.mktemp("storm"), Plain(Console()), people=40)

@@ -87,6 +87,7 @@ def wait_told(stage: Scene, *expected: tuple[str, str | None, str | None, str]) 
 
 
 @pytest.mark.usefixtures("sender")
+@pytest.mark.failure("S9")
 def test_a_revoked_token_costs_one_call_and_the_number_resumes_by_itself(stage: Scene) -> None:
     number = partial(SimulatorClient.add_number, phone_number_id=NUMBER, waba_id=WABA, display_phone_number=OWN_PHONE)
     stage.ask(lambda client: number(client, token="another"))

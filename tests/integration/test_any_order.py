@@ -14,6 +14,7 @@ EXAMPLES = 1_000
 
 
 @pytest.mark.parametrize("name", [table.name for table in TABLES])
+@pytest.mark.failure("R14", "R23")
 def test_a_table_does_not_depend_on_the_order_of_its_events(name: str) -> None:
     """How rows are merged in Postgres is tested there (test_projector.py)."""
     made = 0

@@ -210,6 +210,7 @@ def unsettled(stage: Scene, everything: Sequence[Published]) -> dict[str, object
 
 
 @pytest.mark.parametrize("case", CASES, ids=ids(CASES))
+@pytest.mark.failure("S15")
 def test_a_case_has_its_answer(played: Played, case: Case) -> None:
     one = played.of(case)
     if isinstance(case.expects, Told):
@@ -240,6 +241,7 @@ def test_a_refusal_names_the_field_and_quotes_nothing(played: Played) -> None:
                 assert outcome.detail, outcome
 
 
+@pytest.mark.failure("S15")
 def test_nothing_reached_meta_that_was_not_to_and_nothing_twice(played: Played) -> None:
     reached = {one.command_id: len(played.reached_meta(one)) for one in played.published}
     wanted = {

@@ -133,6 +133,7 @@ def test_what_stands_around_the_right_signature_does_not_matter(port: int, heade
     assert exchange(port, post(SIGNED, *headers)).status == 200
 
 
+@pytest.mark.failure("I12")
 def test_the_previous_secret_is_taken_during_a_rotation_and_refused_after_it(broker: Kafka, port: int) -> None:
     assert exchange(port, post(SIGNED, secret=PREVIOUS)).status == 200
     after = environment(broker.bootstrap_servers, PARLEY_APP_SECRET_PREVIOUS=SECRET, PARLEY_APP_SECRET="the-newest-secret")
@@ -152,6 +153,7 @@ def test_each_app_has_its_own_path_secret_and_name_in_the_log(broker: Kafka, por
     assert dict(record.headers)["ce_source"] == b"/webhooks/shop"
 
 
+@pytest.mark.failure("I7")
 def test_a_declared_length_above_the_limit_is_refused_before_anything_is_read(port: int) -> None:
     with Wire(port) as wire:
         began = time.monotonic()
@@ -198,6 +200,7 @@ def ask(port: int, query: str, path: str = "/webhooks") -> Reply:
 RIGHT = f"hub.mode=subscribe&hub.challenge=1&hub.verify_token={TOKEN}"
 
 
+@pytest.mark.failure("I8")
 def test_a_half_sent_second_request_is_dropped_and_an_idle_connection_is_kept(port: int) -> None:
     with Wire(port) as slow, Wire(port) as idle:
         assert idle.send(post(SIGNED, secret=SECRET)).reply().status == 200
@@ -206,6 +209,7 @@ def test_a_half_sent_second_request_is_dropped_and_an_idle_connection_is_kept(po
         assert idle.send(post(SIGNED, secret=SECRET)).reply().status == 200
 
 
+@pytest.mark.failure("I8")
 def test_a_body_that_crawls_is_dropped_although_it_never_pauses(port: int) -> None:
     began = time.monotonic()
     with Wire(port) as wire:
@@ -214,6 +218,7 @@ def test_a_body_that_crawls_is_dropped_although_it_never_pauses(port: int) -> No
     assert time.monotonic() - began >= 0.4
 
 
+@pytest.mark.failure("I8")
 def test_connections_of_one_source_are_limited(ingest: ServiceProcess, port: int) -> None:
     def open_connections() -> float:
         return ingest.metric("parley_webhook_connections")
@@ -240,6 +245,7 @@ def test_no_secret_token_or_number_is_in_the_log_or_in_a_metric(ingest: ServiceP
     ("point", "stored_by_then"),
     [("ingest.after_read", 0), ("ingest.after_hmac", 0), ("ingest.before_produce", 0), ("ingest.after_ack_before_200", 1)],
 )
+@pytest.mark.failure("I1", "I2")
 def test_a_killed_process_has_given_no_200_for_what_is_not_in_the_log(
     broker: Kafka, stored: int, point: str, stored_by_then: int
 ) -> None:
@@ -254,6 +260,7 @@ def test_a_killed_process_has_given_no_200_for_what_is_not_in_the_log(
         assert exchange(port_of(process), post(SIGNED, secret=SECRET)).status == 200
 
 
+@pytest.mark.failure("I11")
 def test_without_kafka_it_answers_challenges_refuses_webhooks_and_stops_in_time() -> None:
     with ServiceProcess("ingest", environment(f"127.0.0.1:{free_port()}")) as process:
         port = port_of(process)
@@ -271,6 +278,7 @@ def test_without_kafka_it_answers_challenges_refuses_webhooks_and_stops_in_time(
         assert time.monotonic() - began < 10.0
 
 
+@pytest.mark.failure("I4", "I5", "I6")
 def test_while_kafka_hangs_requests_are_refused_in_time_and_then_at_once_and_it_recovers(broker: Kafka) -> None:
     with ServiceProcess("ingest", environment(broker.bootstrap_servers)) as process, ExitStack() as stack:
         process.wait_ready()
@@ -293,11 +301,18 @@ def test_while_kafka_hangs_requests_are_refused_in_time_and_then_at_once_and_it_
             assert ask(port, f"?{RIGHT}").status == 200
         finally:
             broker.resume()
-        wait_for(lambda: exchange(port, post(SIGNED, secret=SECRET)).status == 200, 20.0, "a 200 after Kafka's return")
+        answers: list[int] = []
+
+        def is_taken() -> bool:
+            answers.append(exchange(port, post(SIGNED, secret=SECRET)).status)
+            return answers[-1] == 200
+
+        wait_for(is_taken, 20.0, "a 200 after Kafka's return")
         assert process.metric("parley_breaker_open") == 0
         assert process.get("/ready")[0] == 200
         assert process.metric("parley_webhook_inflight_bytes") == 0
-        assert appended(broker, before) >= 1
+        assert set(answers) <= {200, 503}
+        wait_for(lambda: appended(broker, before) > answers.count(200), 10.0, "an append whose request had been refused")
 
 
 def _seconds_refused(wire: Wire) -> float:
@@ -306,6 +321,7 @@ def _seconds_refused(wire: Wire) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.failure("I4", "I10")
 def test_a_used_up_byte_budget_refuses_at_once_until_kafka_is_back(broker: Kafka) -> None:
     small = environment(broker.bootstrap_servers, PARLEY_INGEST_INFLIGHT_BYTES="100000", PARLEY_INGEST_DEADLINE_SECONDS="30")
     with ServiceProcess("ingest", small) as process, ExitStack() as stack:
@@ -326,6 +342,7 @@ def test_a_used_up_byte_budget_refuses_at_once_until_kafka_is_back(broker: Kafka
         assert exchange(port, post(SIGNED, secret=SECRET)).status == 200
 
 
+@pytest.mark.failure("I11")
 def test_sigterm_lets_requests_finish_refuses_new_ones_and_exits_zero(broker: Kafka, stored: int) -> None:
     with ServiceProcess("ingest", environment(broker.bootstrap_servers)) as process:
         process.wait_ready()
@@ -343,6 +360,7 @@ def test_sigterm_lets_requests_finish_refuses_new_ones_and_exits_zero(broker: Ka
         assert appended(broker, stored) == 2
 
 
+@pytest.mark.failure("I11")
 def test_sigterm_while_kafka_hangs_exits_zero_within_ten_seconds(broker: Kafka) -> None:
     with ServiceProcess("ingest", environment(broker.bootstrap_servers)) as process:
         process.wait_ready()

@@ -102,6 +102,7 @@ def test_of_a_flooded_pair_what_has_no_turn_in_time_expires_and_meta_refuses_non
     assert 2 <= len(arrivals) <= 1 + 12 / PAIR_SECONDS
 
 
+@pytest.mark.failure("S8")
 def test_a_pair_that_meta_refuses_waits_and_no_other_does(stage: Scene) -> None:
     refused, *others = people(6)
     for contact in (refused, *others):
@@ -125,6 +126,7 @@ def test_a_pair_that_meta_refuses_waits_and_no_other_does(stage: Scene) -> None:
     assert others_last < to_refused[2].read_monotonic
 
 
+@pytest.mark.failure("S19")
 def test_one_persons_thousands_hold_nobody_up(stage: Scene) -> None:
     flooded, *others = people(31)
     for contact in (flooded, *others):

@@ -53,6 +53,7 @@ def by_webhook(outcome: SendOutcome) -> bool:
     return outcome.kind == "accepted" and outcome.source == "webhook"
 
 
+@pytest.mark.failure("S7")
 def test_nonsense_after_the_acceptance_is_unknown_until_the_webhook_says_accepted(world: World) -> None:
     odd: list[tuple[int, OddBody]] = [(502, "html"), (500, "empty"), (200, "no_messages"), (200, "empty_list"), (200, "no_id")]
     world.stage.ask(lambda client: client.behave(statuses_late_seconds=1.0))
@@ -69,6 +70,7 @@ def test_nonsense_after_the_acceptance_is_unknown_until_the_webhook_says_accepte
         assert world.kinds(command) == ["unknown", "accepted"]
 
 
+@pytest.mark.failure("S7")
 def test_nonsense_before_the_acceptance_is_never_sent_again_and_ends_as_unresolved(world: World) -> None:
     world.stage.misbehave(OddAnswer(accepts=False))
     [command] = world.sent()
@@ -78,6 +80,7 @@ def test_nonsense_before_the_acceptance_is_never_sent_again_and_ends_as_unresolv
     assert (arrival.decision, arrival.is_accepted) == ("odd_before", False)
 
 
+@pytest.mark.failure("R15")
 def test_a_status_before_the_answer_is_the_same_acceptance(world: World) -> None:
     world.stage.ask(lambda client: client.behave(statuses="before_answer"))
     world.stage.ask(lambda client: client.rules(Delay(seconds=1.0), always=True))
@@ -88,6 +91,7 @@ def test_a_status_before_the_answer_is_the_same_acceptance(world: World) -> None
     assert world.sender.metric("parley_duplicate_sends_total") == 0
 
 
+@pytest.mark.failure("R15")
 def test_a_lost_answer_whose_status_came_before_it_is_accepted(world: World) -> None:
     world.stage.ask(lambda client: client.behave(statuses="before_answer"))
     world.stage.misbehave(DropAfter())
@@ -117,6 +121,7 @@ def test_without_any_status_a_lost_answer_stays_unresolved_and_an_answer_stays_a
     assert [arrival.decision for arrival in world.stage.arrivals()] == ["dropped_after", "accepted"]
 
 
+@pytest.mark.failure("S7")
 def test_connections_reset_at_random_double_nothing_and_lose_nothing(world: World) -> None:
     world.stage.ask(lambda client: client.rules(DropBefore(), always=True, share=0.1, phone_number_id=NUMBER))
     world.stage.ask(lambda client: client.rules(DropAfter(), always=True, share=0.2, phone_number_id=NUMBER))

@@ -62,6 +62,7 @@ def in_topic(cluster: Kafka, topic: str) -> list[LogRecord]:
     return log.read(cluster.bootstrap_servers, topic)
 
 
+@pytest.mark.failure("R17")
 def test_a_later_schema_is_parked_with_key_and_headers_and_everything_else_goes_on(
     cluster: Kafka, router: ServiceProcess
 ) -> None:

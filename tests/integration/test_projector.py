@@ -55,6 +55,7 @@ def as_projector(postgres: str) -> str:
     return postgres
 
 
+@pytest.mark.failure("R13")
 def test_a_log_with_everything_in_it_ends_in_its_rows_and_a_redelivery_changes_nothing(cluster: Kafka, as_projector: str) -> None:
     records = corpus(seed=1, size=1_500)
     append(cluster.bootstrap_servers, records)
@@ -72,6 +73,7 @@ def test_a_log_with_everything_in_it_ends_in_its_rows_and_a_redelivery_changes_n
         assert stored(as_projector) == before
 
 
+@pytest.mark.failure("R6")
 def test_two_workers_share_the_log_and_end_in_the_same_rows(cluster: Kafka, postgres: str) -> None:
     with running(cluster, postgres, "1"), running(cluster, postgres, "2"):
         append(cluster.bootstrap_servers, corpus(seed=3, size=1_500))
@@ -79,6 +81,7 @@ def test_two_workers_share_the_log_and_end_in_the_same_rows(cluster: Kafka, post
     assert stored(postgres) == replayed(cluster.bootstrap_servers)
 
 
+@pytest.mark.failure("R3", "R12")
 def test_what_nobody_can_read_is_set_aside_with_its_bytes_and_its_reason(cluster: Kafka, postgres: str) -> None:
     append(cluster.bootstrap_servers, poison())
     with running(cluster, postgres):
@@ -103,6 +106,7 @@ def test_what_nobody_can_read_is_set_aside_with_its_bytes_and_its_reason(cluster
     }
 
 
+@pytest.mark.failure("R12")
 def test_a_value_that_only_postgres_refuses_is_set_aside_alone(cluster: Kafka, postgres: str) -> None:
     records = corpus(seed=4, size=400)
     append(cluster.bootstrap_servers, records)
@@ -118,6 +122,7 @@ def test_a_value_that_only_postgres_refuses_is_set_aside_alone(cluster: Kafka, p
     assert {row[0] for row in refused} == {topics.INBOUND_MESSAGES}
 
 
+@pytest.mark.failure("R7")
 def test_offsets_that_kafka_committed_too_far_are_healed(cluster: Kafka, postgres: str) -> None:
     append(cluster.bootstrap_servers, corpus(seed=5, size=600))
     asyncio.run(_commit_everything(cluster.bootstrap_servers))
@@ -136,6 +141,7 @@ def test_a_projector_is_not_ready_before_its_tables_are_and_stops_in_time_withou
         assert process.terminate(10.0) == 0
 
 
+@pytest.mark.failure("R9")
 def test_postgres_crashing_under_load_costs_nothing(cluster: Kafka, postgres: str, postgres_server: Postgres) -> None:
     with running(cluster, postgres) as process:
         append(cluster.bootstrap_servers, corpus(seed=6, size=800))
@@ -147,6 +153,7 @@ def test_postgres_crashing_under_load_costs_nothing(cluster: Kafka, postgres: st
     assert stored(postgres) == replayed(cluster.bootstrap_servers)
 
 
+@pytest.mark.failure("R25")
 def test_a_projector_stops_in_time_while_postgres_is_away(cluster: Kafka, postgres: str, postgres_server: Postgres) -> None:
     with running(cluster, postgres) as process:
         postgres_server.stop_immediate()
@@ -218,6 +225,7 @@ def _series(process: ServiceProcess) -> set[str]:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(regrouped())
+@pytest.mark.failure("R14")
 def test_what_postgres_merges_is_what_the_code_merges(postgres: str, case: tuple[list[Event], list[list[Event]]]) -> None:
     events, batches = case
     _empty(postgres)

@@ -93,6 +93,7 @@ def wait_until(condition: Callable[[], bool], otherwise: str) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.failure("I7")
 def test_a_record_as_large_as_a_webhook_may_be_goes_through(cluster: Kafka) -> None:
     value = os.urandom(LARGEST)
     asyncio.run(produce(cluster.bootstrap_servers, [value]))

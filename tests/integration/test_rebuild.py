@@ -23,6 +23,7 @@ from tests.support.read_models import ALL_OF_IT, corpus, reached, replayed, stor
 from tests.support.waiting import wait_for
 
 
+@pytest.mark.failure("R23")
 def test_a_rebuild_equals_the_live_tables_and_takes_their_place_under_traffic(cluster: Kafka, postgres: str) -> None:
     append(cluster.bootstrap_servers, corpus(seed=21, size=1_000))
     with _projector(cluster, postgres) as process:
@@ -110,6 +111,7 @@ def test_a_rebuild_from_a_log_that_lacks_records_is_refused_and_changes_nothing(
     assert reached(postgres) == 5
 
 
+@pytest.mark.failure("R23")
 def test_a_killed_rebuild_goes_on_where_it_was(cluster: Kafka, postgres: str, tmp_path: Path) -> None:
     append(cluster.bootstrap_servers, corpus(seed=25, size=4_000))
     with _projector(cluster, postgres) as process:

@@ -74,6 +74,7 @@ class Meta:
         wait_for(lambda: len(self.statuses) >= wanted, 20, f"{count} webhooks more")
 
 
+@pytest.mark.failure("I12")
 def test_an_app_secret_is_rotated_without_a_refused_webhook(cluster: Kafka, tmp_path: Path) -> None:
     files = Files(tmp_path, app_secret=OLD, app_secret_previous=OLD, verify_token="token-of-ours")
     env = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "PARLEY_INGEST_PORT": "0", **files.env}

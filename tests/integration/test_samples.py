@@ -133,6 +133,7 @@ def turned(node: Any) -> Any:
     return {key: turned(node[key]) for key in reversed(node)} if isinstance(node, dict) else node
 
 
+@pytest.mark.failure("R13")
 def test_nothing_is_lost_nothing_invented_nothing_doubled(seen: Seen) -> None:
     assert seen.verdict.findings == (), "\n".join(map(str, seen.verdict.findings))
     told = [one for name in samples.names() for one in samples.expected(name)]

@@ -225,6 +225,7 @@ def named(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", ALL, ids=named)
+@pytest.mark.failure("I7", "I8", "R12", "R16", "R17")
 def test_a_case_has_its_answer_and_leaves_what_it_should(played: Played, name: str) -> None:
     request, got = ALL[name], played.got[name]
     assert tuple(reply.status for reply in got.replies) == request.answers
@@ -245,6 +246,7 @@ def test_what_is_signed_is_in_the_log_byte_for_byte(played: Played, name: str) -
 
 
 @pytest.mark.parametrize("name", CASES, ids=named)
+@pytest.mark.failure("I7", "R12", "R13")
 def test_the_read_models_have_it_once_or_say_why_not(played: Played, name: str) -> None:
     case = CASES[name]
     assert tuple(played.refused[name]) == case.refused
@@ -252,6 +254,7 @@ def test_the_read_models_have_it_once_or_say_why_not(played: Played, name: str) 
         assert played.rows[name] == case.rows
 
 
+@pytest.mark.failure("R16")
 def test_elements_in_are_events_and_dead_letters_out(played: Played) -> None:
     """And nothing is there of which nobody knows where it came from."""
     assert sum(map(len, played.out.values())) == sum(len(request.kept or ()) for request in ALL.values())

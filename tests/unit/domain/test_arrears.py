@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from services.common.domain.arrears import Arrears
 
 TOPICS = ("a", "b")
@@ -83,6 +85,7 @@ def test_partitions_that_are_given_anew_begin_anew() -> None:
     assert ages(arrears, {("a", 0): 1}) == (4, 0), "an effect that ends late ends nothing else"
 
 
+@pytest.mark.failure("R21")
 def test_a_clock_that_is_ahead_makes_no_age_below_0() -> None:
     arrears = Arrears()
     arrears.took(("a", 0), offset=1, appended_at=NOW + 9_000)

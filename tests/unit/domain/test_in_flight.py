@@ -24,6 +24,7 @@ def test_what_is_answered_as_usual_may_all_be_under_way() -> None:
     assert after(InFlight(160), *[0.08] * 50).most == 160
 
 
+@pytest.mark.failure("S6")
 def test_a_number_that_hangs_is_soon_at_the_least_and_soon_back() -> None:
     hanging = after(InFlight(160, 0.08), *[None] * 20)
     assert hanging.most == LEAST

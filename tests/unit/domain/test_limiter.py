@@ -179,6 +179,7 @@ def test_only_the_newest_starts_are_inherited_in_whatever_order_they_are_read() 
     assert list(log.charges) == pytest.approx([9.75, 10.15])
 
 
+@pytest.mark.failure("R21")
 def test_a_start_that_a_stepped_clock_puts_in_the_future_counts_as_just_started() -> None:
     log = limiter.inherit(Throughput(limit=1), [-3.0], now=10.0)
     assert list(log.charges) == [10.25]

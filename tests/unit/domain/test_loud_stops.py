@@ -25,6 +25,7 @@ def test_each_stop_has_a_name_a_code_and_advice_of_its_own() -> None:
     assert all(kind.what_to_do for kind in kinds)
 
 
+@pytest.mark.failure("R7", "R20", "S20")
 def test_a_position_must_be_in_the_log_or_at_its_end() -> None:
     for offset in (3, 5, 9):
         check_log_range("t", 0, offset, start=3, end=9)
@@ -37,6 +38,7 @@ def test_a_position_must_be_in_the_log_or_at_its_end() -> None:
         check_hole("t", 0, 5, 7)
 
 
+@pytest.mark.failure("R5")
 def test_fifty_dead_letters_in_a_row_are_borne_and_one_more_is_not() -> None:
     limit = DeadLetterLimit()
     for _ in range(2):
@@ -47,6 +49,7 @@ def test_fifty_dead_letters_in_a_row_are_borne_and_one_more_is_not() -> None:
         limit.dead()
 
 
+@pytest.mark.failure("R5")
 def test_a_hundred_of_the_last_ten_thousand_are_borne_however_many_came_before() -> None:
     limit = DeadLetterLimit()
     for _ in range(500):

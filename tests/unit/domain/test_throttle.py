@@ -14,6 +14,7 @@ CHANGES = ((0.0, 80), (5.0, 40), (30.0, 80))
 
 
 @pytest.mark.parametrize("seeds", [range(first, first + 50) for first in range(0, 200, 50)], ids=str)
+@pytest.mark.failure("S8")
 def test_five_seconds_after_a_change_a_number_uses_95_percent_and_one_in_a_hundred_is_refused(seeds: range) -> None:
     for seed in seeds:
         seen = simulate(80, CHANGES, seconds=40.0, seed=seed)

@@ -27,6 +27,7 @@ def test_the_window_closes_24_hours_after_the_contact_wrote() -> None:
         pytest.param(WROTE_AT + DAY - 500, 0.5, False, id="a guard of half a second"),
     ],
 )
+@pytest.mark.failure("R21")
 def test_the_window_is_open_until_the_guard_begins(now: int, guard_seconds: float, is_open: bool) -> None:
     assert window.is_open(WROTE_AT, now=now, guard_seconds=guard_seconds) is is_open
 

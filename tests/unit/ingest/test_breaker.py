@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
+
 from services.ingest.breaker import Breaker
 from services.ingest.budget import Budget
 
@@ -25,6 +27,7 @@ def test_it_stays_closed_below_the_third_miss_in_a_row() -> None:
     assert not breaker.is_open
 
 
+@pytest.mark.failure("I4")
 def test_the_third_miss_in_a_row_opens_it() -> None:
     breaker = opened()
     assert breaker.is_open
@@ -69,6 +72,7 @@ def test_closing_forgets_earlier_misses() -> None:
     assert not breaker.is_open
 
 
+@pytest.mark.failure("I4")
 def test_every_short_history_agrees_with_the_rule() -> None:
     steps = ("miss", "ack", "ask", "wait")
     for history in itertools.product(steps, repeat=7):
@@ -92,6 +96,7 @@ def test_every_short_history_agrees_with_the_rule() -> None:
             assert breaker.is_open is (misses >= 2), history
 
 
+@pytest.mark.failure("I10")
 def test_a_budget_refuses_what_would_exceed_it_until_something_is_given_back() -> None:
     budget = Budget(10)
     assert budget.take(6)

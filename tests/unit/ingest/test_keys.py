@@ -100,6 +100,7 @@ def test_a_body_beyond_the_window_is_keyed_by_its_number() -> None:
         b"\xff",
     ],
 )
+@pytest.mark.failure("I9")
 def test_three_megabytes_of_hostile_bytes_take_under_five_milliseconds(unit: bytes) -> None:
     raw = (unit * (3_000_000 // len(unit) + 1))[:3_000_000]
     fastest = min(_seconds(raw) for _ in range(5))

@@ -90,6 +90,7 @@ def test_another_secret_is_refused() -> None:
     assert not signed(signature(COMPACT, OTHER), COMPACT, [SECRET])
 
 
+@pytest.mark.failure("I12")
 def test_both_secrets_are_taken_during_a_rotation_and_the_old_one_not_after_it() -> None:
     old = signature(COMPACT, OTHER)
     assert signed(old, COMPACT, [SECRET, OTHER])

@@ -12,12 +12,14 @@ from services.projector.projections.dead_letters import DeadLetterRow
 _EVENT = DeadLetterRow("t", 0, 0, "", 0, "g", "r", "", None, None, "[]")
 
 
+@pytest.mark.failure("R8")
 def test_what_the_tables_have_is_dropped_even_twice_in_one_batch() -> None:
     progress = advance(_batch(MESSAGE_STATUSES, 3, 4, 5, 4, 5, 6), {(MESSAGE_STATUSES, 0): 5})
     assert [read.record.offset for read in progress.fresh] == [5, 6]
     assert progress.reached == {(MESSAGE_STATUSES, 0): 7}
 
 
+@pytest.mark.failure("R7")
 def test_a_hole_in_a_topic_of_ours_stops_everything() -> None:
     with pytest.raises(HoleError, match="expected offset 5, got 6"):
         advance(_batch(MESSAGE_STATUSES, 6), {(MESSAGE_STATUSES, 0): 5})

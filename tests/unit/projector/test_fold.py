@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ from tests.support.events import BEGIN, any_event, received, regrouped, status
 
 @settings(max_examples=400, deadline=None)
 @given(regrouped())
+@pytest.mark.failure("R14")
 def test_rows_do_not_depend_on_order_or_repetition(case: tuple[list[Event], list[list[Event]]]) -> None:
     events, batches = case
     assert fold(events) == fold(event for batch in batches for event in batch)
@@ -60,6 +62,7 @@ def test_a_payment_status_stays_in_the_history_and_moves_nothing() -> None:
     assert list(rows) == ["message_statuses"]
 
 
+@pytest.mark.failure("R15", "R16")
 def test_a_status_before_its_message_fills_the_same_row() -> None:
     row = _one(fold([_status("read"), _accepted()]), "messages")
     assert (row["read_at"], row["command_id"], row["direction"]) == (BEGIN, "c1", "outbound")

@@ -57,6 +57,7 @@ def test_unknown_fields_are_ignored_and_ids_are_lower_case() -> None:
     assert decode(as_json(command_id=ID.upper(), campaign="spring"), None, CODEC) == COMMAND
 
 
+@pytest.mark.failure("R17")
 def test_unknown_fields_are_counted() -> None:
     ignored: list[int] = []
     decode(as_json(campaign="spring", note=None), None, CODEC, on_ignored=ignored.append)

@@ -83,6 +83,7 @@ def log_record(one: NewRecord) -> Any:
 
 
 @pytest.mark.parametrize("seed", range(20))
+@pytest.mark.failure("R13")
 def test_the_same_content_regrouped_and_written_anew_ends_in_the_same_rows(seed: int) -> None:
     """Meta repeats without an id: other batches, other bytes, other offsets. Only ids and times of receipt may differ."""
     once = [samples.body(name) for name in NAMES if name not in UNGROUPED]

@@ -74,6 +74,7 @@ def test_a_text_message_becomes_message_received() -> None:
     assert orjson.loads(event.raw)["text"] == {"body": "Olá"}
 
 
+@pytest.mark.failure("R1")
 def test_the_same_bytes_at_the_same_position_give_the_same_events() -> None:
     body = webhook(value(messages=[message(), message(id="wamid.C")], statuses=[status()]))
     assert split(body, AT) == split(body, AT)
@@ -141,6 +142,7 @@ def test_a_payment_status_keeps_its_type() -> None:
     assert event.type == "payment"
 
 
+@pytest.mark.failure("R17")
 def test_a_field_that_has_no_type_here_is_kept_whole() -> None:
     event = only(webhook({"event": "X", "nested": {"deep": [1]}}, field="a_field_of_tomorrow", time=1_794_999_000))
     assert isinstance(event, UnrecognizedChange)
@@ -180,6 +182,7 @@ def test_errors_and_user_actions_beside_messages_are_events_one_by_one() -> None
         pytest.param(message(deep=[[[[[[]]]]]]), None, id="a little nested is fine"),
     ],
 )
+@pytest.mark.failure("R16")
 def test_one_bad_message_is_set_aside_alone(bad: Any, reason: Reason | None) -> None:
     found = split(webhook(value(messages=[message(id="wamid.1"), bad, message(id="wamid.2")])), AT)
     aside = [each for each in found if isinstance(each, SetAside)]

@@ -302,6 +302,7 @@ def explore(policy: str, bug: Bug = Bug.NONE, until: str | None = None) -> tuple
     return len(seen), found
 
 
+@pytest.mark.failure("S2", "S3", "S4", "S12")
 def test_no_order_of_events_doubles_loses_or_misreports_a_held_message() -> None:
     states, found = explore(HOLD)
     assert found == set()

@@ -128,6 +128,7 @@ def test_the_token_of_one_that_is_cancelled_is_there_for_the_next() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.failure("S12")
 def test_a_process_that_stood_still_between_the_token_and_the_write_does_not_write() -> None:
     async def run() -> None:
         pacer = await one_at_a_time()

@@ -56,6 +56,7 @@ def test_an_answer_with_an_id_is_an_acceptance() -> None:
     "body",
     [b"", b"<html>", b"{}", b"[]", b"null", b'{"messages":[]}', b'{"messages":[{}]}', b'{"messages":[{"id":7}]}', error(100)],
 )
+@pytest.mark.failure("S7")
 def test_200_without_an_id_is_unknown_and_never_sent_again(body: bytes) -> None:
     result = classify(200, body, attempt_no=1)
     assert (result.proof, result.reason) == (Proof.UNKNOWN, Reason.ID_UNREADABLE)
@@ -63,6 +64,7 @@ def test_200_without_an_id_is_unknown_and_never_sent_again(body: bytes) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 304, 400, 401, 403, 404, 408, 429, 500, 502, 503, 504])
 @pytest.mark.parametrize("body", [b"", b"<html>busy</html>", b"{}", b'{"error":"no"}', b'{"error":{"code":"7"}}', b"\xff"])
+@pytest.mark.failure("S7")
 def test_an_answer_without_an_error_of_graph_proves_nothing(status: int, body: bytes) -> None:
     assert classify(status, body, attempt_no=1).proof is Proof.UNKNOWN
 

@@ -18,6 +18,7 @@ SEEN_WITHIN = 60
 """Runs in which each planted bug is seen at the latest."""
 
 
+@pytest.mark.failure("R1", "R2", "R6", "R8", "R25", "S1", "S2", "S3", "S4", "S5", "S7", "S10", "S11", "S12", "S16")
 def test_no_run_breaks_a_promise_and_together_they_reach_what_there_is_to_reach() -> None:
     seen: Counter[str] = Counter()
     fates = tuple(Fate)
