@@ -301,6 +301,7 @@ class Tables:
             command.possible_duplicate,
             list(command.deferred),
             "default",
+            int(time.time() * 1000),
         )
         return _candidate(row, command.taken.shard)
 
