@@ -20,6 +20,8 @@ POSTS = 60
 EVENTS_A_POST = 2
 DAMAGED = 20
 """One POST of so many is no JSON; the counts that tests append are multiples of it."""
+KEYS = tuple(str(n).encode() for n in range(11))
+"""Of all that is posted here."""
 EVENTS = topics.WEBHOOK_EVENTS
 CODEC = Codec()
 
@@ -33,7 +35,7 @@ def post(cycle: str, number: int) -> bytes:
 
 
 def append_posts(kafka: Kafka, cycle: str, count: int = POSTS) -> None:
-    log.append(kafka.bootstrap_servers, [raw_record(post(cycle, n), key=str(n % 11).encode()) for n in range(count)])
+    log.append(kafka.bootstrap_servers, [raw_record(post(cycle, n), key=KEYS[n % len(KEYS)]) for n in range(count)])
 
 
 def expected(raw: list[LogRecord]) -> tuple[dict[str, WebhookEvent], Counter[str]]:
