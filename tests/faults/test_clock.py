@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from typing import Final
 
+import pytest
+
 from services.common.domain.reasons import Reason
 from services.common.domain.records import SendOutcome
 from services.sandbox.providers import Kafka
@@ -17,6 +19,7 @@ TOO_LATE: Final = "16505550142"
 DAY_MINUTES: Final = 24 * 60
 
 
+@pytest.mark.failure("R21")
 def test_a_clock_that_is_set_back_opens_no_window_and_keeps_no_command_alive(cluster: Kafka, postgres: str) -> None:
     with scene(cluster, postgres) as stage:
         stage.register()

@@ -14,7 +14,7 @@ from tests.faults.conftest import Inhabited
 from tests.faults.cycles.points import PLANS
 from tests.faults.cycles.running import run
 
-CYCLES: Final = int(os.environ.get("PARLEY_CYCLES", "3"))
+CYCLES: Final = int(os.environ.get("PARLEY_CYCLES", "20"))
 SEED: Final = int(os.environ.get("PARLEY_CYCLES_SEED", "1"))
 
 
