@@ -80,6 +80,7 @@ class ProjectorApp:
                 instance=settings.instance,
                 buffer_bytes=settings.stream_buffer_bytes,
                 shown_seconds=settings.stop_shown_seconds,
+                strike_out=settings.strike_out,
                 with_gaps=FOREIGN,
                 prepare=worker.prepare,
                 commit=worker.commit,

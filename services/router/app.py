@@ -85,6 +85,7 @@ class RouterApp:
             instance=settings.instance,
             buffer_bytes=settings.stream_buffer_bytes,
             shown_seconds=settings.stop_shown_seconds,
+            strike_out=settings.strike_out,
             with_gaps=topics.FOREIGN,
             prepare=self._prepare,
             commit=self._commit,

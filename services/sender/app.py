@@ -207,6 +207,7 @@ class SenderApp:
             every_seconds=settings.sender_template_seconds,
             demand_seconds=settings.sender_template_demand_seconds,
         )
+        calm = asyncio.Event()
         dispatcher = Dispatcher(
             store=store,
             numbers=numbers,
@@ -219,6 +220,7 @@ class SenderApp:
             templates=templates,
             horizons=settings.horizons,
             inflight_seconds=settings.sender_inflight_seconds,
+            calm=calm,
             told=told,
             abandon=abandon,
             fail=fail,
@@ -241,6 +243,8 @@ class SenderApp:
             sublanes=settings.sublanes,
             lifetimes=settings.lifetimes,
             limit=DeadLetterLimit(is_on=settings.dead_letter_limit),
+            strike_out=settings.strike_out,
+            calm=calm,
             told=told,
             stopping=stopping,
         )

@@ -74,13 +74,16 @@ class Intake:
         sublanes: Mapping[str, int],
         lifetimes: Mapping[Lane, float],
         limit: DeadLetterLimit,
+        strike_out: bool,
+        calm: asyncio.Event,
         told: asyncio.Event,
         stopping: asyncio.Event,
     ) -> None:
+        """`calm` is set once nothing is in hand that a life before has died at."""
         self._store, self._producer, self._codec = store, producer, codec
         self._partitions, self._sublanes, self._lifetimes = partitions, sublanes, lifetimes
         self._limit = limit
-        self._told, self._stopping = told, stopping
+        self._calm, self._told, self._stopping = calm, told, stopping
         self._consumer: AIOKafkaConsumer | None = None
         self._notify: Notify = _nobody
         self._uncommitted: dict[TopicPartition, int] = {}
@@ -89,7 +92,7 @@ class Intake:
         self._expected: dict[TopicPartition, int] = {}
         """Where each partition goes on, as far as that is known of this assignment."""
         self._is_looked_at = False
-        self._strikes: Strikes[TopicPartition] = Strikes(life=uuid.uuid4().hex, reach=_BATCH)
+        self._strikes: Strikes[TopicPartition] = Strikes(life=uuid.uuid4().hex, reach=_BATCH, is_on=strike_out)
         self._committed_at = time.monotonic()
 
     async def run(self, consumer: AIOKafkaConsumer, notify: Notify) -> None:
@@ -100,6 +103,8 @@ class Intake:
             if not self._strikes.is_careful(self._expected):
                 await rounds.begin()
             await self._look_at_positions(consumer)
+            if self._is_looked_at and not self._strikes.is_wary(self._expected):
+                self._calm.set()
             most = 1 if self._strikes.is_careful(self._expected) else _BATCH
             fetched: dict[TopicPartition, list[Any]] = await consumer.getmany(timeout_ms=_POLL_MS, max_records=most)
             await self._look_at_gaps(consumer, fetched)

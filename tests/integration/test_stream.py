@@ -38,6 +38,7 @@ class Reader:
             before_ack="router.after_emit_before_commit",
             buffer_bytes=1 << 20,
             shown_seconds=1.0,
+            strike_out=True,
         )
 
     async def _prepare(self, records: Sequence[LogRecord]) -> Sequence[LogRecord]:

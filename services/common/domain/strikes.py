@@ -52,11 +52,11 @@ def read_mark(text: str) -> Mark | None:
 class Strikes(Generic[Place]):
     """Of the partitions that one life of a reader has. `life` is its name, without a slash; `reach`: the most records of a batch.
 
-    A mark is text beside an offset, for the reader to write where it keeps that.
+    A mark is text beside an offset, for the reader to write where it keeps that. With `is_on` False there are none.
     """
 
-    def __init__(self, *, life: str, reach: int) -> None:
-        self._life, self._reach = life, reach
+    def __init__(self, *, life: str, reach: int, is_on: bool = True) -> None:
+        self._life, self._reach, self._is_on = life, reach, is_on
         self._found: dict[Place, tuple[int, int]] = {}
         self._until: dict[Place, int] = {}
         self._batchwise: dict[Place, int] = {}
@@ -66,6 +66,8 @@ class Strikes(Generic[Place]):
 
     def assigned(self, found: Mapping[Place, tuple[int, str]], ends: Mapping[Place, int]) -> None:
         """Begin anew with these positions and what stands beside them; `ends`: where their logs end."""
+        if not self._is_on:
+            return
         self._found, self._until, self._batchwise, self._begun, self._standing = {}, {}, {}, set(), {}
         self._is_assigned = True
         for place, (offset, text) in found.items():
@@ -88,6 +90,10 @@ class Strikes(Generic[Place]):
         return bool(self._found) and any(
             self.is_single(place, offset) or offset < self._batchwise.get(place, 0) for place, offset in firsts.items()
         )
+
+    def is_wary(self, positions: Mapping[Place, int]) -> bool:
+        """Is any of these next offsets one that lives before have died at?"""
+        return bool(self._found) and self.are_apart(positions)
 
     def is_out(self, place: Place, offset: int) -> bool:
         """Is this record to be set aside?"""

@@ -350,7 +350,8 @@ class Stream(Generic[Prepared]):
     before: at a steady trickle a batch costs its reader, and all behind it, more than the few records in it. A record that comes
     after a longer silence waits for nothing.
 
-    `refuse` says what a record comes to that is set aside because it has killed the process three times, as `prepare` does.
+    `refuse` says what a record comes to that is set aside because it has killed the process three times, as `prepare` does; that
+    happens only with `strike_out`.
 
     Offsets of `topics` have no gaps but in `with_gaps`, which producers may write in transactions. `shown_seconds`: how long a
     stop that no restart mends is shown.
@@ -369,6 +370,7 @@ class Stream(Generic[Prepared]):
         before_ack: str,
         buffer_bytes: int,
         shown_seconds: float,
+        strike_out: bool,
         with_gaps: Sequence[str] = (),
         positions: Positions | None = None,
         pause_seconds: float = 0.0,
@@ -382,7 +384,7 @@ class Stream(Generic[Prepared]):
         self._app.instance = instance
         self._app.inflight = _Inflight(buffer_bytes)
         self._app.next_offsets = {}
-        self._app.strikes = Strikes(life=uuid.uuid4().hex, reach=BATCH + TURN)
+        self._app.strikes = Strikes(life=uuid.uuid4().hex, reach=BATCH + TURN, is_on=strike_out)
         self._held: _Run | None = None
         self._progress_at = time.monotonic()
         self._pause_seconds, self._done_at = pause_seconds, 0.0

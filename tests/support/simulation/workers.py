@@ -309,6 +309,7 @@ class Sender:
             shards=owned,
         )
         horizons = dict.fromkeys(Lane, HORIZON_SECONDS)
+        calm = asyncio.Event()
         self._dispatcher = Dispatcher(
             store=store,
             numbers=numbers,
@@ -321,6 +322,7 @@ class Sender:
             templates=_NoTemplates(),
             horizons=horizons,
             inflight_seconds=_INFLIGHT_SECONDS,
+            calm=calm,
             told=told,
             abandon=self._abandon,
             fail=self._fail,
@@ -343,6 +345,8 @@ class Sender:
             sublanes={},
             lifetimes=dict.fromkeys(Lane, 60.0),
             limit=DeadLetterLimit(),
+            strike_out=True,
+            calm=calm,
             told=told,
             stopping=self.stopping,
         )
