@@ -25,7 +25,7 @@ from tests.support.routed import (
 from tests.support.waiting import wait_for
 from tests.support.webhooks import WABA_ID, raw_record
 
-BACKLOG = 60_000
+BACKLOG = 30_000
 
 
 @pytest.fixture
