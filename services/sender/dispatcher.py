@@ -281,10 +281,11 @@ class Dispatcher:
     async def _call(self, number: Number, call: Call, begun: float, turn: Turn) -> None:
         """One attempt from its STARTED row to its recorded outcome."""
         attempt, started_at = call.attempt, now_ms()
+        token = self._numbers.token(number.phone_number_id) or ""
         try:
             result, written_at = await self._graph.post(
                 number.phone_number_id,
-                token=self._numbers.token(number.phone_number_id) or "",
+                token=token,
                 edge=call.edge,
                 body=call.body,
                 attempt_no=attempt.attempt_no,
@@ -301,7 +302,7 @@ class Dispatcher:
             if result.reason in (Reason.THROTTLED, Reason.PAIR_LIMIT):
                 metrics.THROTTLED.labels(result.scope).inc()
             self._numbers.heed(number, result)
-            heeding = partial(self._stops.heed, number, call, result, begun=started_at)
+            heeding = partial(self._stops.heed, number, call, result, begun=started_at, token=token)
             await postgres.retrying(heeding, service="sender", stopping=self._abandon)
             result = _of_pair(number, attempt, judged(result, self._distrust.codes))
             result = await self._media.heed(attempt.phone_number_id, call.media.media_ids, result)

@@ -78,10 +78,11 @@ class Stops:
         await self._take(state)
         self._numbers.renewed -= {key.scope_id for key in renewed}
 
-    async def heed(self, number: Number, call: Call, result: Result, *, begun: int) -> None:
-        """What the answer to a message, begun at that instant, says is stopped, or goes on again.
+    async def heed(self, number: Number, call: Call, result: Result, *, begun: int, token: str) -> None:
+        """What the answer to a message, begun at that instant with that token, says is stopped, or goes on again.
 
-        What stopped by a code that came after an answer goes on once Meta says that the message was sent.
+        A token that was renewed meanwhile stops nothing. What stopped by a code that came after an answer goes on once Meta
+        says that the message was sent.
         """
         told: dict[Key, Evidence] = {}
         if result.covers is not None and result.error_code is not None:
@@ -90,9 +91,11 @@ class Stops:
                 phone_number_id=number.phone_number_id,
                 waba_id=self._numbers.waba_id(number.phone_number_id),
                 area=call.area,
-                at=begun,  # it may be slow, and about a token that is renewed by now
+                at=begun,
                 trace_id=result.trace_id,
             )
+            if token != self._numbers.token(number.phone_number_id):
+                told = {key: one for key, one in told.items() if key.cause != ACCESS_TOKEN}
         elif result.proof is Proof.ACCEPTED and call.probes:
             late = frozenset(key for key in call.probes if key in self._state and self._state[key].evidence.is_late)
             if late:
