@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -75,17 +77,18 @@ def campaign(
     heard: Callable[[Report], None] = lambda _: None,
     wiring: type[Wiring] = Wiring,
 ) -> Report:
-    """Run so many seeds; `heard` is told after each few of them."""
+    """Run so many seeds; `heard` is told after each few of them. After Ctrl-C the report is of those that were run."""
     report = Report(first_seed=first_seed)
     begun = time.perf_counter()
     chunks = [
         (range(start, min(start + _CHUNK, first_seed + runs)), wiring) for start in range(first_seed, first_seed + runs, _CHUNK)
     ]
-    for verdicts in _done(chunks, processes):
-        for verdict in verdicts:
-            report.add(verdict)
-        report.seconds = time.perf_counter() - begun
-        heard(report)
+    with suppress(KeyboardInterrupt):
+        for verdicts in _done(chunks, processes):
+            for verdict in verdicts:
+                report.add(verdict)
+            report.seconds = time.perf_counter() - begun
+            heard(report)
     report.failures.sort(key=lambda one: one.seed)
     return report
 
@@ -102,6 +105,7 @@ def _begin() -> None:
     """A run makes and drops thousands of objects in circles: they are looked for after some runs, and not all the time."""
     gc.freeze()
     gc.disable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that reports
 
 
 def _some(chunk: tuple[range, type[Wiring]]) -> list[Verdict]:
