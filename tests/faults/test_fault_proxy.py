@@ -200,7 +200,6 @@ def test_a_reset_ends_what_is_open_and_lets_requests_through_without_their_answe
 def test_a_server_that_is_away_looks_like_one(tmp_path: Path) -> None:
     nobody, port, control = free_port(), free_port(), free_port()
     away = proxies({WAY: (port, nobody)}, control_port=control, log_path=tmp_path / "log")
-    with away:
-        connection = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
-        with connection, pytest.raises(ConnectionResetError):
-            connection.recv(1)
+    # At the first word, or before it.
+    with away, pytest.raises(ConnectionResetError), socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as connection:
+        connection.recv(1)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import psutil
 import psycopg
 import pytest
 import uvloop
@@ -49,9 +50,22 @@ GROUPS = (
 
 
 def as_a_service(work: Coroutine[Any, Any, T]) -> T:
-    """On the loop that services have. asyncio's own is closed before a connection with TLS has said goodbye, and complains."""
+    """On the loop that services have. It lasts until every connection with TLS has said goodbye: it complains of open ones."""
+    before = connections()
+
+    async def to_the_end() -> T:
+        try:
+            return await work
+        finally:
+            await asyncio.to_thread(wait_for, lambda: connections() <= before, 10, "connections to be closed")
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+        return runner.run(to_the_end())
+
+
+def connections() -> set[Any]:
+    """Our ends of those that are open."""
+    return {one.laddr for one in psutil.Process().net_connections("tcp") if one.status == psutil.CONN_ESTABLISHED}
 
 
 class Castle:
