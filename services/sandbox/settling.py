@@ -21,7 +21,8 @@ from services.sandbox.simulator.client import SimulatorClient
 _SQL: Final = queries("services.sandbox", "ledger.sql")
 ROUTER_GROUP: Final = "parley.router"
 _POLL_SECONDS: Final = 0.25
-_CALM_LOOKS: Final = 3
+_CALM_LOOKS: Final = 6
+"""Together longer than what a sender looks at now and then takes to be looked at again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,8 +107,7 @@ class World:
         url = next(line for line in simulator.log.splitlines() if "listening on http" in line).split("listening on ")[1].strip()
         session = await self._stack.enter_async_context(aiohttp.ClientSession())
         self.simulator = SimulatorClient(url, session)
-        # Of three deaths at one place the record in hand would be blamed, as it should be outside of this world.
-        kafka = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers, "PARLEY_STRIKE_OUT": "false"}
+        kafka = {"PARLEY_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers}
         postgres = {"PARLEY_POSTGRES_DSN": self.dsn}
         graph = {
             "PARLEY_GRAPH_URL": url,
