@@ -31,7 +31,7 @@ from services.common.platform.avro import Codec
 from services.common.platform.clock import now_ms
 from services.common.platform.envelope import dead_letter_headers
 from services.common.platform.faults import fault
-from services.common.platform.kafka import LogRecord, NewRecord, Producer, committed_with_marks, log_struck_out
+from services.common.platform.kafka import LogRecord, NewRecord, Producer, committed_with_marks, struck_out
 from services.common.platform.lifecycle import Rounds, sleep_unless
 from services.sender import commands, outcomes
 from services.sender.commands import TakenIn
@@ -103,7 +103,7 @@ class Intake:
             if not self._strikes.is_careful(self._expected):
                 await rounds.begin()
             await self._look_at_positions(consumer)
-            if self._is_looked_at and not self._strikes.is_wary(self._expected):
+            if self._is_looked_at and not self._strikes.are_apart(self._expected):
                 self._calm.set()
             most = 1 if self._strikes.is_careful(self._expected) else _BATCH
             fetched: dict[TopicPartition, list[Any]] = await consumer.getmany(timeout_ms=_POLL_MS, max_records=most)
@@ -210,8 +210,7 @@ class Intake:
         for record in records:
             try:
                 if self._strikes.is_out(TopicPartition(record.topic, record.partition), record.offset):
-                    log_struck_out(record, group=GROUP)
-                    raise Unprocessable(Reason.CRASH_LOOP, detail="the process died three times with it in hand")
+                    raise struck_out(record, group=GROUP)
                 command = commands.read(
                     record,
                     self._codec,

@@ -91,13 +91,10 @@ class Strikes(Generic[Place]):
             self.is_single(place, offset) or offset < self._batchwise.get(place, 0) for place, offset in firsts.items()
         )
 
-    def is_wary(self, positions: Mapping[Place, int]) -> bool:
-        """Is any of these next offsets one that lives before have died at?"""
-        return bool(self._found) and self.are_apart(positions)
-
     def is_out(self, place: Place, offset: int) -> bool:
         """Is this record to be set aside?"""
-        return self._strikes(place, offset) >= OUT
+        found, strikes = self._found.get(place, (-1, 0))
+        return found == offset and strikes >= OUT
 
     def is_careful(self, positions: Mapping[Place, int]) -> bool:
         """Is any of these next offsets one of a record to be taken alone?"""
@@ -140,7 +137,3 @@ class Strikes(Generic[Place]):
             for place, (offset, mark) in self._standing.items()
         }
         return {place: (offset, str(mark)) for place, (offset, mark) in self._standing.items()}
-
-    def _strikes(self, place: Place, offset: int) -> int:
-        found, strikes = self._found.get(place, (-1, 0))
-        return strikes if found == offset else 0

@@ -14,6 +14,8 @@ from aiokafka import AIOKafkaClient, AIOKafkaProducer, TopicPartition
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 
+from services.common.domain.failure import Unprocessable
+from services.common.domain.reasons import Reason
 from services.common.platform import logging, metrics
 from services.common.platform.clock import now_ms
 from services.common.platform.kafka_access import Brokers, client_options
@@ -333,8 +335,8 @@ async def committed_with_marks(consumer: Any, places: Sequence[TopicPartition]) 
     return {place: (told.offset, told.metadata) for place, told in found.items() if told.offset >= 0}
 
 
-def log_struck_out(record: LogRecord, *, group: str) -> None:
-    """Say that a record is set aside because the process died with it, and with nothing else, in hand."""
+def struck_out(record: LogRecord, *, group: str) -> Unprocessable:
+    """Why a record is set aside: the process died with it, and with nothing else, in hand. Said in the log, too."""
     log.error(
         "record.struck_out",
         group=group,
@@ -343,3 +345,4 @@ def log_struck_out(record: LogRecord, *, group: str) -> None:
         offset=record.offset,
         hint="the process died three times with this record in hand; it is a dead letter now: see docs/stops.md",
     )
+    return Unprocessable(Reason.CRASH_LOOP, detail="the process died three times with it in hand")

@@ -45,7 +45,6 @@ from mode.utils.futures import notify
 from services.common.domain.arrears import Arrears
 from services.common.domain.failure import Unprocessable
 from services.common.domain.loud_stops import LoudStop, check_hole, check_log_range
-from services.common.domain.reasons import Reason
 from services.common.domain.strikes import Strikes
 from services.common.platform import logging, metrics
 from services.common.platform.clock import now_ms
@@ -57,7 +56,7 @@ from services.common.platform.kafka import (
     TURN,
     LogRecord,
     committed_with_marks,
-    log_struck_out,
+    struck_out,
     watch_membership,
 )
 from services.common.platform.kafka_access import Brokers, client_options
@@ -495,8 +494,7 @@ class Stream(Generic[Prepared]):
     async def _prepared(self, batch: Sequence[_Run]) -> Prepared:
         first = batch[0].records[0]
         if self._app.strikes.is_out(batch[0].tp, first.offset):  # then it is all of the batch
-            log_struck_out(first, group=self.group)
-            return self._refuse(first, Unprocessable(Reason.CRASH_LOOP, detail="the process died three times with it in hand"))
+            return self._refuse(first, struck_out(first, group=self.group))
         return await self._prepare([record for run in batch for record in run.records])
 
     async def withdraw(self) -> None:
