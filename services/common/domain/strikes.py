@@ -56,7 +56,7 @@ class Strikes(Generic[Place]):
     """
 
     def __init__(self, *, life: str, reach: int, is_on: bool = True) -> None:
-        self._life, self._reach, self._is_on = life, reach, is_on
+        self._life, self._reach, self.is_on = life, reach, is_on
         self._found: dict[Place, tuple[int, int]] = {}
         self._until: dict[Place, int] = {}
         self._batchwise: dict[Place, int] = {}
@@ -66,7 +66,7 @@ class Strikes(Generic[Place]):
 
     def assigned(self, found: Mapping[Place, tuple[int, str]], ends: Mapping[Place, int]) -> None:
         """Begin anew with these positions and what stands beside them; `ends`: where their logs end."""
-        if not self._is_on:
+        if not self.is_on:
             return
         self._found, self._until, self._batchwise, self._begun, self._standing = {}, {}, {}, set(), {}
         self._is_assigned = True

@@ -298,9 +298,10 @@ class _Consumer(driver.Consumer):
         for tp, offset in had.items():
             check_log_range(tp.topic, tp.partition, offset, start=starts[tp], end=ends[tp])
         want = {tp: had.get(tp, starts[tp]) for tp in assigned}
-        marks = await self._thread.committed_with_marks(assigned)
-        # A mark before our own position is of what was done since; one behind it stands beyond a gap.
-        self.app.strikes.assigned({tp: mark for tp, mark in marks.items() if mark[0] >= want.get(tp, 0)}, ends)
+        if self.app.strikes.is_on:
+            marks = await self._thread.committed_with_marks(assigned)
+            # A mark before our own position is of what was done since; one behind it stands beyond a gap.
+            self.app.strikes.assigned({tp: mark for tp, mark in marks.items() if mark[0] >= want[tp]}, ends)
         await self.seek_wait(want)
         self.app.next_offsets = dict(want)
         return {**committed, **want}
