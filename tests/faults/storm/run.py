@@ -66,7 +66,7 @@ class _Run:
         self._began = 0.0
         self._phase = "calm"
         self._lag: str | None = None
-        self._all_there = asyncio.Event()
+        self._all_there, self._judging = asyncio.Event(), asyncio.Event()
 
     async def run(self) -> Report:
         async with aiohttp.ClientSession() as session:
@@ -96,16 +96,14 @@ class _Run:
 
     @asynccontextmanager
     async def _watched(self, traffic: Traffic, inflictor: Inflictor, simulator: SimulatorClient) -> AsyncIterator[None]:
-        tasks = [
-            asyncio.create_task(self._watch(traffic, inflictor, simulator)),
-            asyncio.create_task(self._watch_lag(simulator)),
-        ]
+        watching = asyncio.create_task(self._watch(traffic, inflictor, simulator))
+        looking = asyncio.create_task(self._watch_lag(simulator))
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            watching.cancel()
+            self._judging.set()
+            await asyncio.gather(watching, looking, return_exceptions=True)
 
     async def _watch(self, traffic: Traffic, inflictor: Inflictor, simulator: SimulatorClient) -> None:
         """When what was said is a row and what was published is at Meta. What cannot be asked just now is asked again."""
@@ -127,16 +125,16 @@ class _Run:
 
     async def _watch_lag(self, simulator: SimulatorClient) -> None:
         """Only for the picture: a client of its own each time, because one of Kafka's that was cut off may never answer again."""
-        while True:
+        while not self._judging.is_set():
             try:
-                async with (
-                    asyncio.timeout(_LAG_PATIENCE_SECONDS),
-                    Lookout(self._world.bootstrap_servers, self._world.dsn, simulator) as lookout,
-                ):
+                async with Lookout(
+                    self._world.bootstrap_servers, self._world.dsn, simulator, patience_seconds=_LAG_PATIENCE_SECONDS
+                ) as lookout:
                     self._lag = str(await lookout.backlog())
             except _PASSING:
                 self._lag = None
-            await asyncio.sleep(_LAG_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._judging.wait(), _LAG_SECONDS)
 
     def _moment(self, traffic: Traffic, inflictor: Inflictor) -> Moment:
         now, book = time.monotonic(), traffic.book
