@@ -31,7 +31,7 @@ from services.common.platform.avro import Codec
 from services.common.platform.clock import now_ms
 from services.common.platform.envelope import dead_letter_headers
 from services.common.platform.faults import fault
-from services.common.platform.kafka import LogRecord, NewRecord, Producer, committed_with_marks, struck_out
+from services.common.platform.kafka import LogRecord, NewRecord, Producer, careful, committed_with_marks, struck_out
 from services.common.platform.lifecycle import Rounds, sleep_unless
 from services.sender import commands, outcomes
 from services.sender.commands import TakenIn
@@ -149,7 +149,8 @@ class Intake:
         for place, (offset, _) in committed.items():
             check_log_range(place.topic, place.partition, offset, start=starts[place], end=ends[place])
         if self._expected is known:
-            self._strikes.assigned(committed, ends)
+            for place, strikes in self._strikes.assigned(committed, ends).items():
+                careful(place.topic, place.partition, committed[place][0], strikes, group=GROUP)
         # Not what is committed: a fetch that was under way when the partitions came has gone further.
         known.update(positions)
         self._is_looked_at = self._expected is known

@@ -58,10 +58,7 @@ def test_a_record_that_kills_three_lives_is_set_aside_by_the_fourth(
         append(cluster, service, *records)
     places = {service: place(cluster, service) for service in POINTS}
     with ExitStack() as stack:
-        processes = {
-            service: ServiceProcess(service, {**environment, "PARLEY_STRIKE_OUT": "true", "PARLEY_FAULT": dying(service, 1)})
-            for service in POINTS
-        }
+        processes = {service: ServiceProcess(service, {**environment, "PARLEY_FAULT": dying(service, 1)}) for service in POINTS}
         for process in processes.values():
             stack.enter_context(process)
         ended(processes)

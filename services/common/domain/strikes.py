@@ -64,10 +64,13 @@ class Strikes(Generic[Place]):
         self._standing: dict[Place, tuple[int, Mark]] = {}
         self._is_assigned = False
 
-    def assigned(self, found: Mapping[Place, tuple[int, str]], ends: Mapping[Place, int]) -> None:
-        """Begin anew with these positions and what stands beside them; `ends`: where their logs end."""
+    def assigned(self, found: Mapping[Place, tuple[int, str]], ends: Mapping[Place, int]) -> dict[Place, int]:
+        """Begin anew with these positions and what stands beside them; `ends`: where their logs end.
+
+        How many lives ended in a row at a position, where any did.
+        """
         if not self.is_on:
-            return
+            return {}
         self._found, self._until, self._batchwise, self._begun, self._standing = {}, {}, {}, set(), {}
         self._is_assigned = True
         for place, (offset, text) in found.items():
@@ -80,6 +83,7 @@ class Strikes(Generic[Place]):
                 self._until[place] = max(offset + 1, mark.until or min(offset + self._reach, ends[place]))
             elif strikes > 0:
                 self._batchwise[place] = max(offset + 1, min(offset + _FAR * self._reach, ends[place]))
+        return {place: strikes for place, (_, strikes) in self._found.items() if strikes > 0}
 
     def is_single(self, place: Place, offset: int) -> bool:
         """Is this record to be taken alone?"""

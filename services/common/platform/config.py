@@ -149,7 +149,7 @@ class ReaderSettings(ServiceSettings):
     dead_letter_limit: bool = Field(
         True, description="Stop at 50 dead letters in a row or 100 of 10,000 records; false sets aside whatever comes"
     )
-    strike_out: bool = Field(False, description="Set aside a record that has killed its reader three times, else read it again")
+    strike_out: bool = Field(True, description="Set aside a record that has killed its reader three times, else read it again")
     stop_shown_seconds: float = Field(
         20.0, ge=0, le=600, description="How long a reader that has stopped for good shows why before it ends"
     )

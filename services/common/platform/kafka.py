@@ -335,6 +335,11 @@ async def committed_with_marks(consumer: Any, places: Sequence[TopicPartition]) 
     return {place: (told.offset, told.metadata) for place, told in found.items() if told.offset >= 0}
 
 
+def careful(topic: str, partition: int, offset: int, strikes: int, *, group: str) -> None:
+    """Say in the log that lives before have ended at a position, and that less is taken at once there."""
+    log.warning("stream.careful", group=group, topic=topic, partition=partition, offset=offset, strikes=strikes)
+
+
 def struck_out(record: LogRecord, *, group: str) -> Unprocessable:
     """Why a record is set aside: the process died with it, and with nothing else, in hand. Said in the log, too."""
     log.error(

@@ -55,6 +55,7 @@ from services.common.platform.kafka import (
     SESSION_SECONDS,
     TURN,
     LogRecord,
+    careful,
     committed_with_marks,
     struck_out,
     watch_membership,
@@ -197,6 +198,11 @@ class _Consumer(driver.Consumer):
     app: _App
     _thread: _Thread
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._progressed: set[TP] = set()
+        """Partitions of this assignment of which something was done."""
+
     def _new_consumer_thread(self) -> _Thread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 
@@ -247,8 +253,18 @@ class _Consumer(driver.Consumer):
         """See the thread's."""
         await self._thread.mark(marks)
 
+    async def wait_empty(self) -> None:
+        """As Faust's own, then commit what was done: where partitions go, Faust forgets first what is to be committed.
+
+        Else the next reader does up to a second's work again, and takes the marks of this one for a death.
+        """
+        await super().wait_empty()
+        await self.mark({tp: (self.app.next_offsets[tp], "") for tp in self._progressed})
+
     def ack_run(self, run: _Run) -> None:
         """What Faust's `ack` does for each record, once for all of a run: its offsets may be committed, nobody waits for it."""
+        self.app.next_offsets[run.tp] = run.records[-1].offset + 1
+        self._progressed.add(run.tp)
         with ack_lock:
             run.acked = True
             self._unacked_messages.discard(run)
@@ -281,6 +297,7 @@ class _Consumer(driver.Consumer):
         """Also where nothing was ever committed: aiokafka leaves the position there, behind what was fetched and left out."""
         committed = dict(await super().seek_to_committed())
         self.app.inflight.clear()
+        self._progressed.clear()
         positions = self.app.positions
         assigned = [tp for tp in self.assignment() if tp.topic in self.app.sources]
         known = {tp: offset for tp, offset in committed.items() if tp in assigned and offset is not None}
@@ -301,7 +318,9 @@ class _Consumer(driver.Consumer):
         if self.app.strikes.is_on:
             marks = await self._thread.committed_with_marks(assigned)
             # A mark before our own position is of what was done since; one behind it stands beyond a gap.
-            self.app.strikes.assigned({tp: mark for tp, mark in marks.items() if mark[0] >= want[tp]}, ends)
+            fresh = {tp: mark for tp, mark in marks.items() if mark[0] >= want[tp]}
+            for tp, strikes in self.app.strikes.assigned(fresh, ends).items():
+                careful(tp.topic, tp.partition, fresh[tp][0], strikes, group=self.app.conf.id)
         await self.seek_wait(want)
         self.app.next_offsets = dict(want)
         return {**committed, **want}
@@ -544,7 +563,6 @@ class Stream(Generic[Prepared]):
     def _count(self, batch: Sequence[_Run]) -> None:
         self._progress_at = time.monotonic()
         for run in batch:
-            self._app.next_offsets[run.tp] = run.records[-1].offset + 1
             metrics.RECORDS_PROCESSED.labels(self.group, run.topic).inc(len(run.records))
         metrics.RECORD_AGE_SECONDS.labels(self.group).observe(max(0.0, now_ms() - batch[0].records[0].appended_at) / 1000)
 

@@ -112,6 +112,13 @@ def test_a_mark_that_is_withdrawn_counts_no_more_than_before() -> None:
         assert not begun(found, "next").is_out(A, 5)
 
 
+def test_it_says_where_lives_have_ended() -> None:
+    strikes: Strikes[str] = Strikes(life="two", reach=REACH)
+    found = {A: (5, str(Mark(2, 0, "one"))), B: (7, str(Mark(1, 0, "two"))), "c": (9, "")}
+    assert strikes.assigned(found, dict.fromkeys(found, 100)) == {A: 2}
+    assert Strikes[str](life="two", reach=REACH, is_on=False).assigned(found, {}) == {}
+
+
 def test_a_mark_of_another_position_says_nothing() -> None:
     strikes = begun({A: (5, str(Mark(OUT, 9, "one")))}, "two")
     assert not strikes.is_out(A, 6)
