@@ -25,7 +25,7 @@ from services.sandbox.providers import Kafka, Postgres, kafka_providers, postgre
 from services.sandbox.roles import ANALYTICS, role_dsns, without_password
 from services.sandbox.stack_env import write_private
 from services.sandbox.stack_servers import POLL_SECONDS, CalledOffError, Servers
-from services.sandbox.stack_services import GRAPH_VERSION, ONE_EACH, OPERATED, Wiring, port_names, services, stack_env
+from services.sandbox.stack_services import GRAPH_VERSION, ONE_EACH, OPS, Wiring, port_names, services, stack_env
 from services.sandbox.stack_state import Secrets, keep_ports, keep_secrets
 from services.sandbox.supervisor import Supervisor, Tended
 from services.sandbox.topics import TopicError, apply_topics, read_topics
@@ -135,6 +135,12 @@ class Stack:
         """The services that do not answer 200 on their ready page now."""
         return [one.service.name for one in self._need_supervisor().tended() if not one.is_ready()]
 
+    def metrics_urls(self) -> dict[str, str]:
+        """Where each service shows its metrics, by the name of its process."""
+        wiring = self._need_wiring()
+        names = (port.removesuffix(OPS) for port in wiring.ports if port.endswith(OPS))
+        return {name: wiring.url(f"{name}{OPS}", "/metrics") for name in names}
+
     def addresses(self) -> list[Row]:
         """What a person needs, as (name, address, note). No secrets."""
         wiring = self._need_wiring()
@@ -146,7 +152,7 @@ class Stack:
             ("ingest", wiring.ingest_url, "callback URL"),
             ("graph", wiring.url("simulator", f"/{GRAPH_VERSION}"), "simulated Meta"),
             ("simulator", wiring.url("simulator", "/_sim"), "its control interface"),
-            *(("metrics", wiring.url(f"{name}-ops", "/metrics"), name) for name in OPERATED),
+            *(("metrics", url, name) for name, url in self.metrics_urls().items()),
             *(("number", one.phone_number_id, f"{one.display_phone_number}, {one.throughput} messages/s") for one in numbers),
         ]
 

@@ -21,7 +21,9 @@ OPERATED = ("ingest", "router", "sender", "projector")
 """The services with an operations port."""
 IN_STOP_ORDER = (*OPERATED, "simulator")
 """Nothing new comes in, what is under way ends, and Meta goes last."""
-PORT_NAMES = ("kafka", "kafka-guarded", "postgres", "ingest", "simulator", *(f"{name}-ops" for name in OPERATED))
+OPS = "-ops"
+"""Ends the name of an operations port; before it stands the process's."""
+PORT_NAMES = ("kafka", "kafka-guarded", "postgres", "ingest", "simulator", *(f"{name}{OPS}" for name in OPERATED))
 ONE_EACH: Mapping[str, int] = {}
 """How many instances a service has that is not named: one."""
 
@@ -64,7 +66,7 @@ class Wiring:
 
 def port_names(instances: Mapping[str, int]) -> list[str]:
     """PORT_NAMES, and an operations port for every further instance."""
-    return [*PORT_NAMES, *(f"{process_name(name, nth)}-ops" for name, nth in _processes(instances) if nth > 1)]
+    return [*PORT_NAMES, *(f"{process_name(name, nth)}{OPS}" for name, nth in _processes(instances) if nth > 1)]
 
 
 def process_name(service: str, nth: int) -> str:
@@ -86,7 +88,7 @@ def service_env(name: str, wiring: Wiring, nth: int = 1) -> dict[str, str]:
         "PARLEY_INSTANCE": str(nth),
         "PARLEY_LOG_FORMAT": "json",
         "PARLEY_OPS_HOST": LOOPBACK,
-        "PARLEY_OPS_PORT": str(wiring.ports[f"{process_name(name, nth)}-ops"]),
+        "PARLEY_OPS_PORT": str(wiring.ports[f"{process_name(name, nth)}{OPS}"]),
     }
     own = {
         "ingest": {
@@ -152,7 +154,7 @@ def _service(name: str, nth: int, wiring: Wiring, more: Mapping[str, str]) -> Se
     def spawn() -> Process:
         return Child([sys.executable, "-m", module], log_path=log_path, cwd=ROOT, env=env)
 
-    ready = wiring.url("simulator", "/_sim/health") if name == "simulator" else wiring.url(f"{called}-ops", "/ready")
+    ready = wiring.url("simulator", "/_sim/health") if name == "simulator" else wiring.url(f"{called}{OPS}", "/ready")
     return Service(name=called, spawn=spawn, ready_url=ready, log_path=log_path)
 
 

@@ -1,12 +1,8 @@
-"""Where does something turn up that must not be seen? Words that are nowhere else, and a search that knows their disguises."""
+"""What says by its mere sight that something of a person got out? Words that are nowhere else, and webhooks made of them."""
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Iterable, Mapping
 from typing import Any, Final
-from urllib.parse import quote
 
 PHONE: Final = "491750009911"
 """Of a person. Meta's ids of business numbers are no secret."""
@@ -30,23 +26,6 @@ _KEPT: Final = frozenset(
     ]
 )
 _NAMES: Final = frozenset(["name", "first_name", "formatted_name", "verified_name", "profile", "username"])
-
-
-def forms(word: str) -> set[str]:
-    """The word as it is, and as JSON, a URL, Base64, hexadecimal digits and Python's repr of bytes would have it."""
-    raw = word.encode()
-    encoded = {base64.b64encode(raw[start:])[4:-8].decode() for start in range(3)} if len(raw) > 12 else set[str]()
-    return {word, json.dumps(word)[1:-1], quote(word), raw.hex(), repr(raw)[2:-1], *encoded}
-
-
-def sightings(words: Iterable[str], places: Mapping[str, str]) -> list[str]:
-    """`word in place` for each word that is seen in the text of a place, in any of its forms."""
-    return [
-        f"{word} in {place}"
-        for word in words
-        for place, text in places.items()
-        if any(form.casefold() in text.casefold() for form in forms(word))
-    ]
 
 
 def disguised(document: Any, key: str = "") -> Any:

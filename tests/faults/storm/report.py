@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from services.sandbox.ledger import Verdict
 from tests.faults.storm.delays import Spread, spread
+from tests.support.search import Sought
 
 _FINDINGS_SHOWN: Final = 40
 
@@ -43,11 +44,13 @@ class Report:
     left: str
     """What was still on its way when the wait was over; `nothing`."""
     drained_seconds: float
+    searches: Mapping[str, Sought]
+    """Where people and secrets were looked for, and what was seen of them."""
 
     @property
     def is_clean(self) -> bool:
-        """True when every figure of the judge is 0 and nothing was left."""
-        return self.verdict.is_clean and self.left == "nothing"
+        """True when every figure of the judge is 0, nothing was left, and nothing was seen that must not be."""
+        return self.verdict.is_clean and self.left == "nothing" and not any(one.sightings for one in self.searches.values())
 
 
 def as_json(report: Report) -> str:
@@ -69,7 +72,14 @@ def as_markdown(report: Report) -> str:
             ("figure", "count", "n", "bar"),
             [(one.name, one.found, one.n, 0) for one in report.verdict.figures],
         ),
-        *_found(report),
+        *_lines([f"{one.kind}: {one.what}: {one.why}" for one in report.verdict.findings]),
+        "## What must not be seen",
+        "Secrets, and numbers, names and texts of people, in what the services show to operators.",
+        _table(
+            ("looked into", "hits", "places", "bytes", "bar"),
+            [(name, len(one.sightings), one.places, one.size, 0) for name, one in report.searches.items()],
+        ),
+        *_lines([sighting for one in report.searches.values() for sighting in one.sightings]),
         "## Faults",
         f"Recovery: seconds from the end of a fault until nothing takes longer than {report.limit_seconds:g} s, of those faults "
         "after which no other began before that.",
@@ -90,9 +100,9 @@ def as_markdown(report: Report) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _found(report: Report) -> list[str]:
-    findings = report.verdict.findings
-    lines = [f"- {one.kind}: {one.what}: {one.why}" for one in findings[:_FINDINGS_SHOWN]]
+def _lines(findings: Sequence[str]) -> list[str]:
+    """A list of them, as far as one can read it; nothing of none."""
+    lines = [f"- {one}" for one in findings[:_FINDINGS_SHOWN]]
     if len(findings) > len(lines):
         lines.append(f"- and {len(findings) - len(lines)} more")
     return ["\n".join(lines)] if lines else []

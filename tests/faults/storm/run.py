@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,8 @@ from services.sandbox.ledger import judge
 from services.sandbox.ledger_reader import read
 from services.sandbox.settling import Lookout
 from services.sandbox.simulator.client import SimulatorClient
+from services.sandbox.simulator.rules import Error
+from tests.faults.storm import emitted
 from tests.faults.storm.delays import LIMIT_SECONDS, Mark, late_stretches, recovery, spread
 from tests.faults.storm.inflict import Done, Inflictor
 from tests.faults.storm.report import Recovery, Report
@@ -24,6 +27,7 @@ from tests.faults.storm.schedule import Storm
 from tests.faults.storm.show import Moment, Show, told
 from tests.faults.storm.traffic import Traffic, rows_there
 from tests.faults.storm.world import World, world
+from tests.support import canaries
 
 SETTLE_SECONDS: Final = 180.0
 PEOPLE: Final = 150
@@ -44,6 +48,9 @@ _BEHAVIOUR: Final[dict[str, object]] = {
     "retry_gap_seconds": 0.5,
     "retry_max_gap_seconds": 3.0,
 }
+_REJECTION: Final = Error(code=131026, details=f"{canaries.NAME} +{canaries.PHONE}000: {canaries.TEXT}")
+"""Meta's errors say whom they are about."""
+_REJECTED: Final = 0.02
 
 
 def rage(storm: Storm, folder: Path, show: Show, *, people: int = PEOPLE) -> Report:
@@ -53,7 +60,8 @@ def rage(storm: Storm, folder: Path, show: Show, *, people: int = PEOPLE) -> Rep
     """
     try:
         with world(folder, show.say) as made:
-            return asyncio.run(_Run(storm, made, show, people).run())
+            report = asyncio.run(_Run(storm, made, show, people).run())
+        return replace(report, searches={**report.searches, **emitted.afterwards(made.words, folder)})
     finally:
         show.close()
 
@@ -72,6 +80,8 @@ class _Run:
         async with aiohttp.ClientSession() as session:
             simulator = SimulatorClient(self._world.stack.env["PARLEY_SIMULATOR_URL"], session)
             await simulator.behave(**_BEHAVIOUR)
+            await simulator.rules(_REJECTION, always=True, share=_REJECTED)
+            await self._verify(session)
             numbers = [number.phone_number_id for number in self._world.stack.account.numbers[:NUMBERS]]
             traffic = Traffic(self._storm, simulator, self._world.bootstrap_servers, numbers, self._people)
             inflictor = Inflictor(self._world, self._storm, lambda done: self._show.say(told(done, self._began)))
@@ -92,7 +102,17 @@ class _Run:
                     left = await lookout.settle(SETTLE_SECONDS)
                 drained = time.monotonic() - over
             self._show.say("judging")
-            return await self._judged(traffic, inflictor, simulator, str(left), drained)
+            report = await self._judged(traffic, inflictor, simulator, str(left), drained)
+            return replace(report, searches=await emitted.while_running(self._world, session))
+
+    async def _verify(self, session: aiohttp.ClientSession) -> None:
+        """As Meta does when somebody enters the callback URL, and as one does who guesses."""
+        env = self._world.stack.env
+        for token, status in ((env["PARLEY_VERIFY_TOKEN"], 200), (f"{env['PARLEY_VERIFY_TOKEN']}x", 403)):
+            told = {"hub.mode": "subscribe", "hub.challenge": "1", "hub.verify_token": token}
+            async with session.get(env["PARLEY_INGEST_URL"], params=told) as answer:
+                if answer.status != status:
+                    raise RuntimeError(f"ingest answered {answer.status} to Meta's question, not {status}: look at its log")
 
     @asynccontextmanager
     async def _watched(self, traffic: Traffic, inflictor: Inflictor, simulator: SimulatorClient) -> AsyncIterator[None]:
@@ -181,6 +201,9 @@ class _Run:
                 "POSTs of webhooks": summary.webhook_posts,
                 "POSTs without a 200": summary.webhook_posts - summary.webhook_answers.get("200", 0),
                 "unresolved sends": verdict.unresolved,
+                "rejected by Meta": verdict.rejected,
+                "commands nobody can read": sum(not one.readable for one in book.publications.values()),
+                "dead letters": verdict.dead_letters,
                 "refused though no rule asked for it": verdict.surprises,
             },
             restarts=stack.deaths(),
@@ -189,6 +212,7 @@ class _Run:
             verdict=verdict,
             left=left,
             drained_seconds=drained,
+            searches={},
         )
 
     def _recoveries(self, faults: Sequence[Done], rows: list[Mark], graph: list[Mark], now: float) -> list[Recovery]:

@@ -13,15 +13,21 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from services.common.domain import topics
+from services.common.platform.secret_file import FILE
 from services.sandbox import kafka_cluster, stack_services, witness
+from services.sandbox.account import read_account
 from services.sandbox.kafka_cluster import NativeCluster
 from services.sandbox.kafka_probe import complete
 from services.sandbox.ports import is_free
+from services.sandbox.postgres_dsn import with_role
 from services.sandbox.postgres_native import NativePostgres
+from services.sandbox.roles import PROJECTOR, SENDER, with_password
 from services.sandbox.stack import Stack
-from services.sandbox.stack_state import keep_ports
+from services.sandbox.stack_env import write_private
+from services.sandbox.stack_state import Secrets, keep_ports, keep_secrets
 from tests.faults.storm.proxy import Proxies, proxies
 from tests.faults.storm.schedule import BROKERS, INSTANCES, LEADER, WAYS
+from tests.support import canaries
 
 _LOOPBACK: Final = "127.0.0.1"
 _STANDBY_SECONDS: Final = 30.0
@@ -31,6 +37,8 @@ _HORIZON_SECONDS: Final = "10"
 _SENDER_ENV: Final = {f"PARLEY_SENDER_{lane}_HORIZON_SECONDS": _HORIZON_SECONDS for lane in ("OTP", "TRANSACTIONAL", "BULK")}
 _KEPT: Final = "5000000"
 """Records of the simulated Meta that the judge has to see: all."""
+_PASSWORD: Final = "canary-of-the-password"
+"""Postgres asks for none on the loopback interface: services have it in their DSN all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +50,8 @@ class World:
     primary: NativePostgres
     standby: NativePostgres
     proxies: Proxies
+    words: Mapping[str, str]
+    """What nobody may see anywhere but Meta, the topics and the tables: every secret, and what people are and say, by name."""
 
     @property
     def bootstrap_servers(self) -> str:
@@ -87,28 +97,54 @@ def world(folder: Path, report: Callable[[str], None]) -> Iterator[World]:
         running.callback(standby.stop_immediate)
         standby.start()
         primary.wait_for_standby(_STANDBY_SECONDS)
+        dsn = primary.dsn.replace(f":{ports['primary']}/", f":{ports['way-postgres']}/")
+        secrets = keep_secrets(state, (number.phone_number_id for number in read_account().numbers), ())
         stack = Stack(
             state,
             kafka=cluster.advertised,
-            postgres=primary.dsn.replace(f":{ports['primary']}/", f":{ports['way-postgres']}/"),
+            postgres=dsn,
             instances=INSTANCES,
-            service_env=_service_env(f"http://{_LOOPBACK}:{ports['way-graph']}", folder),
+            service_env=_service_env(f"http://{_LOOPBACK}:{ports['way-graph']}", folder, dsn, secrets),
         )
         running.callback(stack.stop)
         stack.start(report)
         witness.install(primary.dsn)
-        yield World(stack=stack, cluster=cluster, primary=primary, standby=standby, proxies=told)
+        yield World(stack=stack, cluster=cluster, primary=primary, standby=standby, proxies=told, words=_words(secrets))
 
 
-def _service_env(graph_url: str, folder: Path) -> Mapping[str, Mapping[str, str]]:
-    scratch = folder / "scratch"
+def _service_env(graph_url: str, folder: Path, dsn: str, secrets: Secrets) -> Mapping[str, Mapping[str, str]]:
+    """Secrets come in files, as they are given in production: nothing of them is in an environment."""
+    scratch, given = folder / "scratch", folder / "secrets"
     scratch.mkdir(exist_ok=True)
+    given.mkdir(exist_ok=True, mode=0o700)
     apart = {"TMPDIR": str(scratch)}  # Faust makes a folder there
+
+    def files(service: str, **named: str) -> dict[str, str]:
+        for name, secret in named.items():
+            write_private(given / f"{service}-{name}", secret)
+        return dict.fromkeys(named, "") | {f"{name}{FILE}": str(given / f"{service}-{name}") for name in named}
+
+    dsns = {role: with_password(with_role(dsn, role), _PASSWORD) for role in (PROJECTOR, SENDER)}
+    of_sender = files("sender", PARLEY_POSTGRES_DSN=dsns[SENDER], PARLEY_TOKEN_KEY=secrets.token_key)
     return {
-        "sender": {**_SENDER_ENV, "PARLEY_GRAPH_URL": graph_url},
+        "ingest": files("ingest", PARLEY_APP_SECRET=secrets.app_secret, PARLEY_VERIFY_TOKEN=secrets.verify_token),
+        "sender": {**_SENDER_ENV, **of_sender, "PARLEY_GRAPH_URL": graph_url},
         "router": apart,
-        "projector": apart,
+        "projector": {**apart, **files("projector", PARLEY_POSTGRES_DSN=dsns[PROJECTOR])},
         "simulator": {"PARLEY_SIMULATOR_KEEP": _KEPT},
+    }
+
+
+def _words(secrets: Secrets) -> Mapping[str, str]:
+    return {
+        "a customer's number": canaries.PHONE,
+        "a customer's name": canaries.NAME,
+        "a text": canaries.TEXT,
+        "the password of Postgres": _PASSWORD,
+        "the app secret": secrets.app_secret,
+        "the verify token": secrets.verify_token,
+        "the key of the tokens": secrets.token_key,
+        **{f"the access token of {number}": token for number, token in secrets.access_tokens.items()},
     }
 
 

@@ -11,8 +11,11 @@ import pytest
 from services.sandbox.ledger import FIGURES, Finding, Kind, Ledger, Verdict, judge
 from tests.faults.storm.delays import Spread
 from tests.faults.storm.report import Recovery, Report, as_json, as_markdown
+from tests.support.search import Sought
 
 CLEAN = judge(Ledger(limits={}))
+CLEAN_LOGS = {"logs": Sought(places=7, size=4096)}
+SEEN = {**CLEAN_LOGS, "metrics": Sought(places=4, size=99, sightings=("a text in metrics of router",))}
 
 
 def report(**changes: Any) -> Report:
@@ -32,6 +35,7 @@ def report(**changes: Any) -> Report:
         "verdict": CLEAN,
         "left": "nothing",
         "drained_seconds": 1.5,
+        "searches": CLEAN_LOGS,
     }
     return Report(**{**fields, **changes})
 
@@ -46,8 +50,8 @@ def test_a_storm_without_a_finding_is_clean() -> None:
     assert json.loads(as_json(report()))["ok"] is True
 
 
-@pytest.mark.parametrize("changes", [{"verdict": lost()}, {"left": "router 3"}])
-def test_a_finding_or_something_left_is_not(changes: dict[str, Any]) -> None:
+@pytest.mark.parametrize("changes", [{"verdict": lost()}, {"left": "router 3"}, {"searches": SEEN}])
+def test_a_finding_or_something_left_or_seen_is_not(changes: dict[str, Any]) -> None:
     found = report(**changes)
     assert not found.is_clean
     assert json.loads(as_json(found))["ok"] is False
@@ -58,6 +62,13 @@ def test_the_markdown_names_what_was_broken_and_how_to_see_it_again() -> None:
     assert "| lost | 2 | " in text
     assert "- lost: message wamid.1: neither a row nor a dead letter" in text
     assert "make storm MINUTES=5 SEED=42" in text
+
+
+def test_the_markdown_says_where_was_looked_and_what_was_seen() -> None:
+    text = as_markdown(report(searches=SEEN))
+    assert "| logs | 0 | 7 | 4096 | 0 |" in text
+    assert "| metrics | 1 | 4 | 99 | 0 |" in text
+    assert "- a text in metrics of router" in text
 
 
 def test_faults_of_a_kind_are_told_together_for_each_kind_of_target() -> None:
@@ -71,3 +82,4 @@ def test_the_json_has_every_figure() -> None:
     assert told["figures"] == {name: {"found": 0, "n": 0} for name in FIGURES}
     assert [one["target"] for one in told["recoveries"]] == ["router", "router-2", "sender"]
     assert told["delays"]["webhook to row"]["p99"] == 0.2
+    assert told["searches"]["logs"] == {"places": 7, "size": 4096, "sightings": []}
