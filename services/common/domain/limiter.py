@@ -35,7 +35,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
-from itertools import repeat, takewhile
+from itertools import repeat
 from math import inf
 
 START_TO_WRITE_SECONDS = 0.25
@@ -245,10 +245,12 @@ def _slow(log: AdmissionLog, *, now: float) -> int:
         heappush(log.overdue, heappop(log.held)[1])
     while log.overdue and log.overdue[0] <= now:
         heappop(log.overdue)
-    period = log.policy.period_seconds
-    # Oldest first, as they were written: most often already the first is too young.
-    forgotten = takewhile(lambda one: one[0] + period <= now, log.unanswered.items())
-    return len(log.overdue) + sum(count for _, count in forgotten)
+    slow, period = len(log.overdue), log.policy.period_seconds
+    for sent_at, count in log.unanswered.items():
+        if sent_at + period > now:
+            break  # oldest first, as they were written: most often already the first is too young
+        slow += count
+    return slow
 
 
 def _sample(log: AdmissionLog, round_trip: float) -> None:

@@ -20,7 +20,7 @@ def windows(spread: DelaySpread, count: int, *, varies_by: float, rng: Random) -
 # --- what is measured
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.floats(0, 1),
     st.lists(st.tuples(st.integers(1, 700), st.floats(0, 1e4), st.floats(0, 1e4)), max_size=5),
@@ -83,7 +83,7 @@ def test_a_limiter_is_changed_only_when_j_has_moved_by_more_than_a_millisecond()
 def test_no_sliding_second_exceeds_the_limit_whatever_round_trips_vary_by(begin: float, spread_seconds: float) -> None:
     policy = Throughput(limit=150, jitter_seconds=begin)
     histories = []
-    for seed in range(25):
+    for seed in range(12):
         hand_over = 6.0 if seed % 2 else None
         plan = Plan(
             horizon_seconds=14.0,
@@ -95,7 +95,7 @@ def test_no_sliding_second_exceeds_the_limit_whatever_round_trips_vary_by(begin:
         )
         histories.append(simulate(policy, plan, seed))
     assert 140 < max(busiest_window(history.arrivals) for history in histories) <= 150
-    assert sum(bool(history.jitters) for history in histories) >= 20
+    assert sum(bool(history.jitters) for history in histories) >= 10
 
 
 @pytest.mark.parametrize(("spread_seconds", "at_least"), [(0.005, 0.985), (0.015, 0.98), (0.060, 0.95)])

@@ -22,7 +22,7 @@ from services.projector.projections.table import Table
 from tests.support.events import BEGIN, any_event, received, regrouped, status
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(regrouped())
 @pytest.mark.failure("R14")
 def test_rows_do_not_depend_on_order_or_repetition(case: tuple[list[Event], list[list[Event]]]) -> None:
@@ -30,7 +30,7 @@ def test_rows_do_not_depend_on_order_or_repetition(case: tuple[list[Event], list
     assert fold(events) == fold(event for batch in batches for event in batch)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(any_event, min_size=3, max_size=9))
 def test_every_merge_is_associative_commutative_and_idempotent(events: list[Event]) -> None:
     for table, rows in _unmerged(events):

@@ -270,7 +270,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(JSON, max_size=6), st.lists(JSON, max_size=6), JSON)
 def test_elements_in_are_events_and_dead_letters_out(messages: list[Any], statuses: list[Any], metadata: Any) -> None:
     payload = value(metadata=metadata)

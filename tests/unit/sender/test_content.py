@@ -400,7 +400,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.sampled_from(VALID), st.data())
 def test_whatever_stands_in_a_content_is_judged_and_never_quoted(example: tuple[str, Any], data: st.DataObject) -> None:
     message_type, content = example[0], copy.deepcopy(example[1])

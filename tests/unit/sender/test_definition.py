@@ -238,7 +238,7 @@ def fitting(draw: st.DrawFn) -> tuple[str, str, dict[str, Any]]:
     return listed(*draw(st.permutations(defined))), "NAMED" if is_named else "POSITIONAL", message(*draw(st.permutations(sent)))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(fitting(), st.data())
 def test_a_fitting_message_passes_and_any_change_of_count_does_not(
     case: tuple[str, str, dict[str, Any]], data: st.DataObject

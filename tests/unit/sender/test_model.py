@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import StrEnum
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pytest
 
@@ -138,8 +138,8 @@ def settle(state: State, policy: str, bug: Bug) -> Iterator[State]:
     for nth, outcome in enumerate(state.attempts):
         is_looked_for = bug is not Bug.NEVER_HEARS_OF_THE_FIRST or nth == len(state.attempts) - 1
         if state.accepted[nth] and outcome not in ("open", "accepted") and is_looked_for:
-            yield with_outcome(state, nth, "accepted")._replace(
-                command="accepted", duplicate=state.duplicate or state.command == "accepted"
+            yield with_outcome(
+                state, nth, "accepted", command="accepted", duplicate=state.duplicate or state.command == "accepted"
             )
     if state.command == "unknown":
         last = len(state.attempts) - 1
@@ -152,15 +152,18 @@ def settle(state: State, policy: str, bug: Bug) -> Iterator[State]:
 def fate(state: State, who: int) -> Iterator[State]:
     """A crash, or becoming the owner: then the epoch is bumped and open attempts of others are adopted as unknown."""
     if state.crashes and state.processes[who] != Process():
-        yield with_process(state, who, Process())._replace(crashes=state.crashes - 1)
+        yield with_process(state, who, Process(), crashes=state.crashes - 1)
     # Ownership may always be taken by somebody when nobody has it; beyond that the budget counts.
     has_owner = any(process.epoch == "newest" for process in state.processes)
     if state.changes or not has_owner:
-        older = tuple(one if one.epoch == "none" else one._replace(epoch="old") for one in state.processes)
-        taken = state._replace(
-            processes=(older[0], older[1]), is_orphan=state.command == "started", changes=max(0, state.changes - has_owner)
+        other = state.processes[1 - who]
+        yield state._replace(
+            processes=pair(
+                state.processes[who]._replace(epoch="newest"), other._replace(epoch="old") if other.epoch == "newest" else other
+            ),
+            is_orphan=state.command == "started",
+            changes=max(0, state.changes - has_owner),
         )
-        yield with_process(taken, who, older[who]._replace(epoch="newest"))
 
 
 def work(state: State, who: int, bug: Bug) -> Iterator[State]:
@@ -214,7 +217,7 @@ def adopt(state: State, bug: Bug) -> Iterator[State]:
     if state.command == "started" and state.is_orphan:
         last = len(state.attempts) - 1
         if bug is Bug.BLIND_RETRY:
-            yield with_outcome(state, last, "retry")._replace(command="retry")
+            yield with_outcome(state, last, "retry", command="retry")
         else:
             yield recorded(state, last, Proof.UNKNOWN, doubt=state.doubt)
 
@@ -225,8 +228,9 @@ def started(state: State, who: int, bug: Bug) -> State:
         attempt = min(len(state.attempts), ATTEMPTS - 1)
         return with_process(state, who, me._replace(attempt=attempt, call="started"))
     attempt = len(state.attempts)
-    begun = state._replace(command="started", attempts=(*state.attempts, "open"), is_orphan=me.epoch == "old")
-    return with_process(begun, who, me._replace(attempt=attempt, doubt=state.doubt, call="started"))
+    process = me._replace(attempt=attempt, doubt=state.doubt, call="started")
+    attempts = (*state.attempts, "open")
+    return with_process(state, who, process, command="started", attempts=attempts, is_orphan=me.epoch == "old")
 
 
 def recorded(state: State, attempt: int, proof: Proof, *, doubt: bool) -> State:
@@ -235,12 +239,12 @@ def recorded(state: State, attempt: int, proof: Proof, *, doubt: bool) -> State:
         return state
     before, is_last = state.attempts[attempt], attempt == len(state.attempts) - 1
     if before == "open" and state.command == "started" and is_last:
-        return with_outcome(state, attempt, proof)._replace(command=command_after(proof, doubt=doubt))
+        return with_outcome(state, attempt, proof, command=command_after(proof, doubt=doubt))
     if before not in ("unknown", "unresolved") or state.command == "started":
         return state
     if proof is Proof.ACCEPTED:
         duplicate = state.duplicate or state.command == "accepted"
-        return with_outcome(state, attempt, proof)._replace(command="accepted", duplicate=duplicate)
+        return with_outcome(state, attempt, proof, command="accepted", duplicate=duplicate)
     if proof is Proof.REJECTED:
         after = with_outcome(state, attempt, proof)
         others = {one for nth, one in enumerate(state.attempts) if nth != attempt}
@@ -249,14 +253,17 @@ def recorded(state: State, attempt: int, proof: Proof, *, doubt: bool) -> State:
     return state
 
 
-def with_outcome(state: State, attempt: int, outcome: str) -> State:
-    return state._replace(attempts=(*state.attempts[:attempt], str(outcome), *state.attempts[attempt + 1 :]))
+def with_outcome(state: State, attempt: int, outcome: str, **more: Any) -> State:
+    return state._replace(attempts=(*state.attempts[:attempt], str(outcome), *state.attempts[attempt + 1 :]), **more)
 
 
-def with_process(state: State, who: int, process: Process) -> State:
+def with_process(state: State, who: int, process: Process, **more: Any) -> State:
+    return state._replace(processes=pair(process, state.processes[1 - who]), **more)
+
+
+def pair(one: Process, other: Process) -> tuple[Process, Process]:
     """Which of the two is which makes no difference."""
-    other = state.processes[1 - who]
-    return state._replace(processes=(process, other) if process <= other else (other, process))
+    return (one, other) if one <= other else (other, one)
 
 
 def violations(state: State) -> set[str]:

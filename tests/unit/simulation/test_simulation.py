@@ -44,7 +44,7 @@ def test_the_same_seed_is_the_same_run() -> None:
 @pytest.mark.parametrize("wiring", PLANTED, ids=lambda wiring: wiring.__name__)
 def test_a_planted_bug_is_seen_and_stays_seen_in_a_smaller_run(wiring: type[Wiring]) -> None:
     seen = _first(wiring)
-    small = shrunk(seen, wiring, most_tries=20)
+    small = shrunk(seen, wiring, most_tries=12)
     assert kind_of(seen.violations[0]) in {kind_of(one) for one in small.violations}
     assert small.plan.size < seen.plan.size
 
