@@ -322,7 +322,7 @@ class _Consumer(driver.Consumer):
             for tp, strikes in self.app.strikes.assigned(fresh, ends).items():
                 careful(tp.topic, tp.partition, fresh[tp][0], strikes, group=self.app.conf.id)
         await self.seek_wait(want)
-        self.app.next_offsets = dict(want)
+        self.app.next_offsets, self.app.ends = dict(want), dict(ends)
         return {**committed, **want}
 
 
@@ -347,6 +347,8 @@ class _App(faust.App):
     instance: str
     queue: asyncio.Future[Any]
     next_offsets: dict[TP, int]
+    ends: dict[TP, int]
+    """Where the logs of the partitions ended as these were given."""
 
     def on_init_dependencies(self) -> Any:
         dependencies = super().on_init_dependencies()
@@ -402,7 +404,7 @@ class Stream(Generic[Prepared]):
         self._stop: LoudStop | None = None
         self._app.instance = instance
         self._app.inflight = _Inflight(buffer_bytes)
-        self._app.next_offsets = {}
+        self._app.next_offsets, self._app.ends = {}, {}
         self._app.strikes = Strikes(life=uuid.uuid4().hex, reach=BATCH + TURN, is_on=strike_out)
         self._held: _Run | None = None
         self._progress_at = time.monotonic()
@@ -624,7 +626,8 @@ class Stream(Generic[Prepared]):
         for tp, offset in self._app.next_offsets.items():
             if tp in assigned:
                 highwater = consumer.highwater(tp)
-                left[tp] = None if highwater is None else max(0, highwater - offset)
+                behind = (self._app.ends.get(tp, 0) if highwater is None else highwater) - offset
+                left[tp] = None if highwater is None and behind <= 0 else max(0, behind)
         lag = sum([count or 0 for count in left.values()])
         metrics.CONSUMER_LAG.labels(self.group).set(lag)
         for topic, seconds in self._app.inflight.arrears.ages(self._topics, left, now=now_ms()).items():
