@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 from services.common.platform.faults import POINTS
+from tests.faults.cycles.__main__ import chosen
 from tests.faults.cycles.points import PLANS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,4 +47,5 @@ def test_lives_are_ended_at_every_declared_point_again_and_again() -> None:
     # A command has one life: it is ended where it is tested.
     of_services = {point for point in POINTS if not point.startswith("cli.")}
     assert set(PLANS) == of_services
+    assert set(chosen("all")) == of_services
     assert all(plan.victim in {point.partition(".")[0], "rebuild"} for point, plan in PLANS.items())

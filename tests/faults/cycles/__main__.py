@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Final
 
 from services.cli import show
-from services.common.platform.faults import POINTS, Action
+from services.common.platform.faults import Action
 from services.common.platform.migrations import migrate
 from services.sandbox.postgres_dsn import make_database, with_database
 from services.sandbox.providers import KAFKA_VARIABLE, kafka_providers, postgres_providers, start_first
@@ -68,6 +68,11 @@ class _Told:
         self._meter.__exit__(None, None, None)
 
 
+def chosen(point: str) -> list[str]:
+    """What `--point` names; whether there is such a point is not asked."""
+    return sorted(PLANS) if point == ALL else point.split(",")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """0: every figure is 0. 1: something was found, or a point never fired. 2: the command line makes no sense."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.cycles", description=__doc__)
@@ -81,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--results", type=Path, default=RESULTS, help="folder of results.md and results.jsonl, which are appended to"
     )
     given = parser.parse_args(arguments)
-    wanted = sorted(POINTS) if given.point == ALL else given.point.split(",")
+    wanted = chosen(given.point)
     if unknown := [point for point in wanted if point not in PLANS]:
         parser.error(f"no fault point: {', '.join(unknown)}; there are {', '.join(sorted(PLANS))}")
     seed = given.seed if given.seed is not None else int.from_bytes(os.urandom(4))
