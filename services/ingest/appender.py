@@ -196,8 +196,8 @@ class Appender:
             if futures:
                 await asyncio.wait(futures)
                 await self._moment()
-        except (KafkaError, OSError) as problem:
-            # The producer's own task has ended: it will never send again, and only a new process has a new one.
+        except (KafkaError, OSError, MemoryError) as problem:
+            # The producer's own task has ended and sends no more, or what this round took is nowhere: only a new process helps.
             log.critical("kafka.producer_failed", error=type(problem).__name__)
             self._fatal.set()
         finally:

@@ -118,10 +118,15 @@ class Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - it quotes the input
     ) -> web.StreamResponse:
-        """What aiohttp could not parse, or a bug of ours: a constant answer without the page that quotes the input."""
+        """What aiohttp could not parse, or a bug of ours: a constant answer without the page that quotes the input.
+
+        Without memory no answer: something may be half done, and the process ends.
+        """
         if status == 400:
             metrics.WEBHOOK_REQUESTS.labels("none", Reason.BAD_REQUEST).inc()
             return answers.BAD_REQUEST.closing
+        if isinstance(exc, MemoryError):
+            self._loop.call_exception_handler({"message": "a request had no memory", "exception": exc})
         log.error("request.failed", error=type(exc).__name__)
         metrics.WEBHOOK_REQUESTS.labels("none", "failed").inc()
         return answers.BROKEN.closing

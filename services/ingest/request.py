@@ -56,7 +56,7 @@ def kept_headers(request: web.BaseRequest) -> list[tuple[str, bytes]]:
 
 
 async def body_of(request: web.BaseRequest, *, limit: int, budget: Budget) -> bytes | Reason:
-    """The body as it came over the wire; why not, as soon as it is more than `limit` or than the budget allows."""
+    """The body as it came over the wire; why not, as soon as it is more than `limit`, or than the budget or memory allows."""
     content = request.content
     held = 0
     chunks: list[bytes] = []
@@ -69,6 +69,8 @@ async def body_of(request: web.BaseRequest, *, limit: int, budget: Budget) -> by
             held += len(chunk)
             chunks.append(chunk)
         return b"".join(chunks)
+    except MemoryError:
+        return Reason.OVERLOADED  # nothing of it went anywhere yet
     finally:
         budget.release(held)
 

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import uvloop
 
@@ -28,6 +29,7 @@ To look through 50,000 new objects at once stops the process for 30 to 60 ms."""
 PATIENT_THRESHOLDS = (200_000, 100, 40)
 """For work that nobody waits for: a pause of a quarter of a second hurts nobody there."""
 _PR_SET_DUMPABLE = 4
+_OUT_OF_MEMORY = "give the process more memory, or lower its settings that say how many bytes it may hold"
 EXIT_FATAL = 70
 EXIT_STALLED = 75
 EXIT_DUPLICATE_INSTANCE = 76
@@ -71,8 +73,21 @@ async def _guarded(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number.name)
+    loop.set_exception_handler(_unhandled)
     await main(stopping)
     log.info("process.stopped")
+
+
+def _unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Nobody awaited what raised this. Without memory nobody knows what it left half done, so the process ends.
+
+    A connection that got no memory for its next bytes has been closed, as if the network had: that is whole.
+    """
+    if isinstance(context.get("exception"), MemoryError) and "transport" not in context:
+        with contextlib.suppress(MemoryError):
+            log.critical("process.out_of_memory", hint=_OUT_OF_MEMORY)
+        exit_now(EXIT_FATAL)
+    loop.default_exception_handler(context)
 
 
 def _deadline() -> None:
