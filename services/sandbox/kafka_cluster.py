@@ -16,7 +16,8 @@ HEAP: Final = "320m"
 class NativeCluster:
     """KRaft nodes that are broker and controller. With three, topics have three replicas and one broker may be down.
 
-    `advertised` is what clients are told, one address a broker: its own client port, or that of a proxy before it.
+    `advertised` is what clients are told, one address a broker: its own client port, or that of a proxy before it. With
+    `controllers` only the first so many are controllers too: the others may all be down, and what is left still elects leaders.
     """
 
     def __init__(
@@ -26,11 +27,12 @@ class NativeCluster:
         ports: Mapping[str, int],
         advertised: Sequence[str] | None = None,
         brokers: int = 3,
+        controllers: int | None = None,
         heap: str = HEAP,
     ) -> None:
         """`ports` has one for each of `port_names(brokers)`. ProviderError, with nothing written, when this machine cannot."""
         nodes = range(1, brokers + 1)
-        controllers = {node: ports[f"controller-{node}"] for node in nodes}
+        voters = {node: ports[f"controller-{node}"] for node in nodes if node <= (controllers or brokers)}
         told = advertised or [f"{LOOPBACK}:{ports[f'broker-{node}']}" for node in nodes]
         cluster_id = new_cluster_id()
         self.brokers = [
@@ -41,9 +43,10 @@ class NativeCluster:
                 member=Membership(
                     cluster_id=cluster_id,
                     node_id=node,
+                    brokers=brokers,
                     advertised=told[node - 1],
                     inside_port=ports[f"inside-{node}"],
-                    controllers=controllers,
+                    controllers=voters,
                 ),
             )
             for node in nodes

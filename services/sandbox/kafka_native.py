@@ -39,11 +39,13 @@ class Membership:
     """What a broker knows of the cluster it is one of.
 
     Clients reach it at `advertised`, which may be a proxy's address; the brokers reach each other, and who stands beside them
-    reaches them, at `inside_port`. `controllers` has the controller port of every member by its node id.
+    reaches them, at `inside_port`. `controllers` has the controller port of every member that is one, by its node id; `brokers`
+    is how many members there are.
     """
 
     cluster_id: str
     node_id: int
+    brokers: int
     advertised: str
     inside_port: int
     controllers: Mapping[int, int]
@@ -77,7 +79,7 @@ class NativeKafka:
         self._data_dir = data_dir
         self._heap = heap
         self._port = port or free_port()
-        self._controller_port = member.controllers[member.node_id] if member else free_port()
+        self._controller_port = member.controllers.get(member.node_id) if member else free_port()
         self._member = member
         self._child: Child | None = None
         self._certificates = certificates
@@ -146,6 +148,7 @@ class NativeKafka:
     def _write_settings(self) -> Path:
         self._data_dir.mkdir(parents=True, exist_ok=True)
         outside, controller = f"PLAINTEXT://{LOOPBACK}:{self._port}", f"CONTROLLER://{LOOPBACK}:{self._controller_port}"
+        is_controller = self._controller_port is not None
         log_dirs = str(self._data_dir / "log")
         if self._member is None:
             doors = f"{outside},{GUARDED}://{self.guarded_servers}"
@@ -160,13 +163,14 @@ class NativeKafka:
         else:
             inside, controllers = f"INTERNAL://{self.bootstrap_servers}", self._member.controllers
             settings = broker_properties(
-                listeners=f"{outside},{inside},{controller}",
+                process_roles="broker,controller" if is_controller else "broker",
+                listeners=f"{outside},{inside},{controller}" if is_controller else f"{outside},{inside}",
                 advertised_listeners=f"PLAINTEXT://{self._member.advertised},{inside}",
                 inter_broker_listener_name="INTERNAL",
                 controller_quorum_voters=",".join(f"{node}@{LOOPBACK}:{port}" for node, port in sorted(controllers.items())),
                 log_dirs=log_dirs,
                 node_id=str(self._member.node_id),
-                **replicated(len(controllers)),
+                **replicated(self._member.brokers),
             )
         path = self._data_dir / "server.properties"
         path.write_text(as_file(settings))

@@ -11,7 +11,7 @@ import pytest
 from services.common.domain.ids import attempt_id
 from services.common.domain.records import SendMessage
 from services.common.platform.kafka import SESSION_SECONDS
-from services.sandbox.kafka_cluster import NativeCluster, port_names
+from services.sandbox.kafka_cluster import NativeCluster
 from services.sandbox.kafka_native import LOOPBACK, NativeKafka
 from services.sandbox.kafka_probe import complete
 from services.sandbox.providers import Kafka
@@ -19,30 +19,23 @@ from services.sandbox.stack_state import keep_ports
 from services.sandbox.topics import apply_topics
 from tests.faults.storm.proxy import Proxies, proxies
 from tests.faults.storm.toxics import Toxic, ToxicKind
+from tests.faults.storm.ways import running_behind_ways, way_names
 from tests.support.processes import ServiceProcess
 from tests.support.routed import POSTS, all_events_there, append_posts, assert_nothing_lost_or_distorted
 from tests.support.sending import Scene, scene
 from tests.support.sent_once import QUICK, people
 from tests.support.waiting import wait_for
 
-BROKER: Final = "broker"
+[BROKER] = way_names(1)
 GRAPH: Final = "graph"
 
 
 @pytest.fixture
 def way(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Proxies, NativeCluster]]:
     """One broker behind a proxy."""
-    folder: Path = tmp_path_factory.mktemp("way")
-    ports = keep_ports(folder, [*port_names(1), "way", "control"])
-    cluster = NativeCluster(folder, ports=ports, advertised=[f"{LOOPBACK}:{ports['way']}"], brokers=1)
-    routes = {BROKER: (ports["way"], ports["broker-1"])}
-    with proxies(routes, control_port=ports["control"], log_path=folder / "proxy.log") as told:
-        try:
-            cluster.start()
-            complete(apply_topics(cluster.bootstrap_servers))
-            yield told, cluster
-        finally:
-            cluster.kill()
+    with running_behind_ways(tmp_path_factory.mktemp("way"), brokers=1) as (told, cluster):
+        complete(apply_topics(cluster.bootstrap_servers))
+        yield told, cluster
 
 
 def has_lost_member(broker: NativeKafka) -> bool:

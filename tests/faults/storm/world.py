@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 
 from services.common.domain import topics
 from services.common.platform.secret_file import FILE
-from services.sandbox import kafka_cluster, stack_services, witness
+from services.sandbox import stack_services, witness
 from services.sandbox.account import read_account
 from services.sandbox.kafka_cluster import NativeCluster
 from services.sandbox.kafka_probe import complete
@@ -26,13 +26,14 @@ from services.sandbox.stack import Stack
 from services.sandbox.stack_env import write_private
 from services.sandbox.stack_state import Secrets, keep_ports, keep_secrets
 from tests.faults.storm.proxy import Proxies, proxies
-from tests.faults.storm.schedule import BROKERS, INSTANCES, LEADER, WAYS
+from tests.faults.storm.schedule import BROKERS, INSTANCES, LEADER
+from tests.faults.storm.ways import behind_ways, way_ports
 from tests.support import canaries
 
 _LOOPBACK: Final = "127.0.0.1"
 _STANDBY_SECONDS: Final = 30.0
 _ASK_SECONDS: Final = 3.0
-_SERVERS: Final = (*kafka_cluster.port_names(), "primary", "standby", "control", *(f"way-{name}" for name in WAYS))
+_SERVERS: Final = (*way_ports(len(BROKERS)), "primary", "standby", "control", "way-postgres", "way-graph")
 _HORIZON_SECONDS: Final = "10"
 _SENDER_ENV: Final = {f"PARLEY_SENDER_{lane}_HORIZON_SECONDS": _HORIZON_SECONDS for lane in ("OTP", "TRANSACTIONAL", "BULK")}
 _KEPT: Final = "5000000"
@@ -81,12 +82,10 @@ def world(folder: Path, report: Callable[[str], None]) -> Iterator[World]:
     state.mkdir(exist_ok=True, mode=0o700)
     taken = keep_ports(state, stack_services.port_names(INSTANCES))
     ports = keep_ports(folder, _SERVERS, usable=lambda port: port not in taken.values() and is_free(port))
-    cluster = NativeCluster(folder / "kafka", ports=ports, advertised=[f"{_LOOPBACK}:{ports[f'way-{name}']}" for name in BROKERS])
+    cluster, routes = behind_ways(folder / "kafka", ports)
     primary = NativePostgres(folder / "primary", port=ports["primary"], durable=True)
     standby = NativePostgres(folder / "standby", port=ports["standby"], durable=True, copy_of=primary.dsn)
-    ways = {f"broker-{node}": ports[f"broker-{node}"] for node in range(1, len(BROKERS) + 1)}
-    ways |= {"postgres": ports["primary"], "graph": taken["simulator"]}
-    routes = {name: (ports[f"way-{name}"], target) for name, target in ways.items()}
+    routes |= {"postgres": (ports["way-postgres"], ports["primary"]), "graph": (ports["way-graph"], taken["simulator"])}
     with ExitStack() as running:
         told = running.enter_context(proxies(routes, control_port=ports["control"], log_path=folder / "proxies.log"))
         report("starting three brokers, Postgres and its standby")
