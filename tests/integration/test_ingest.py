@@ -278,7 +278,7 @@ def test_without_kafka_it_answers_challenges_refuses_webhooks_and_stops_in_time(
         assert time.monotonic() - began < 10.0
 
 
-@pytest.mark.failure("I4", "I5", "I6")
+@pytest.mark.failure("I4", "I6")
 def test_while_kafka_hangs_requests_are_refused_in_time_and_then_at_once_and_it_recovers(broker: Kafka) -> None:
     with ServiceProcess("ingest", environment(broker.bootstrap_servers)) as process, ExitStack() as stack:
         process.wait_ready()
