@@ -16,6 +16,8 @@ from typing import Any, Final
 import uvloop
 
 from benchmarks.bodies import SECRET, bodies, on_the_wire
+from services.router.body import MAX_VALUES
+from services.router.webhook import MAX_ELEMENTS
 
 _SOURCES: Final = 5
 """Addresses of the loopback network that the slow ones come from: one address alone may not have so many connections."""
@@ -114,28 +116,54 @@ def _chunks() -> bytes:
     return head + b"1\r\n7\r\n" * len(body) + b"0\r\n\r\n"
 
 
-def _valid() -> bytes:
-    """As large as Meta's largest: a thousand messages of 3 KB."""
-    text = "Does it come in another color? " * 95
-    messages = [
-        {"from": f"1650555{n:04d}", "id": f"wamid.{n:08d}", "timestamp": "1749416383", "type": "text", "text": {"body": text}}
-        for n in range(1_000)
-    ]
+def _post(*messages: Any) -> bytes:
     value = {"messaging_product": "whatsapp", "metadata": {"phone_number_id": "106540352242920"}, "messages": messages}
     changes = [{"field": "messages", "value": value}]
-    return on_the_wire(json.dumps({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": changes}]}).encode())
+    return json.dumps({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": changes}]}).encode()
 
 
-VALID: Final = "3 MB of valid webhooks"
+def _valid(count: int, text: str) -> bytes:
+    return on_the_wire(
+        _post(
+            *(
+                {
+                    "from": f"1650555{n:04d}",
+                    "id": f"wamid.{n:08d}",
+                    "timestamp": "1749416383",
+                    "type": "text",
+                    "text": {"body": text},
+                }
+                for n in range(count)
+            )
+        )
+    )
+
+
+def _filled(element: bytes, count: int) -> bytes:
+    """So many of these in the place of messages."""
+    return on_the_wire(_post("@").replace(b'"@"', b",".join([element] * count)))
+
+
+_TEXT: Final = "Does it come in another color?"
+VALID: Final[Mapping[str, Callable[[], bytes]]] = {
+    "3 MB of a thousand messages": lambda: _valid(1_000, _TEXT * 95),
+    "10,000 messages": lambda: _valid(10_000, _TEXT),
+    "3 MB of 21,000 messages": lambda: _valid(21_000, _TEXT),
+}
+"""As many as Meta puts into one at most, ten times as many, and as many as its longest webhook has room for."""
 BOMBS: Final[Mapping[str, Callable[[], bytes]]] = {
     "48 KB of gzip that are 50 MB": lambda: _signed(gzip.compress(bytes(50_000_000)), b"Content-Encoding: gzip"),
     "4 MiB of brackets": lambda: on_the_wire(b"[" * _LARGEST),
     "4 MiB that are no JSON": lambda: on_the_wire(b"x" * _LARGEST),
     "4 MiB, unsigned": lambda: on_the_wire(b"x" * _LARGEST, secret="nobody's"),  # noqa: S106 - a wrong one
-    "4 MiB of elements": lambda: on_the_wire(
-        b'{"object":"whatsapp_business_account","entry":[{"changes":[{"field":"messages","value":{"messages":['
-        + b",".join([b"0"] * 2_000_000)
-        + b"]}}]}]}"
+    "4 MiB of elements": lambda: _filled(b"0", 2_090_000),
+    "4 MiB of empty lists": lambda: _filled(b"[]", 1_390_000),
+    "4 MiB of objects": lambda: _filled(b'{"a":0}', 520_000),
+    "4 MiB of objects in objects": lambda: _filled(b'{"a":' * 500 + b"0" + b"}" * 500, 1_390),
+    "as many objects in objects as are read": lambda: _filled(b'{"a":' * 500 + b"0" + b"}" * 500, MAX_VALUES // 501 - 1),
+    "as many elements as are read, in 60 KB": lambda: _filled(b"0", MAX_ELEMENTS),
+    "as many of 130 bytes, with a damaged one": lambda: _filled(
+        b'"\xff",' + b",".join([b'{"a":"' + b"x" * 120 + b'"}'] * (MAX_ELEMENTS - 1)), 1
     ),
     "100,000 chunks of a byte": _chunks,
 }
@@ -143,7 +171,7 @@ BOMBS: Final[Mapping[str, Callable[[], bytes]]] = {
 
 async def _bombs(port: int, kind: str, count: int) -> dict[str, Any]:
     """As many of one kind, a few at a time."""
-    request, statuses, left = {VALID: _valid, **BOMBS}[kind](), dict[str, int](), count
+    request, statuses, left = {**VALID, **BOMBS}[kind](), dict[str, int](), count
 
     async def one() -> None:
         nonlocal left
@@ -163,7 +191,7 @@ def main() -> None:
     """Print one JSON line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--kind", choices=["slow", "unsigned", VALID, *BOMBS], required=True)
+    parser.add_argument("--kind", choices=["slow", "unsigned", *VALID, *BOMBS], required=True)
     parser.add_argument("--count", type=int, required=True, help="connections, requests a second, or bombs")
     parser.add_argument("--seconds", type=float, default=0.0)
     parser.add_argument("--core", type=int, required=True)

@@ -12,12 +12,14 @@ from benchmarks.figures import Section, Spread
 from services.common.domain import topics
 from services.common.platform.avro import Codec
 from services.common.platform.kafka import LogRecord
+from services.router.body import MAX_VALUES
 from services.router.routing import Router
+from services.router.webhook import MAX_ELEMENTS
 
 _SIZE: Final = 3_000_000
 _NOTES: Final = (
     "process CPU time; an element is a message, and what comes out is an event or a dead letter, encoded as it would be appended",
-    "the first four are valid; of the others each is as large as Meta's largest body",
+    "the first four are valid; of the others each is as large as Meta's largest body, and as full as one that is read",
 )
 
 
@@ -62,8 +64,10 @@ def _post(messages: list[Any]) -> bytes:
 
 
 def _filled(element: bytes) -> bytes:
-    """As many of these as fit."""
-    return _post(["@"]).replace(b'"@"', b",".join([element] * (_SIZE // (len(element) + 1))))
+    """As many of these as are read of one webhook, spread over its length."""
+    marks = sum(map(element.count, (b",", b"[", b"{"))) + 1
+    count = min(_SIZE // (len(element) + 1), MAX_ELEMENTS, MAX_VALUES // marks - 1)
+    return _post(["@"]).replace(b'"@"', b",".ljust(_SIZE // count - len(element)).join([element] * count))
 
 
 _BODIES: Final[dict[str, Callable[[], bytes]]] = {

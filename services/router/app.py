@@ -7,7 +7,7 @@ offset, acknowledged only after the brokers have all of the batch. Dying between
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer
@@ -26,6 +26,7 @@ from services.common.platform.kafka import (
     NewRecord,
     Pile,
     Producer,
+    in_piles,
     in_turns,
     wait_for_topics,
 )
@@ -55,6 +56,10 @@ TOPICS: Final = (
 """What it reads and what it writes, beside the topics of rules."""
 UNPUBLISHED_FIELDS: Final = 100
 LONGEST_FIELD: Final = 64
+
+
+Batch = tuple[Pile, AsyncIterator[Pile]]
+"""What is appended first, which is nearly always all of it, and what then."""
 
 
 class RouterApp:
@@ -141,21 +146,26 @@ class RouterApp:
             log.critical("parked.fatal", error=type(problem).__name__, exc_info=problem)
             exit_now(EXIT_FATAL)
 
-    async def _prepare(self, records: Sequence[LogRecord]) -> Pile:
+    async def _prepare(self, records: Sequence[LogRecord]) -> Batch:
         fault("router.after_fetch")
-        pile = self._producer.pile(self._partitions)
-        async for few in in_turns(records):
-            found = self._router.route(*few)
-            self._heed_dead_letters(found)
-            pile.add(found)
-        return pile
+        piles = in_piles(self._routed(records), self._new_pile)
+        return await anext(piles), piles
 
-    def _refuse(self, record: LogRecord, problem: Unprocessable) -> Pile:
+    async def _routed(self, records: Sequence[LogRecord]) -> AsyncIterator[list[NewRecord]]:
+        async for few in in_turns(records):
+            for found in self._router.in_parts(few):
+                self._heed_dead_letters(found)
+                yield found
+
+    def _new_pile(self) -> Pile:
+        return self._producer.pile(self._partitions)
+
+    def _refuse(self, record: LogRecord, problem: Unprocessable) -> Batch:
         found = [self._router.aside(record, problem)]
         self._heed_dead_letters(found)
-        pile = self._producer.pile(self._partitions)
+        pile = self._new_pile()
         pile.add(found)
-        return pile
+        return pile, _no_more()
 
     def _heed_dead_letters(self, found: Sequence[NewRecord]) -> None:
         """Before any of them is appended."""
@@ -165,8 +175,21 @@ class RouterApp:
             else:
                 self._limit.good()
 
-    async def _commit(self, pile: Pile) -> None:
+    async def _commit(self, batch: Batch) -> None:
+        pile, more = batch
+        await self._append(pile)
+        async for pile in more:
+            await self._append(pile)
+
+    async def _append(self, pile: Pile) -> None:
         await self._producer.append_pile(pile, midway=lambda: fault("router.mid_batch_emit"))
+        pile.clear()
+
+
+async def _no_more() -> AsyncIterator[Pile]:
+    nothing: Sequence[Pile] = ()
+    for pile in nothing:
+        yield pile
 
 
 def _count_dead_letter(problem: Unprocessable) -> None:

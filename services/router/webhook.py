@@ -20,8 +20,10 @@ from services.router import accounts, calls, contacts, messages, statuses
 from services.router.body import BROKEN, DEEPEST, Damaged, TornObject, document
 from services.router.reading import Object, Position, Scope, clean, dumped, raw_text
 
-MAX_ELEMENTS: Final = 100_000
-"""Of one webhook. Meta puts up to 1,000 into one; four megabytes of `0,` would be two million dead letters."""
+MAX_ELEMENTS: Final = 30_000
+"""Of one webhook. Meta puts up to 1,000 into one, and four megabytes have room for as many of 140 bytes, which is less than any
+that it sends. Each is a kilobyte or two until it is appended; four megabytes of `0,` would be two million dead letters.
+"""
 MAX_VALUE_BYTES: Final = 5 * 1024 * 1024 - 64 * 1024
 """Of a record's key and value: what a record may have, without room for headers."""
 _NEVER_TOO_LARGE: Final = 512 * 1024
@@ -234,10 +236,14 @@ def _set_aside(element: Any, reason: Reason, pointer: str) -> SetAside:
 
 
 def _aside(element: Any, problem: Unprocessable, pointer: str) -> SetAside:
-    """With its bytes. That it is damaged explains more than what is missing in what is left of it."""
+    """With its bytes. That it is damaged explains more than what is missing in what is left of it.
+
+    They are kept until all of the webhook is read: without the frames of whoever raised, and without the four kilobytes, or twice
+    their length, of the buffer that they were written in.
+    """
     if isinstance(element, BROKEN):
         problem = Unprocessable(element.reason, pointer=problem.pointer)
-    return SetAside(problem=problem, value=dumped(element), pointer=pointer)
+    return SetAside(problem=problem.with_traceback(None), value=bytes(memoryview(dumped(element))), pointer=pointer)
 
 
 def meant(found: Iterable[Found], body: bytes, place: str, pointers: Iterable[str]) -> list[Found]:

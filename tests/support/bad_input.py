@@ -180,7 +180,7 @@ NOTES: Final[Mapping[int, str]] = {
     38: "Only gzip and deflate are unpacked, up to 8 MiB; what was signed before it was packed is counted, and worth an alert.",
     41: "An element whose event would not fit into a record of 5 MiB is set aside alone.",
     46: "One answer for whatever stands there twice.",
-    55: "More than 100,000 elements, or more than 64 MiB of events: the webhook is one dead letter.",
+    55: "More than 30,000 elements, 250,000 values or 24 MiB of events: the webhook is one dead letter. Texts may hold anything.",
     57: "Postgres holds no NUL: in a column it is replaced, `raw` keeps it. In an id it is none.",
     63: "Numbers that nobody registered are events like others: who may send from a number is asked when something is sent.",
     64: "The log has what Meta said. Tenants are told apart by number where commands are judged.",

@@ -113,6 +113,7 @@ def packed(body: bytes) -> bytes:
 
 
 LARGEST = 4 * 1024 * 1024
+LONGER_WRITTEN_AGAIN = b',"a":[' + b",".join([b"1e15"] * 200_000) + b'],"b":"' + b"x" * 2_000_000 + b'"'
 LATER = str(int(time.time()) + 3 * 86_400)
 
 CASES: dict[str, Case] = {
@@ -137,11 +138,11 @@ CASES: dict[str, Case] = {
     ),
     "41 one text of 2 MB": Case(around(message(9, text={"body": "x" * 2_000_000})), GOOD),
     "41 one text of 3 MB": Case(around(message(9, text={"body": "x" * 3_000_000})), between("too_large")),
-    "41 numbers of 3 MB that are 10 MB when written again": Case(
-        spliced(json.dumps(message(9)).encode()[:-1] + b',"a":[' + b",".join([b"1e15"] * 600_000) + b"]}"), between("too_large")
+    "41 numbers and a text of 3 MB that are 6 MB when written again": Case(
+        spliced(json.dumps(message(9)).encode()[:-1] + LONGER_WRITTEN_AGAIN + b"}"), between("too_large")
     ),
     "41 the same in a message that is none": Case(
-        spliced(b'{"id":"wamid.9","a":[' + b",".join([b"1e15"] * 600_000) + b"]}"), between("sender_missing")
+        spliced(b'{"id":"wamid.9"' + LONGER_WRITTEN_AGAIN + b"}"), between("sender_missing")
     ),
     "42 4 MiB": Case(post(value(messages=[message()])).ljust(LARGEST), ["MessageReceived"]),
     "48 no JSON": Case(b"hello", whole("json_syntax")),
@@ -201,11 +202,19 @@ CASES: dict[str, Case] = {
     "55 a key of 1 MB, and a thousand elements under it": Case(
         post({"metadata": METADATA, "k" * 1_000_000: [7] * 1_000}), ["UnrecognizedChange"] * 1_000
     ),
-    "55 a hundred thousand elements and one": Case(post(value(messages=[0] * 100_001)), whole("too_many")),
+    "55 thirty thousand elements and one": Case(post(value(messages=[0] * 30_001)), whole("too_many")),
     "55 two million elements": Case(filled(b"0", 4_000_000), whole("too_many")),
     "55 a million entries": Case(
         b'{"object":"whatsapp_business_account","entry":[' + b",".join([b"0"] * 1_000_000) + b"]}", whole("too_many")
     ),
+    "55 half a million objects in one message": Case(
+        spliced(b'{"id":"wamid.9","a":[' + b",".join([b'{"a":0}'] * 500_000) + b"]}"), whole("too_many")
+    ),
+    "55 two million lists in lists": Case(filled(b"[" * 500 + b"]" * 500, 4_000_000), whole("too_many")),
+    "55 three hundred thousand empty lists behind a damaged message": Case(
+        spliced(b'{"id":"\xff"},{"id":"wamid.9","a":[' + b",".join([b"[]"] * 300_000) + b"]}"), whole("too_many")
+    ),
+    "55 a text of 1 MB of commas, brackets and quotes": Case(around(message(9, text={"body": ',[{"\\' * 200_000})), GOOD),
     "55 an account id of 2 MB, and a hundred messages": Case(
         post(value(messages=[message(n) for n in range(100)])).replace(b'"id": "1"', b'"id":"%b"' % (b"1" * 2_000_000)),
         whole("too_large"),

@@ -15,6 +15,7 @@ JSON: Final = b"application/json"
 _SPEC_VERSION: Final = ("ce_specversion", b"1.0")
 _CONTENT_TYPE: Final = ("content-type", AVRO)
 _PREFIX: Final = "parley-dead-letter-"
+_POINTER: Final = f"{_PREFIX}pointer"
 _PUBLISHED_AT: Final = "parley-published-at"
 REDRIVEN_FROM: Final = "parley-redriven-from"
 REDRIVEN_POINTER: Final = "parley-redriven-pointer"
@@ -85,17 +86,23 @@ def without_origin(headers: Iterable[tuple[str, bytes]]) -> list[tuple[str, byte
 
 def dead_letter_headers(record: LogRecord, problem: Unprocessable, *, group: str) -> list[tuple[str, bytes]]:
     """The original headers, then where the record stood and why it was set aside. `error` never quotes the content."""
-    own = {
-        "topic": record.topic,
-        "partition": str(record.partition),
-        "offset": str(record.offset),
-        "timestamp": str(record.appended_at),
-        "group": group,
-        "reason": str(problem.reason),
-        "pointer": problem.pointer,
-        "error": problem.detail,
-    }
-    return [*without_origin(record.headers), *((_PREFIX + name, value.encode("utf-8", "replace")) for name, value in own.items())]
+    return [
+        *without_origin(record.headers),
+        _own("topic", record.topic),
+        _own("partition", str(record.partition)),
+        _own("offset", str(record.offset)),
+        _own("timestamp", str(record.appended_at)),
+        _own("group", group),
+        _own("reason", str(problem.reason)),
+        (_POINTER, problem.pointer.encode("utf-8", "replace")),
+        _own("error", problem.detail),
+    ]
+
+
+@lru_cache(maxsize=64)
+def _own(name: str, value: str) -> tuple[str, bytes]:
+    """One object for all that a record becomes: thousands of dead letters may say the same in all but their pointer."""
+    return _PREFIX + name, value.encode("utf-8", "replace")
 
 
 def dead_letter_origin(record: LogRecord) -> dict[str, str]:

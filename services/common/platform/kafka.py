@@ -33,6 +33,10 @@ _TWIN_LOSSES: Final = 3
 _TWIN_SECONDS: Final = 60.0
 TURN: Final = 50
 """Records between two turns of the event loop."""
+PILE_BYTES: Final = 8 * 1024 * 1024
+"""Enough to append at once; the last part that was added may make it more."""
+_TURN_BYTES: Final = 64 * 1024
+"""Of such records together; one may have more."""
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -89,8 +93,18 @@ class NewRecord(NamedTuple):
 
 async def in_turns(records: Sequence[LogRecord]) -> AsyncIterator[Sequence[LogRecord]]:
     """The records, a few at a time, with a turn for the rest of the process in between: what waits for an answer gets on."""
-    for start in range(0, len(records), TURN):
-        yield records[start : start + TURN]
+    few: list[LogRecord] = []
+    size = 0
+    for record in records:
+        own = len(record.value or b"")
+        if few and (len(few) == TURN or size + own > _TURN_BYTES):
+            yield few
+            await asyncio.sleep(0)
+            few, size = [], 0
+        few.append(record)
+        size += own
+    if few:
+        yield few
         await asyncio.sleep(0)
 
 
@@ -108,6 +122,7 @@ class Pile:
     def __init__(self, new_batch: Callable[[], Any], partitions: Mapping[str, int]) -> None:
         self._new_batch, self._partitions = new_batch, partitions
         self.batches: dict[tuple[str, int], list[Any]] = {}
+        self.bytes = 0
 
     def add(self, records: Iterable[NewRecord]) -> None:
         """In this order. A batch that is full is followed by another."""
@@ -117,8 +132,30 @@ class Pile:
             batches = self.batches.get(place)
             if batches is None:
                 batches = self.batches[place] = [self._new_batch()]
-            while batches[-1].append(timestamp=now, key=key, value=value, headers=list(headers)) is None:
+            while (added := batches[-1].append(timestamp=now, key=key, value=value, headers=list(headers))) is None:
                 batches.append(self._new_batch())
+            self.bytes += added.size
+
+    def clear(self) -> None:
+        """Let go of what has been appended."""
+        self.batches.clear()
+        self.bytes = 0
+
+
+async def in_piles(parts: AsyncIterator[list[NewRecord]], new_pile: Callable[[], Pile]) -> AsyncIterator[Pile]:
+    """The records of all parts in their order, at least one pile. Whoever takes them appends one before it asks for the next.
+
+    A part is let go of once it is on a pile, and nothing is asked of `parts` while a pile that has PILE_BYTES waits: what a batch
+    becomes may be hundreds of times as long as it is.
+    """
+    pile = new_pile()
+    async for some in parts:
+        pile.add(some)
+        some.clear()
+        if pile.bytes >= PILE_BYTES:
+            yield pile
+            pile = new_pile()
+    yield pile
 
 
 class Producer:

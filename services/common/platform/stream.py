@@ -548,6 +548,7 @@ class Stream(Generic[Prepared]):
             self._count(batch)
             self._done_at = time.monotonic()
             self._ready.task_done()
+            del batch, prepared, effect  # not until the next one comes, which may be much later
 
     async def _patiently(self, effect: Awaitable[None]) -> None:
         """Let it take as long as it takes, but no longer at the records' cost."""
