@@ -17,11 +17,17 @@ from services.ingest.budget import Budget
 from services.ingest.config import IngestSettings
 from services.ingest.guards import GuardedServer, Limits
 from services.ingest.handlers import Webhooks
+from services.ingest.patience import Patience
 from services.ingest.rotation import Rotation
 
 log = logging.get(__name__)
 
 _BACKLOG: Final = 1024
+_REFUSALS_PER_SECOND: Final = 200.0
+_REFUSALS_AT_ONCE: Final = 100
+_REFUSAL_SECONDS: Final = 2.0
+"""What is refused for its signature or its path is answered at this rate. Of Meta's requests that is none, but for a secret that
+is not ours yet: those come again for days."""
 _CLOSE_SECONDS: Final = 0.5
 _PRODUCER_STOP_SECONDS: Final = 2.5
 
@@ -43,6 +49,7 @@ async def serve(settings: IngestSettings, stopping: asyncio.Event) -> None:
         appender=appender,
         body_bytes=settings.ingest_body_bytes,
         reading=Budget(settings.ingest_reading_bytes),
+        patience=Patience(per_second=_REFUSALS_PER_SECOND, burst=_REFUSALS_AT_ONCE, longest=_REFUSAL_SECONDS),
     )
     ops = Ops(
         service="ingest",

@@ -143,6 +143,7 @@ class Appender:
             self._budget.release(size)
             return Reason.LOG_UNAVAILABLE
         append = _Append(key, value, headers, at=at, due=now + self._deadline_seconds, done=self._loop.create_future())
+        del value
         partition = self._partition_of(key)
         self._queues[partition].append(append)
         self._note_queued(1)

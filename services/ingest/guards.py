@@ -1,6 +1,7 @@
 """Who may keep a connection open, and for how long? aiohttp waits for ever; this server does not.
 
-One sweep looks at all connections a few times a second, so that a request costs no timer.
+One sweep looks at all connections a few times a second, so that a request costs no timer. It is done in parts: hundreds that come
+together become too slow together, and to end them, and to take those that come for them, would keep all others waiting.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
+from itertools import cycle
 from typing import Any, Final
 
 from aiohttp import web
@@ -21,6 +24,8 @@ from services.ingest import answers
 
 log = logging.get(__name__)
 
+_PARTS: Final = 10
+"""Of a sweep."""
 _LINGER_SECONDS: Final = 1.0
 """A refused body is read and thrown away this long, so that the client sees the answer and not a reset."""
 
@@ -52,13 +57,14 @@ class _Phase(Enum):
 class Connection(RequestHandler):
     """aiohttp's connection, which also knows what it waits for."""
 
-    __slots__ = ("_guard", "_partial", "_requests_seen", "since", "source", "state")
+    __slots__ = ("_guard", "_partial", "_requests_seen", "part", "since", "source", "state")
 
     def __init__(self, guard: GuardedServer, **kwargs: Any) -> None:
         super().__init__(guard, **kwargs)
         self._guard = guard
         self._partial = True
         self._requests_seen = 0
+        self.part = guard.next_part()
         self.source: str | None = None
         self.state: tuple[_Phase, int] | None = None
         self.since = 0.0
@@ -145,6 +151,8 @@ class GuardedServer(web.Server):
         self._limits = limits
         self._sources: Counter[str] = Counter()
         self._sweeper: asyncio.TimerHandle | None = None
+        self._parts = cycle(range(_PARTS))
+        self.next_part = partial(next, cycle(range(_PARTS)))
 
     def __call__(self) -> RequestHandler:
         """A protocol for one connection."""
@@ -159,7 +167,7 @@ class GuardedServer(web.Server):
 
     def start_sweeping(self) -> None:
         """Look for slow clients from now on."""
-        self._sweeper = self._loop.call_later(self._limits.sweep_seconds, self._sweep)
+        self._sweeper = self._loop.call_later(self._limits.sweep_seconds / _PARTS, self._sweep)
 
     def stop_sweeping(self) -> None:
         """Stop looking."""
@@ -183,9 +191,9 @@ class GuardedServer(web.Server):
         metrics.WEBHOOK_CONNECTIONS.dec()
 
     def _sweep(self) -> None:
-        now = self._loop.time()
+        now, part = self._loop.time(), next(self._parts)
         for connection in self.connections:
-            if isinstance(connection, Connection):
+            if isinstance(connection, Connection) and connection.part == part:
                 self._judge(connection, now)
         self.start_sweeping()
 

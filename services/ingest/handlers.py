@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Awaitable, Iterable
+from http import HTTPStatus
 from time import perf_counter
 from typing import Final
 from uuid import uuid4
@@ -24,6 +25,7 @@ from services.ingest.appender import Appender
 from services.ingest.budget import Budget
 from services.ingest.config import App
 from services.ingest.keys import record_key
+from services.ingest.patience import Patience
 from services.ingest.request import body_of, declared_length, expectation_of, is_encoded, kept_headers, signatures_of
 from services.ingest.signature import same_token, shape_refusal, signed
 
@@ -42,6 +44,7 @@ _REFUSALS: Final[dict[Reason, Answers]] = {
 }
 _SPOKEN: Final = (HttpVersion11, HttpVersion10)
 """The parser takes others, and a request line without any; then nobody can say where the request ends."""
+_UNSIGNED: Final = frozenset({Reason.SIGNATURE_MISSING, Reason.SIGNATURE_MALFORMED, Reason.SIGNATURE_MISMATCH})
 _ENDING: Final = frozenset({Reason.BODY_TOO_LARGE, Reason.BAD_REQUEST})
 
 
@@ -66,12 +69,12 @@ class _Route:
 class Webhooks:
     """Meta's two requests, for each app's path."""
 
-    def __init__(self, *, apps: Iterable[App], appender: Appender, body_bytes: int, reading: Budget) -> None:
+    def __init__(self, *, apps: Iterable[App], appender: Appender, body_bytes: int, reading: Budget, patience: Patience) -> None:
         self._routes: dict[str, _Route] = {}
         self.serve(apps)
         self._appender = appender
         self._body_bytes = body_bytes
-        self._reading = reading
+        self._reading, self._patience = reading, patience
         # The log's own position identifies a record; a CloudEvent only wants an id that is never used twice.
         self._id_prefix = f"{uuid4()}/".encode()
         self._received = 0
@@ -112,9 +115,11 @@ class Webhooks:
         self._active += 1
         try:
             refusal = await self._take(request, route)
-        except (BadHttpMessage, web.RequestPayloadError):
+        except (BadHttpMessage, web.RequestPayloadError) as problem:
+            _let_go(problem)
             refusal = Reason.BAD_REQUEST
-        except ConnectionError:
+        except ConnectionError as problem:
+            _let_go(problem)
             route.count("client_gone")
             return answers.BAD_REQUEST.closing
         finally:
@@ -127,7 +132,17 @@ class Webhooks:
         route.count(refusal)
         answer = _REFUSALS[refusal]
         ends = self.draining or refusal in _ENDING or not request.content.is_eof()
-        return answer.closing if ends else answer.to(request)
+        if ends:
+            return answer.closing
+        if refusal in _UNSIGNED:
+            await self._wait_turn()
+        return answer.to(request)
+
+    async def _wait_turn(self) -> None:
+        """Of a request that is none of Meta's; it is not in progress any more."""
+        seconds = self._patience.seconds(asyncio.get_running_loop().time())
+        if seconds > 0.0:
+            await asyncio.sleep(seconds)
 
     async def _take(self, request: web.BaseRequest, route: _Route) -> Reason | None:
         """None once the bytes are in the log."""
@@ -150,7 +165,9 @@ class Webhooks:
         headers = self._headers(request, route, at)
         fault("ingest.before_produce")
         began = perf_counter()
-        refusal = await self._appender.append(record_key(body), body, headers, at=at)
+        appending = self._appender.append(record_key(body), body, headers, at=at)
+        del body  # a batch has its own copy soon
+        refusal = await appending
         if refusal is None:
             metrics.WEBHOOK_APPEND_SECONDS.observe(perf_counter() - began)
             fault("ingest.after_ack_before_200")
@@ -178,10 +195,15 @@ class Webhooks:
     async def _other(self, request: web.BaseRequest, route: _Route | None) -> Answer:
         if route is None:
             metrics.WEBHOOK_REQUESTS.labels("none", "not_found").inc()
+            await self._wait_turn()
             return answers.NOT_FOUND.to(request)
         if request.method == "GET":
-            return self._get(request, route)
+            answer = self._get(request, route)
+            if answer.status != HTTPStatus.OK:
+                await self._wait_turn()
+            return answer
         route.count("method_not_allowed")
+        await self._wait_turn()
         return answers.METHOD_NOT_ALLOWED.to(request)
 
     def _get(self, request: web.BaseRequest, route: _Route) -> Answer:
@@ -196,6 +218,13 @@ class Webhooks:
             return answers.FORBIDDEN.to(request)
         route.count("challenge")
         return answers.challenge(text).to(request)
+
+
+def _let_go(problem: Exception) -> None:
+    """Of the frames that it came through. The request's body has it, and they have the request: together they would stay until
+    the collector comes, and to collect thousands of dropped connections stops everything for some hundred milliseconds.
+    """
+    problem.with_traceback(None)
 
 
 def _target(request: web.BaseRequest) -> str:

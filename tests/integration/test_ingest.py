@@ -233,6 +233,18 @@ def test_connections_of_one_source_are_limited(ingest: ServiceProcess, port: int
         assert exchange(port, post(SIGNED, secret=SECRET)).status == 200
 
 
+@pytest.mark.failure("I8")
+def test_a_flood_of_unsigned_requests_waits_its_turn_while_a_signed_one_does_not(port: int) -> None:
+    count = 160
+    with Wire(port) as flood:
+        began = time.monotonic()
+        flood.send(post(SIGNED, secret="nobody's") * count)
+        assert flood.reply().status == 401
+        assert exchange(port, post(SIGNED, secret=SECRET)).status == 200
+        assert {flood.reply().status for _ in range(count - 1)} == {401}
+        assert 0.25 < time.monotonic() - began < 5.0  # 100 at once, then 200 a second
+
+
 def test_no_secret_token_or_number_is_in_the_log_or_in_a_metric(ingest: ServiceProcess, port: int) -> None:
     exchange(port, post(body(messages=[message("wamid.canary", "5599888877776")]), secret=SECRET))
     ask(port, f"?hub.mode=subscribe&hub.challenge=1&hub.verify_token={TOKEN}")
