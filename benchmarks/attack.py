@@ -132,15 +132,16 @@ def _chunks() -> bytes:
     return head + b"1\r\n7\r\n" * len(body) + b"0\r\n\r\n"
 
 
-def _post(*messages: Any) -> bytes:
-    value = {"messaging_product": "whatsapp", "metadata": {"phone_number_id": "106540352242920"}, "messages": messages}
+def _post(nth: int, *messages: Any) -> bytes:
+    value = {"messaging_product": "whatsapp", "metadata": {"phone_number_id": f"10654035224292{nth}"}, "messages": messages}
     changes = [{"field": "messages", "value": value}]
     return json.dumps({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": changes}]}).encode()
 
 
-def _valid(count: int, text: str) -> bytes:
+def _valid(nth: int, count: int, text: str) -> bytes:
     return on_the_wire(
         _post(
+            nth,
             *(
                 {
                     "from": f"1650555{n:04d}",
@@ -150,46 +151,49 @@ def _valid(count: int, text: str) -> bytes:
                     "text": {"body": text},
                 }
                 for n in range(count)
-            )
+            ),
         )
     )
 
 
-def _filled(element: bytes, count: int) -> bytes:
+def _filled(nth: int, element: bytes, count: int) -> bytes:
     """So many of these in the place of messages."""
-    return on_the_wire(_post("@").replace(b'"@"', b",".join([element] * count)))
+    return on_the_wire(_post(nth, "@").replace(b'"@"', b",".join([element] * count)))
 
 
 _TEXT: Final = "Does it come in another color?"
-VALID: Final[Mapping[str, Callable[[], bytes]]] = {
-    "3 MB of a thousand messages": lambda: _valid(1_000, _TEXT * 95),
-    "10,000 messages": lambda: _valid(10_000, _TEXT),
-    "3 MB of 21,000 messages": lambda: _valid(21_000, _TEXT),
+VALID: Final[Mapping[str, Callable[[int], bytes]]] = {
+    "3 MB of a thousand messages": lambda nth: _valid(nth, 1_000, _TEXT * 95),
+    "10,000 messages": lambda nth: _valid(nth, 10_000, _TEXT),
+    "3 MB of 21,000 messages": lambda nth: _valid(nth, 21_000, _TEXT),
 }
-"""As many as Meta puts into one at most, ten times as many, and as many as its longest webhook has room for."""
-BOMBS: Final[Mapping[str, Callable[[], bytes]]] = {
-    "48 KB of gzip that are 50 MB": lambda: _signed(gzip.compress(bytes(50_000_000)), b"Content-Encoding: gzip"),
-    "4 MiB of brackets": lambda: on_the_wire(b"[" * _LARGEST),
-    "4 MiB that are no JSON": lambda: on_the_wire(b"x" * _LARGEST),
-    "4 MiB, unsigned": lambda: on_the_wire(b"x" * _LARGEST, secret="nobody's"),  # noqa: S106 - a wrong one
-    "4 MiB of elements": lambda: _filled(b"0", 2_090_000),
-    "4 MiB of empty lists": lambda: _filled(b"[]", 1_390_000),
-    "4 MiB of objects": lambda: _filled(b'{"a":0}', 520_000),
-    "4 MiB of objects in objects": lambda: _filled(b'{"a":' * 500 + b"0" + b"}" * 500, 1_390),
-    "as many objects in objects as are read": lambda: _filled(b'{"a":' * 500 + b"0" + b"}" * 500, MAX_VALUES // 501 - 1),
-    "as many elements as are read, in 60 KB": lambda: _filled(b"0", MAX_ELEMENTS),
-    "as many of 130 bytes, with a damaged one": lambda: _filled(
-        b'"\xff",' + b",".join([b'{"a":"' + b"x" * 120 + b'"}'] * (MAX_ELEMENTS - 1)), 1
+"""As many as Meta puts into one at most, ten times as many, and as many as its longest webhook has room for.
+
+Who sends says which of them it is: each writes for a number of its own.
+"""
+BOMBS: Final[Mapping[str, Callable[[int], bytes]]] = {
+    "48 KB of gzip that are 50 MB": lambda _: _signed(gzip.compress(bytes(50_000_000)), b"Content-Encoding: gzip"),
+    "4 MiB of brackets": lambda _: on_the_wire(b"[" * _LARGEST),
+    "4 MiB that are no JSON": lambda _: on_the_wire(b"x" * _LARGEST),
+    "4 MiB, unsigned": lambda _: on_the_wire(b"x" * _LARGEST, secret="nobody's"),  # noqa: S106 - a wrong one
+    "4 MiB of elements": lambda nth: _filled(nth, b"0", 2_090_000),
+    "4 MiB of empty lists": lambda nth: _filled(nth, b"[]", 1_390_000),
+    "4 MiB of objects": lambda nth: _filled(nth, b'{"a":0}', 520_000),
+    "4 MiB of objects in objects": lambda nth: _filled(nth, b'{"a":' * 500 + b"0" + b"}" * 500, 1_390),
+    "as many objects in objects as are read": lambda nth: _filled(nth, b'{"a":' * 500 + b"0" + b"}" * 500, MAX_VALUES // 501 - 1),
+    "as many elements as are read, in 60 KB": lambda nth: _filled(nth, b"0", MAX_ELEMENTS),
+    "as many of 130 bytes, with a damaged one": lambda nth: _filled(
+        nth, b'"\xff",' + b",".join([b'{"a":"' + b"x" * 120 + b'"}'] * (MAX_ELEMENTS - 1)), 1
     ),
-    "100,000 chunks of a byte": _chunks,
+    "100,000 chunks of a byte": lambda _: _chunks(),
 }
 
 
 async def _bombs(port: int, kind: str, count: int) -> dict[str, Any]:
     """As many of one kind, a few at a time."""
-    request, statuses, left = {**VALID, **BOMBS}[kind](), dict[str, int](), count
+    made, statuses, left = {**VALID, **BOMBS}[kind], dict[str, int](), count
 
-    async def one() -> None:
+    async def one(request: bytes) -> None:
         nonlocal left
         while left > 0:
             left -= 1
@@ -199,7 +203,7 @@ async def _bombs(port: int, kind: str, count: int) -> dict[str, Any]:
             statuses[status] = statuses.get(status, 0) + 1
             writer.close()
 
-    await asyncio.gather(*(one() for _ in range(_BOMBERS)))
+    await asyncio.gather(*(one(made(nth)) for nth in range(_BOMBERS)))
     return {"statuses": statuses}
 
 

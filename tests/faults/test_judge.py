@@ -106,12 +106,13 @@ async def say_it_failed(world: World) -> None:
     """The producer is told that a message was rejected which Meta has taken."""
     records = await asyncio.to_thread(log.read, world.bootstrap_servers, topics.SEND_OUTCOMES)
     outcomes = [(record, CODEC.decode(record.value or b"")) for record in records]
-    for record, outcome in outcomes:
-        if isinstance(outcome, SendOutcome) and outcome.kind == "accepted":
-            false = replace(outcome, event_id=str(uuid.uuid4()), kind="rejected", wamid=None)
-            again = NewRecord(topics.SEND_OUTCOMES, record.key, CODEC.encode(false), record.headers)
-            await asyncio.to_thread(log.append, world.bootstrap_servers, [again])
-            break
+    accepted = [
+        (outcome, record) for record, outcome in outcomes if isinstance(outcome, SendOutcome) and outcome.kind == "accepted"
+    ]
+    outcome, record = max(accepted, key=lambda one: one[0].command_id)  # not the one that is to be left without an end
+    false = replace(outcome, event_id=str(uuid.uuid4()), kind="rejected", wamid=None)
+    again = NewRecord(topics.SEND_OUTCOMES, record.key, CODEC.encode(false), record.headers)
+    await asyncio.to_thread(log.append, world.bootstrap_servers, [again])
     left = await world.settle()
     assert left.is_settled
 

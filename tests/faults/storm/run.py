@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Final
 
 import aiohttp
 import psycopg
-from aiokafka.errors import KafkaError
+from prometheus_client.parser import text_string_to_metric_families
 
 from services.sandbox.ledger import judge
 from services.sandbox.ledger_reader import read
@@ -34,9 +35,10 @@ PEOPLE: Final = 150
 NUMBERS: Final = 2
 _LOOK_SECONDS: Final = 0.25
 _LAG_SECONDS: Final = 2.0
-_LAG_PATIENCE_SECONDS: Final = 5.0
+_LAG_PATIENCE: Final = aiohttp.ClientTimeout(total=1.0)
+_LAG: Final = "parley_consumer_lag_records"
 _GREETED_SECONDS: Final = 60.0
-_PASSING: Final = (aiohttp.ClientError, psycopg.Error, KafkaError, OSError, TimeoutError)
+_PASSING: Final = (aiohttp.ClientError, psycopg.Error, OSError, TimeoutError)
 _BEHAVIOUR: Final[dict[str, object]] = {
     "delivered_after_seconds": 0.3,
     "read_after_seconds": 1.0,
@@ -74,7 +76,7 @@ class _Run:
         self._began = 0.0
         self._phase = "calm"
         self._lag: str | None = None
-        self._all_there, self._judging = asyncio.Event(), asyncio.Event()
+        self._all_there = asyncio.Event()
 
     async def run(self) -> Report:
         async with aiohttp.ClientSession() as session:
@@ -85,7 +87,7 @@ class _Run:
             numbers = [number.phone_number_id for number in self._world.stack.account.numbers[:NUMBERS]]
             traffic = Traffic(self._storm, simulator, self._world.bootstrap_servers, numbers, self._people)
             inflictor = Inflictor(self._world, self._storm, lambda done: self._show.say(told(done, self._began)))
-            async with self._watched(traffic, inflictor, simulator):
+            async with self._watched(traffic, inflictor, simulator, session):
                 self._show.say("everybody says hello")
                 await traffic.greet()
                 self._all_there.clear()
@@ -115,15 +117,19 @@ class _Run:
                     raise RuntimeError(f"ingest answered {answer.status} to Meta's question, not {status}: look at its log")
 
     @asynccontextmanager
-    async def _watched(self, traffic: Traffic, inflictor: Inflictor, simulator: SimulatorClient) -> AsyncIterator[None]:
-        watching = asyncio.create_task(self._watch(traffic, inflictor, simulator))
-        looking = asyncio.create_task(self._watch_lag(simulator))
+    async def _watched(
+        self, traffic: Traffic, inflictor: Inflictor, simulator: SimulatorClient, session: aiohttp.ClientSession
+    ) -> AsyncIterator[None]:
+        tasks = [
+            asyncio.create_task(self._watch(traffic, inflictor, simulator)),
+            asyncio.create_task(self._watch_lag(session)),
+        ]
         try:
             yield
         finally:
-            watching.cancel()
-            self._judging.set()
-            await asyncio.gather(watching, looking, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watch(self, traffic: Traffic, inflictor: Inflictor, simulator: SimulatorClient) -> None:
         """When what was said is a row and what was published is at Meta. What cannot be asked just now is asked again."""
@@ -143,18 +149,18 @@ class _Run:
                 self._show.update(self._moment(traffic, inflictor))
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _watch_lag(self, simulator: SimulatorClient) -> None:
-        """Only for the picture: a client of its own each time, because one of Kafka's that was cut off may never answer again."""
-        while not self._judging.is_set():
-            try:
-                async with Lookout(
-                    self._world.bootstrap_servers, self._world.dsn, simulator, patience_seconds=_LAG_PATIENCE_SECONDS
-                ) as lookout:
-                    self._lag = str(await lookout.backlog())
-            except _PASSING:
-                self._lag = None
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._judging.wait(), _LAG_SECONDS)
+    async def _watch_lag(self, session: aiohttp.ClientSession) -> None:
+        """Only for the picture, as services tell it. A client of Kafka's that is cut off would leave its sockets open."""
+        while True:
+            behind: Counter[str] = Counter()
+            for url in self._world.stack.metrics_urls().values():
+                with suppress(*_PASSING):
+                    async with session.get(url, timeout=_LAG_PATIENCE) as answer:
+                        for family in text_string_to_metric_families(await answer.text()):
+                            if family.name == _LAG:
+                                behind.update({sample.labels["group"]: int(sample.value) for sample in family.samples})
+            self._lag = " · ".join(f"{group.removeprefix('parley.')} {count}" for group, count in sorted(behind.items())) or None
+            await asyncio.sleep(_LAG_SECONDS)
 
     def _moment(self, traffic: Traffic, inflictor: Inflictor) -> Moment:
         now, book = time.monotonic(), traffic.book

@@ -21,7 +21,7 @@ _LAST: Final = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """What is so now. `lag` is None when Kafka cannot be asked."""
+    """What is so now. `lag` is None when no service can be asked."""
 
     elapsed: float
     seconds: float
