@@ -28,7 +28,7 @@ from services.common.domain.reasons import Reason
 from services.common.domain.records import SendMessage
 from services.common.platform.avro import Codec
 from services.common.platform.envelope import AVRO, dead_letter_headers
-from services.common.platform.kafka import LogRecord, bounded
+from services.common.platform.kafka import LogRecord
 from services.common.platform.registry import add_number
 from services.common.platform.tokens import TokenBox
 from services.router.parked import GROUP as PARKED_GROUP
@@ -86,6 +86,7 @@ class World:
         self._published: list[Publication] = []
         self._services: dict[str, ServiceProcess] = {}
         self._guest: Any = None
+        self._leaving: list[asyncio.Task[None]] = []
         self.simulator: SimulatorClient
         self._lookout: Lookout
         self._producer: Any = None
@@ -144,6 +145,7 @@ class World:
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.let_guest_go()
+        await asyncio.gather(*self._leaving, return_exceptions=True)
         await self._stack.aclose()
 
     def _enter(self, name: str, env: dict[str, str], *, module: str | None = None) -> ServiceProcess:
@@ -245,10 +247,14 @@ class World:
         self._guest.subscribe(topics.SENDER_SOURCES)
 
     async def let_guest_go(self) -> None:
-        """It gives back what it had."""
+        """It gives back what it had, at last when a dead member's session ends for which the group waits.
+
+        It is never cut off: that would leave its sockets open.
+        """
         guest, self._guest = self._guest, None
         if guest is not None:
-            await bounded(guest.stop(), _GUEST_SECONDS)
+            self._leaving.append(asyncio.create_task(guest.stop()))
+            await asyncio.wait(self._leaving[-1:], timeout=_GUEST_SECONDS)
 
     @property
     def has_guest(self) -> bool:
