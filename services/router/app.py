@@ -58,8 +58,8 @@ UNPUBLISHED_FIELDS: Final = 100
 LONGEST_FIELD: Final = 64
 
 
-Batch = tuple[Pile, AsyncIterator[Pile]]
-"""What is appended first, which is nearly always all of it, and what then."""
+Batch = tuple[Pile, AsyncIterator[Pile] | None]
+"""What is appended first, which is nearly always all of it, and what then, if anything may come."""
 
 
 class RouterApp:
@@ -165,7 +165,7 @@ class RouterApp:
         self._heed_dead_letters(found)
         pile = self._new_pile()
         pile.add(found)
-        return pile, _no_more()
+        return pile, None
 
     def _heed_dead_letters(self, found: Sequence[NewRecord]) -> None:
         """Before any of them is appended."""
@@ -178,18 +178,13 @@ class RouterApp:
     async def _commit(self, batch: Batch) -> None:
         pile, more = batch
         await self._append(pile)
-        async for pile in more:
-            await self._append(pile)
+        if more is not None:
+            async for pile in more:
+                await self._append(pile)
 
     async def _append(self, pile: Pile) -> None:
         await self._producer.append_pile(pile, midway=lambda: fault("router.mid_batch_emit"))
         pile.clear()
-
-
-async def _no_more() -> AsyncIterator[Pile]:
-    nothing: Sequence[Pile] = ()
-    for pile in nothing:
-        yield pile
 
 
 def _count_dead_letter(problem: Unprocessable) -> None:

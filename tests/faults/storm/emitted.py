@@ -8,7 +8,6 @@ dead letters, without their values. Not the simulated Meta, and no data: topics 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
@@ -18,24 +17,20 @@ import aiohttp
 from tests.faults.storm.schedule import SERVICES
 from tests.faults.storm.world import World
 from tests.support.search import Sought, dead_letter_places, dumpers, process_places, search
+from tests.support.waiting import wait_for_none
 
 _READY_SECONDS: Final = 60.0
-_LOOK_SECONDS: Final = 0.2
 _WRITTEN: Final = (*(f"stack/logs/{name}.log" for name in SERVICES), "scratch/**/*")
 
 
 async def while_running(world: World, session: aiohttp.ClientSession) -> dict[str, Sought]:
-    """Once everything has settled and all services are ready; TimeoutError when one does not get ready within a minute."""
+    """Once everything has settled and all services are ready; AssertionError when one does not get ready within a minute."""
     metrics = await _metrics(world, session)
     return await asyncio.to_thread(_looked_into, world, metrics)
 
 
 async def _metrics(world: World, session: aiohttp.ClientSession) -> dict[str, str | Path]:
-    deadline = time.monotonic() + _READY_SECONDS
-    while unready := await asyncio.to_thread(world.stack.unready):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not ready {_READY_SECONDS:.0f} s after the storm: {', '.join(unready)}")
-        await asyncio.sleep(_LOOK_SECONDS)
+    await asyncio.to_thread(wait_for_none, world.stack.unready, _READY_SECONDS, "all services to be ready after the storm")
     places: dict[str, str | Path] = {}
     for name, url in world.stack.metrics_urls().items():
         async with session.get(url) as answer:
