@@ -11,9 +11,12 @@ import uvloop
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 
-from services.common.platform.kafka import Producer
+from services.common.platform.kafka import NewRecord, Producer
 from services.common.platform.lifecycle import EXIT_FATAL
 from services.sandbox.providers import Kafka
+from services.sandbox.topics import Topic, apply_topics
+from tests.support.log import read
+from tests.support.waiting import wait_for
 
 DEAD_CLIENT = """
 import asyncio
@@ -62,3 +65,26 @@ def test_a_client_that_can_learn_nothing_any_more_ends_its_process() -> None:
     ended = subprocess.run([sys.executable, "-c", DEAD_CLIENT], capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == EXIT_FATAL
     assert "kafka.client_dead" in ended.stdout + ended.stderr
+
+
+@pytest.mark.failure("R24")
+def test_an_append_waits_until_somebody_says_who_leads_its_topic(cluster: Kafka, capsys: pytest.CaptureFixture[str]) -> None:
+    record = NewRecord("parley.not-there-yet", b"key", b"value", ())
+
+    async def append_before_the_topic_is_there() -> None:
+        producer = Producer(bootstrap_servers=cluster.bootstrap_servers, client_id="early")
+        assert await producer.start(asyncio.Event())
+        append = asyncio.create_task(producer.append_all([record], {record.topic: 1}))
+        try:
+            waits = "kafka.append_waiting"
+            await asyncio.to_thread(wait_for, lambda: waits in "".join(capsys.readouterr()), 30, "the client to lose patience")
+            assert not append.done()
+            await apply_topics(cluster.bootstrap_servers, [Topic(name=record.topic, partitions=1, replicas=1, config={})])
+            async with asyncio.timeout(30):
+                await append
+        finally:
+            append.cancel()
+            await producer.stop()
+
+    asyncio.run(append_before_the_topic_is_there())
+    assert [one.value for one in read(cluster.bootstrap_servers, record.topic)] == [record.value]

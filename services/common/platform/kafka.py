@@ -12,7 +12,7 @@ from zlib import crc32
 
 from aiokafka import AIOKafkaClient, AIOKafkaProducer, TopicPartition
 from aiokafka.conn import AIOKafkaConnection, CloseReason
-from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
+from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from services.common.domain.failure import Unprocessable
 from services.common.domain.reasons import Reason
@@ -253,8 +253,8 @@ class Producer:
             try:
                 acknowledged = await self._producer.send_batch(builder, topic, partition=partition)
                 break
-            except KafkaTimeoutError:
-                # Nothing was enqueued: an earlier batch still waits for its broker.
+            except (KafkaTimeoutError, UnknownTopicOrPartitionError):
+                # Nothing was enqueued: an earlier batch still waits for its broker, or no broker says who leads the topic.
                 log.warning("kafka.append_waiting", topic=topic, partition=partition)
         await acknowledged
 
