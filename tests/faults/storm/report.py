@@ -13,6 +13,7 @@ from tests.faults.storm.delays import Spread, spread
 from tests.support.search import Sought
 
 _FINDINGS_SHOWN: Final = 40
+_WAYS: Final = ("row", "Graph")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,9 @@ class Recovery:
     webhook_to_row: float | None
     command_to_graph: float | None
     """None when the next fault began before it was normal again: whose the delay is then cannot be told."""
+    row_since_beginning: float | None
+    graph_since_beginning: float | None
+    """The same from its beginning on: how long it was felt, and how soon somebody else had taken over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,7 @@ class Report:
 
     seed: int
     seconds: float
+    replay: str
     limit_seconds: float
     described: str
     traffic: Mapping[str, int]
@@ -66,7 +71,7 @@ def as_markdown(report: Report) -> str:
     parts = [
         f"# A storm: seed {report.seed}, {report.seconds / 60:.1f} minutes, {faults} faults",
         report.described,
-        f"Replay: `make storm MINUTES={report.seconds / 60:g} SEED={report.seed}`",
+        f"Replay: `{report.replay}`",
         "## Promises",
         _table(
             ("figure", "count", "n", "bar"),
@@ -81,10 +86,14 @@ def as_markdown(report: Report) -> str:
         ),
         *_lines([sighting for one in report.searches.values() for sighting in one.sightings]),
         "## Faults",
-        f"Recovery: seconds from the end of a fault until nothing takes longer than {report.limit_seconds:g} s, of those faults "
-        "after which no other began before that.",
+        f"Recovery: seconds from the end of a fault until nothing takes longer than {report.limit_seconds:g} s, and the worst of "
+        "those from its beginning; of those faults after which no other began before that.",
         _table(
-            ("fault", "n", "webhook to row: n", "median", "worst", "command to Graph: n", "median", "worst"),
+            (
+                "fault",
+                "n",
+                *(f"{what}{column}" for what in _WAYS for column in (": n", " median", " worst", " since its beginning")),
+            ),
             [_recovered(kind, group) for kind, group in _by_kind(report.recoveries)],
         ),
         "## Traffic",
@@ -116,14 +125,16 @@ def _by_kind(recoveries: Iterable[Recovery]) -> list[tuple[str, list[Recovery]]]
 
 
 def _recovered(kind: str, group: Sequence[Recovery]) -> tuple[object, ...]:
-    told = ([one.webhook_to_row for one in group], [one.command_to_graph for one in group])
-    return (kind, len(group), *(figure for seconds in told for figure in _alone(seconds)))
+    rows = _alone([one.webhook_to_row for one in group], [one.row_since_beginning for one in group])
+    graph = _alone([one.command_to_graph for one in group], [one.graph_since_beginning for one in group])
+    return (kind, len(group), *rows, *graph)
 
 
-def _alone(seconds: Sequence[float | None]) -> tuple[object, object, object]:
-    """How many can be told, their median and the worst of them."""
-    found = spread(one for one in seconds if one is not None)
-    return (0, "-", "-") if found is None else (found.count, f"{found.median:.1f}", f"{found.worst:.1f}")
+def _alone(since_end: Sequence[float | None], since_beginning: Sequence[float | None]) -> tuple[object, ...]:
+    """How many can be told, their median and the worst of them, and the worst from the beginning on."""
+    found, felt = (spread(one for one in seconds if one is not None) for seconds in (since_end, since_beginning))
+    worst = "-" if felt is None else f"{felt.worst:.1f}"
+    return (0, "-", "-", worst) if found is None else (found.count, f"{found.median:.1f}", f"{found.worst:.1f}", worst)
 
 
 def _spread(found: Spread | None) -> tuple[object, ...]:

@@ -197,6 +197,7 @@ class _Run:
         return Report(
             seed=self._storm.seed,
             seconds=self._storm.seconds,
+            replay=self._storm.replay,
             limit_seconds=LIMIT_SECONDS,
             described=stack.describe(),
             traffic={
@@ -224,9 +225,9 @@ class _Run:
     def _recoveries(self, faults: Sequence[Done], rows: list[Mark], graph: list[Mark], now: float) -> list[Recovery]:
         late_rows, late_graph = (late_stretches(marks, limit=LIMIT_SECONDS, now=now) for marks in (rows, graph))
 
-        def recovered(done: Done, ended: float, late: list[tuple[float, float]]) -> float | None:
+        def recovered(done: Done, since: float, late: list[tuple[float, float]]) -> float | None:
             others = [other.began for other in faults if other is not done and (other.ended or now) > done.began]
-            return recovery(late, ended_at=ended, limit=LIMIT_SECONDS, others=others)
+            return recovery(late, ended_at=since, limit=LIMIT_SECONDS, others=others)
 
         return [
             Recovery(
@@ -236,6 +237,8 @@ class _Run:
                 lasted=done.ended - done.began,
                 webhook_to_row=recovered(done, done.ended, late_rows),
                 command_to_graph=recovered(done, done.ended, late_graph),
+                row_since_beginning=recovered(done, done.began, late_rows),
+                graph_since_beginning=recovered(done, done.began, late_graph),
             )
             for done in faults
             if done.ended is not None

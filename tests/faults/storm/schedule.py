@@ -78,6 +78,9 @@ _TOGETHER: Final = 0.25
 """The share of faults that begin while the one before them lasts, or just after."""
 _TOGETHER_SECONDS: Final = (0.2, 2.0)
 _STRETCH_SECONDS: Final = (15.0, 45.0)
+_IN_TURN_SECONDS: Final = {Kind.FREEZE: 30.0, Kind.BLACK_HOLE: 60.0}
+"""One by one who is frozen outlasts its session, so that somebody takes over, and nothing gets through for a minute."""
+_BETWEEN_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +132,8 @@ class Storm:
     seconds: float
     faults: tuple[Fault, ...]
     stretches: tuple[Stretch, ...]
+    replay: str
+    """The command that does the same again."""
 
     def at(self, seconds: float) -> Stretch:
         """The traffic at a moment."""
@@ -150,7 +155,24 @@ def draw(*, seed: int, seconds: float, kinds: Collection[Kind] = ALL, tempo: flo
     """
     chance = random.Random(seed)
     faults = tuple(_faults(chance, seconds, [kind for kind in ALL if kind in kinds], tempo))
-    return Storm(seed=seed, seconds=seconds, faults=faults, stretches=tuple(_stretches(chance, seconds, rates or Rates())))
+    stretches = tuple(_stretches(chance, seconds, rates or Rates()))
+    replay = f"make storm MINUTES={seconds / 60:g} SEED={seed}"
+    return Storm(seed=seed, seconds=seconds, faults=faults, stretches=stretches, replay=replay)
+
+
+def in_turn(*, seed: int, kinds: Collection[Kind] = ALL) -> Storm:
+    """Every kind on each of its targets once, as long as it lasts at most, and then a calm: what each costs can be told."""
+    chance = random.Random(seed)
+    cards = [(kind, target) for kind in ALL if kind in kinds for target in _HABITS[kind].targets]
+    chance.shuffle(cards)
+    faults, at = list[Fault](), _FIRST_SECONDS[1]
+    for kind, target in cards:
+        lasts, strength = _IN_TURN_SECONDS.get(kind, _HABITS[kind].seconds[1]), chance.uniform(*_HABITS[kind].strength)
+        faults.append(Fault(at=at, kind=kind, target=target, seconds=lasts, strength=strength))
+        at = faults[-1].ends_at + _BETWEEN_SECONDS
+    names = " ".join(kind.name.lower() for kind in ALL if kind in kinds and len(kinds) < len(ALL))
+    replay = f'make storm SEED={seed} ARGS="{f"--in-turn {names}".rstrip()}"'
+    return Storm(seed=seed, seconds=at, faults=tuple(faults), stretches=tuple(_stretches(chance, at, Rates())), replay=replay)
 
 
 def _faults(chance: random.Random, seconds: float, kinds: Sequence[Kind], tempo: float) -> Iterator[Fault]:

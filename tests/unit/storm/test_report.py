@@ -20,12 +20,22 @@ SEEN = {**CLEAN_LOGS, "metrics": Sought(places=4, size=99, sightings=("a text in
 
 def report(**changes: Any) -> Report:
     recovered = [
-        Recovery(kind="kill -9", target=target, at=3.0, lasted=0.0, webhook_to_row=seconds, command_to_graph=0.5)
+        Recovery(
+            kind="kill -9",
+            target=target,
+            at=3.0,
+            lasted=2.0,
+            webhook_to_row=seconds,
+            command_to_graph=0.5,
+            row_since_beginning=None if seconds is None else seconds + 2.0,
+            graph_since_beginning=2.5,
+        )
         for target, seconds in (("router", 1.0), ("router-2", 4.0), ("sender", None))
     ]
     fields: dict[str, Any] = {
         "seed": 42,
         "seconds": 300.0,
+        "replay": "make storm MINUTES=5 SEED=42",
         "limit_seconds": 2.0,
         "described": "three brokers",
         "traffic": {"webhooks": 1234},
@@ -73,8 +83,8 @@ def test_the_markdown_says_where_was_looked_and_what_was_seen() -> None:
 
 def test_faults_of_a_kind_are_told_together_for_each_kind_of_target() -> None:
     text = as_markdown(report())
-    assert "| kill -9: router | 2 | 2 | 1.0 | 4.0 | 2 | 0.5 | 0.5 |" in text
-    assert "| kill -9: sender | 1 | 0 | - | - | 1 | 0.5 | 0.5 |" in text
+    assert "| kill -9: router | 2 | 2 | 1.0 | 4.0 | 6.0 | 2 | 0.5 | 0.5 | 2.5 |" in text
+    assert "| kill -9: sender | 1 | 0 | - | - | - | 1 | 0.5 | 0.5 | 2.5 |" in text
 
 
 def test_the_json_has_every_figure() -> None:

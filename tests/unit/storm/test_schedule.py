@@ -7,7 +7,7 @@ from itertools import combinations
 
 import pytest
 
-from tests.faults.storm.schedule import ALL, BROKERS, LEADER, SERVICES, WAYS, Fault, Kind, Storm, draw, part_of
+from tests.faults.storm.schedule import ALL, BROKERS, LEADER, SERVICES, WAYS, Fault, Kind, Storm, draw, in_turn, part_of
 from tests.faults.storm.toxics import ToxicKind
 
 HOUR = 3600.0
@@ -110,6 +110,25 @@ def test_the_traffic_of_a_moment_is_that_of_its_stretch() -> None:
         assert 0 < stretch.commands <= 20
         assert 0 < stretch.messages <= 30
     assert storm.at(HOUR) == storm.stretches[-1]
+
+
+def test_in_turn_each_kind_strikes_each_of_its_targets_once_and_a_calm_follows() -> None:
+    storm = in_turn(seed=3)
+    struck = Counter((fault.kind, fault.target) for fault in storm.faults)
+    drawn = {(fault.kind, fault.target) for seed in SEEDS for fault in draw(seed=seed, seconds=HOUR).faults}
+    assert struck.keys() == drawn
+    assert set(struck.values()) == {1}
+    ends = [fault.ends_at for fault in storm.faults]
+    begins = [*(fault.at for fault in storm.faults[1:]), storm.seconds]
+    assert all(begin - end >= 20.0 for begin, end in zip(begins, ends, strict=True))
+    assert storm == in_turn(seed=3)
+    assert {fault.kind for fault in in_turn(seed=3, kinds=[Kind.RESET]).faults} == {Kind.RESET}
+
+
+def test_the_command_that_is_told_does_the_same_again() -> None:
+    assert draw(seed=4, seconds=90.0).replay == "make storm MINUTES=1.5 SEED=4"
+    assert in_turn(seed=4).replay == 'make storm SEED=4 ARGS="--in-turn"'
+    assert in_turn(seed=4, kinds=[Kind.BLACK_HOLE, Kind.FREEZE]).replay == 'make storm SEED=4 ARGS="--in-turn freeze black_hole"'
 
 
 def test_a_way_without_strength_is_refused_before_anything_begins() -> None:
