@@ -265,6 +265,8 @@ class Desk:
             found = await dead_letters.kept(self.connection, letters[0])
             record = None if found is None else found.record
             why = "it is no longer there: a rebuild of the read models could read it"
+            if record is not None and record.value is None:
+                record, why = None, "there are no bytes of it: it had none, or more than a dead letter holds"
         if record is None:
             report.refused.extend((letter, why) for letter in letters)
             return None

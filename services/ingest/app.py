@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import partial
 from typing import Final
 
 from services.common.domain.topics import WEBHOOKS
@@ -63,6 +64,8 @@ async def serve(settings: IngestSettings, stopping: asyncio.Event) -> None:
     await ops.start()
     connecting = asyncio.create_task(_connect(producer, appender, settings, stopping))
     rotating = asyncio.create_task(rotation.run(stopping))
+    for task in (connecting, rotating):
+        task.add_done_callback(partial(_heed, fatal=fatal))
     await wait_any(stopping, fatal)
     rotating.cancel()
     listener.close()
@@ -76,6 +79,13 @@ async def serve(settings: IngestSettings, stopping: asyncio.Event) -> None:
     await ops.stop()
     if fatal.is_set():
         exit_now(EXIT_FATAL)
+
+
+def _heed(task: asyncio.Task[None], *, fatal: asyncio.Event) -> None:
+    """A task's exception would wait until somebody asks."""
+    if not task.cancelled() and (problem := task.exception()) is not None:
+        log.critical("ingest.task_failed", error=type(problem).__name__, exc_info=problem)
+        fatal.set()
 
 
 async def _listen(server: GuardedServer, settings: IngestSettings) -> asyncio.Server:

@@ -197,10 +197,10 @@ class Appender:
             if futures:
                 await asyncio.wait(futures)
                 await self._moment()
-        except (KafkaError, OSError, MemoryError) as problem:
+        except Exception as problem:  # the task's boundary
             # The producer's own task has ended and sends no more, or what this round took is nowhere: only a new process helps.
-            log.critical("kafka.producer_failed", error=type(problem).__name__)
             self._fatal.set()
+            log.critical("kafka.producer_failed", error=type(problem).__name__, exc_info=problem)
         finally:
             self._busy.discard(leader)
             self._sending.difference_update(partitions)

@@ -31,7 +31,8 @@ class Rotation:
         self, files: Sequence[Path], *, read: Callable[[], Sequence[App]], take: Callable[[Sequence[App]], None]
     ) -> None:
         self._files, self._read, self._take = files, read, take
-        self._seen = self._state()
+        self._seen: _State | None = None
+        """None before the first look, which reads in any case: a file may have changed since the process began with it."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Until asked to stop; at once when there are no files."""
@@ -46,7 +47,7 @@ class Rotation:
         state = self._state()
         if state == self._seen:
             return
-        self._seen = state
+        is_first, self._seen = self._seen is None, state
         try:
             apps = self._read()
         except BadSettings as bad:
@@ -55,7 +56,8 @@ class Rotation:
         else:
             metrics.SECRETS_UNREADABLE.set(0)
             self._take(apps)
-            log.info("secrets.taken_over", apps=len(apps))
+            if not is_first:
+                log.info("secrets.taken_over", apps=len(apps))
 
     def _state(self) -> _State:
         return tuple(_stamp(path) for path in self._files)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import psycopg
+from psycopg import AsyncPipeline
 
 from services.common.platform.faults import fault
 from services.common.platform.postgres import Pool
@@ -89,12 +90,16 @@ class Store:
         """
         first = first_offsets(batch.batch)
         # The commit is sent behind the statements without waiting for them: if one fails, Postgres passes over what follows.
-        async with self._pool.connection() as connection, connection.pipeline(), connection.transaction():
-            progress = advance(batch.batch, await self._hold(connection, first))
+        # What is waited for before that comes after a sync: else a session whose client stands still is never idle in its
+        # transaction to Postgres, no time-out ends it, and it keeps the positions from whoever has the partitions by then.
+        async with self._pool.connection() as connection, connection.pipeline() as pipeline, connection.transaction():
+            progress = advance(batch.batch, await self._hold(connection, pipeline, first))
             if progress.fresh:
                 all_new = len(progress.fresh) == len(batch.batch)
                 await _write(connection, batch.upserts if all_new else _upserts(progress.fresh, self._rules))
                 await self._save(connection, progress)
+                if any(read.problem is not None for read in progress.fresh):
+                    await pipeline.sync()
                 await before_commit(progress.fresh)
             fault("projector.before_pg_commit")
         return progress
@@ -112,18 +117,23 @@ class Store:
                 return False
             return True
 
-    async def _hold(self, connection: Connection, first: Mapping[Partition, int]) -> dict[Partition, int]:
-        held = await self._locked(connection, first)
+    async def _hold(
+        self, connection: Connection, pipeline: AsyncPipeline, first: Mapping[Partition, int]
+    ) -> dict[Partition, int]:
+        held = await self._locked(connection, pipeline, first)
         missing = {place: offset for place, offset in first.items() if place not in held}
         if missing and not self._begins:
             raise HoleError(f"{len(missing)} partitions have no position any more, as after a crash of Postgres")
         if missing:
             await connection.execute(SQL["begin_positions"], {"projection": self._projection, **_places(missing)})
-            held = await self._locked(connection, first)
+            held = await self._locked(connection, pipeline, first)
         return held
 
-    async def _locked(self, connection: Connection, places: Mapping[Partition, int]) -> dict[Partition, int]:
+    async def _locked(
+        self, connection: Connection, pipeline: AsyncPipeline, places: Mapping[Partition, int]
+    ) -> dict[Partition, int]:
         rows = await connection.execute(SQL["hold_positions"], {"projection": self._projection, **_places(places)})
+        await pipeline.sync()
         return {(topic, partition): offset for topic, partition, offset in await rows.fetchall()}
 
     async def _save(self, connection: Connection, progress: Progress) -> None:

@@ -19,7 +19,7 @@ from services.common.domain.loud_stops import DeadLetterLimit
 from services.common.domain.reasons import Reason
 from services.common.domain.topics import PROJECTOR_DEAD_LETTERS
 from services.common.platform import logging, metrics
-from services.common.platform.envelope import dead_letter_headers
+from services.common.platform.envelope import dead_letter
 from services.common.platform.faults import fault
 from services.common.platform.kafka import LogRecord, NewRecord, in_turns
 from services.common.platform.lifecycle import exit_now, sleep_unless
@@ -60,6 +60,8 @@ class Worker:
         self._store, self._decoder, self._stopping, self._publish = store, decoder, stopping, publish
         self._wanted, self._on_abandon = wanted, on_abandon
         self._limit = DeadLetterLimit(is_on=False) if limit is None else limit
+        self._is_heeded = False
+        """Whether what Postgres refuses of the batch in hand has been counted: a batch may be tried often."""
 
     async def prepare(self, records: Sequence[LogRecord]) -> Folded:
         """What the records mean and which rows they make; those that mean nothing are dead letters."""
@@ -72,6 +74,7 @@ class Worker:
 
     async def commit(self, batch: Folded) -> None:
         """Return when the batch is durable; see `Stream`."""
+        self._is_heeded = False
         progress = await self._insist(lambda: self.apply(batch))
         metrics.RECORDS_SKIPPED.labels(GROUP).inc(len(batch.batch) - len(progress.fresh))
         if self._publish is None:
@@ -112,8 +115,10 @@ class Worker:
             refused = {read.record[:3] for read in await self._refused(batch.batch)}
             if not refused:
                 raise
-        for _ in refused:
-            self._limit.dead()
+        if not self._is_heeded:
+            self._is_heeded = True
+            for _ in refused:
+                self._limit.dead()
         without = [_refuse(read) if read.record[:3] in refused else read for read in batch.batch]
         return await self._store.apply(self._store.folded(without), self._publish_dead_letters)
 
@@ -128,12 +133,7 @@ class Worker:
 
     async def _publish_dead_letters(self, fresh: Sequence[Read]) -> None:
         dead = [
-            NewRecord(
-                PROJECTOR_DEAD_LETTERS,
-                read.record.key,
-                read.record.value,
-                dead_letter_headers(read.record, read.problem, group=GROUP),
-            )
+            dead_letter(read.record, read.problem, topic=PROJECTOR_DEAD_LETTERS, group=GROUP, value=read.record.value)
             for read in fresh
             if read.problem is not None
         ]

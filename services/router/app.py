@@ -74,6 +74,7 @@ class RouterApp:
             self._codec,
             on_dead_letter=_count_dead_letter,
             on_unrecognized=_count_unrecognized,
+            on_record=self._heed,
             routes=settings.routes_file,
             sublanes=settings.sublanes,
             on_copied=_count_copied,
@@ -154,26 +155,22 @@ class RouterApp:
     async def _routed(self, records: Sequence[LogRecord]) -> AsyncIterator[list[NewRecord]]:
         async for few in in_turns(records):
             for found in self._router.in_parts(few):
-                self._heed_dead_letters(found)
                 yield found
 
     def _new_pile(self) -> Pile:
         return self._producer.pile(self._partitions)
 
     def _refuse(self, record: LogRecord, problem: Unprocessable) -> Batch:
-        found = [self._router.aside(record, problem)]
-        self._heed_dead_letters(found)
+        self._limit.dead()
         pile = self._new_pile()
-        pile.add(found)
+        pile.add([self._router.aside(record, problem)])
         return pile, None
 
-    def _heed_dead_letters(self, found: Sequence[NewRecord]) -> None:
-        """Before any of them is appended."""
-        for record in found:
-            if record.topic is topics.ROUTER_DEAD_LETTERS:
-                self._limit.dead()
-            else:
-                self._limit.good()
+    def _heed(self, is_dead: bool) -> None:
+        if is_dead:
+            self._limit.dead()
+        else:
+            self._limit.good()
 
     async def _commit(self, batch: Batch) -> None:
         pile, more = batch

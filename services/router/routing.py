@@ -18,7 +18,7 @@ from services.common.platform.avro import Codec
 from services.common.platform.envelope import (
     REDRIVEN_FROM,
     cloud_event,
-    dead_letter_headers,
+    dead_letter,
     header,
     published,
     redriven_from,
@@ -35,6 +35,8 @@ GROUP: Final = "parley.router"
 RECEIVED_AT: Final = "parley-received-at"
 MAX_OUT_BYTES: Final = 24 * 1024 * 1024
 """Of all that one webhook becomes: twice what Meta's largest does. A long name that a thousand elements inherit is more."""
+_TRACEPARENT_BYTES: Final = 55
+"""https://www.w3.org/TR/trace-context/, version 00: anybody may write one into a command's headers, as long as they like."""
 _AT_ONCE_ELEMENTS: Final = 1_000
 _AT_ONCE_BYTES: Final = 256 * 1024
 """Of what has been read and is not yet written; of one record it may be more."""
@@ -44,6 +46,8 @@ Element = webhook.Found | SendMessage
 
 OnDeadLetter = Callable[[Unprocessable], None]
 OnUnrecognized = Callable[[UnrecognizedChange], None]
+OnRecord = Callable[[bool], None]
+"""Takes whether any of the record is a dead letter. What it raises ends the reading, before the record's part is given away."""
 OnCopied = Callable[[str], None]
 """Takes the name of the rule."""
 OnEmpty = Callable[[], None]
@@ -67,6 +71,7 @@ class Router:
         *,
         on_dead_letter: OnDeadLetter,
         on_unrecognized: OnUnrecognized,
+        on_record: OnRecord = lambda _: None,
         routes: Routes | None = None,
         sublanes: Mapping[str, int] = _NO_SUBLANES,
         on_copied: OnCopied = lambda _: None,
@@ -76,7 +81,7 @@ class Router:
         on_parked: OnEmpty = lambda: None,
     ) -> None:
         self._codec, self._routes, self._sublanes = codec, routes, sublanes
-        self._on_dead_letter, self._on_unrecognized = on_dead_letter, on_unrecognized
+        self._on_dead_letter, self._on_unrecognized, self._on_record = on_dead_letter, on_unrecognized, on_record
         self._on_copied, self._on_empty = on_copied, on_empty
         self._on_tombstone, self._on_ignored, self._on_parked = on_tombstone, on_ignored, on_parked
 
@@ -113,6 +118,7 @@ class Router:
                 if size > MAX_OUT_BYTES:
                     out[begin:] = [self._whole_aside(source.record)]
                     break
+            self._on_record(any(new.topic is topics.ROUTER_DEAD_LETTERS for new in out[begin:]))
         found.clear()
         return out
 
@@ -129,7 +135,7 @@ class Router:
                 told = value
             elif name == "content-encoding":
                 encoding = value
-            elif name == "traceparent":
+            elif name == "traceparent" and len(value) == _TRACEPARENT_BYTES:
                 traceparent = value
             elif name == REDRIVEN_FROM:
                 is_redriven = True
@@ -208,14 +214,15 @@ class Router:
         return NewRecord(topic, sublane_keys.key_of(command, self._sublanes), self._codec.encode(command), headers)
 
     def _set_aside(self, record: LogRecord, aside: webhook.SetAside) -> NewRecord:
-        headers = dead_letter_headers(record, aside.problem, group=GROUP)
         if aside.problem.reason is Reason.VERSION:
-            self._on_parked()
-            return NewRecord(topics.PARKED_COMMANDS, record.key, aside.value, headers)
+            parked = dead_letter(record, aside.problem, topic=topics.PARKED_COMMANDS, group=GROUP, value=aside.value)
+            if parked.value is not None:
+                self._on_parked()
+                return parked
         self._on_dead_letter(aside.problem)
         # What was packed, or numbers that were short, may be longer than a record can be: then the webhook stands for it.
         value = aside.value if len(aside.value) <= webhook.MAX_VALUE_BYTES else record.value
-        return NewRecord(topics.ROUTER_DEAD_LETTERS, record.key, value, headers)
+        return dead_letter(record, aside.problem, topic=topics.ROUTER_DEAD_LETTERS, group=GROUP, value=value)
 
     def _whole_aside(self, record: LogRecord) -> NewRecord:
         return self.aside(record, Unprocessable(Reason.TOO_LARGE, detail=f"its events are more than {MAX_OUT_BYTES} bytes"))

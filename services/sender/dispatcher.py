@@ -34,7 +34,7 @@ from services.sender.media.preparing import Preparing
 from services.sender.numbers import FIRST_OF_ALL, Number, Numbers
 from services.sender.outcomes import Attempt
 from services.sender.recorder import Recorder
-from services.sender.response import Proof, Result, repeated
+from services.sender.response import Proof, Result, late, repeated
 from services.sender.stops import Stops
 from services.sender.store import Batch, OwnerLost, Pick, Store
 from services.sender.template_poller import TemplatePoller
@@ -232,6 +232,7 @@ class Dispatcher:
 
         async def transaction() -> Batch:
             nonlocal begun
+            await self._take_back(number, calls)
             # Not later than the row's own started_at: the limiter's hand-over counts on it.
             begun = time.monotonic()
             return await self._store.start(number.phone_number_id, number.shard, number.epoch, pick=pick, judge=judge)
@@ -270,6 +271,26 @@ class Dispatcher:
         number.start_seconds += (time.monotonic() - begun - number.start_seconds) / _SMOOTHED
         # What a stop holds from now on keeps nothing else of its recipient waiting: that may be picked at once.
         return limit if any(one.is_stopped for one in batch.park) else picked
+
+    async def _take_back(self, number: Number, calls: Sequence[Call]) -> None:
+        """Calls of a try whose answer was lost: if it was committed all the same, nobody has written them, and that is known."""
+        if not calls:
+            return
+        begun = await self._store.begun([call.attempt for call in calls], number.epoch)
+        findings = [
+            finding_of(
+                call.attempt,
+                late(),
+                at=now_ms(),
+                waba_id=self._numbers.waba_id(number.phone_number_id),
+                horizon_seconds=self._horizons[LANES[call.attempt.lane]],
+            )
+            for call in calls
+            if call.attempt.command_id in begun
+        ]
+        if findings:
+            await self._recorder.write(findings)
+            log.warning("send.taken_back", count=len(findings))
 
     def _ask_for_news(self, batch: Batch, waba_id: str | None) -> None:
         """What commands wait for is to be brought up to date."""

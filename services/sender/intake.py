@@ -29,7 +29,7 @@ from services.common.domain.topics import SENDER_DEAD_LETTERS, SENDER_SOURCES
 from services.common.platform import logging, metrics, postgres
 from services.common.platform.avro import Codec
 from services.common.platform.clock import now_ms
-from services.common.platform.envelope import dead_letter_headers
+from services.common.platform.envelope import dead_letter
 from services.common.platform.faults import fault
 from services.common.platform.kafka import LogRecord, NewRecord, Producer, careful, committed_with_marks, struck_out
 from services.common.platform.lifecycle import Rounds, sleep_unless
@@ -225,8 +225,7 @@ class Intake:
                     raise SchemaUnknown(f"{record.topic}: {problem.detail}") from None
                 self._limit.dead()
                 metrics.DEAD_LETTERS.labels(GROUP, problem.reason).inc()
-                headers = dead_letter_headers(record, problem, group=GROUP)
-                dead.append(NewRecord(SENDER_DEAD_LETTERS, record.key, record.value, headers))
+                dead.append(dead_letter(record, problem, topic=SENDER_DEAD_LETTERS, group=GROUP, value=record.value))
             else:
                 self._limit.good()
                 if command is None:

@@ -459,6 +459,13 @@ box AS (
 
 SELECT command_id FROM commands
 
+-- begun --
+-- Which of these attempts stand under this epoch, without an outcome.
+SELECT a.command_id FROM sender.send_attempts AS a
+JOIN unnest(%(command_id)s::text[], %(period)s::int[], %(attempt_no)s::int[]) AS g (command_id, period, attempt_no)
+    ON a.command_id = g.command_id AND a.period = g.period AND a.attempt_no = g.attempt_no
+WHERE a.epoch = %(epoch)s AND a.outcome IS NULL
+
 -- ended --
 -- Which of these attempts have an outcome.
 SELECT a.command_id FROM sender.send_attempts AS a

@@ -375,6 +375,12 @@ class Store:
             await _execute(connection, "release", **_places(done))
         return changed
 
+    async def begun(self, attempts: Sequence[Attempt], epoch: int) -> set[str]:
+        """Of which commands the attempt stands as begun under this epoch, and nobody has told what came of it."""
+        numbers = [attempt.attempt_no for attempt in attempts]
+        rows = await self._rows("begun", **_places(attempts), attempt_no=numbers, epoch=epoch)
+        return {row[0] for row in rows}
+
     async def ended(self, attempts: Sequence[Attempt]) -> set[str]:
         """Which of these have an outcome already."""
         rows = await self._rows("ended", **_places(attempts), attempt_no=[attempt.attempt_no for attempt in attempts])

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from services.common.domain import topics
+from services.common.platform.kafka import MAX_KEPT_BYTES, MAX_RECORD_BYTES
 
 ROOT = Path(__file__).resolve().parents[2]
 DECLARED: list[dict[str, Any]] = list(yaml.safe_load_all((ROOT / "deploy/kafka/topics.yaml").read_text("utf-8")))
@@ -35,5 +36,8 @@ def test_the_three_lanes_have_equal_partition_counts() -> None:
     assert len({BY_NAME[name]["partitions"] for name in topics.SENDS.values()}) == 1
 
 
-def test_every_topic_takes_the_largest_webhook() -> None:
-    assert {int(spec["config"]["max.message.bytes"]) for spec in BY_NAME.values()} == {5 * 1024 * 1024}
+def test_every_topic_takes_the_largest_webhook_and_what_is_kept_of_a_record_has_room_for_why() -> None:
+    keeping = {*topics.DEAD_LETTERS, topics.PARKED_COMMANDS}
+    for name, spec in BY_NAME.items():
+        expected = MAX_KEPT_BYTES if name in keeping else MAX_RECORD_BYTES
+        assert int(spec["config"]["max.message.bytes"]) == expected, name

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.common.domain import topics
 from services.common.domain.lanes import Lane
-from services.common.platform.kafka import NewRecord
+from services.common.platform.kafka import MAX_RECORD_BYTES, NewRecord
 from services.sandbox.providers import Kafka
 from tests.support import log
 from tests.support.processes import ServiceProcess
@@ -27,6 +27,8 @@ from tests.support.webhooks import body, message, raw_record
 LANE: Final = topics.SENDS[Lane.TRANSACTIONAL]
 NEWER: Final = b"\0\0\0\1\0later than ours"
 """A frame with an id that will be given one day."""
+AS_LONG_AS_ONE_MAY_BE: Final = b"no record of ours".ljust(MAX_RECORD_BYTES - 200)
+"""With its key and what Kafka writes around it: a dead letter of it is longer than any other record."""
 GROUPS: Final = {"router": "parley.router", "sender": "parley.sender"}
 SOURCES: Final = {"router": topics.WEBHOOKS, "sender": LANE, "projector": topics.INBOUND_MESSAGES}
 
@@ -218,7 +220,7 @@ def test_a_schema_of_a_later_version_stops_a_reader(cluster: Kafka, environment:
 def test_a_flood_of_dead_letters_stops_a_reader_unless_it_is_wanted(cluster: Kafka, environment: dict[str, str]) -> None:
     letters = {service: f"parley.{service}.dead-letters.v1" for service in SOURCES}
     for service in SOURCES:
-        append(cluster, service, *[b"no record of ours"] * 60)
+        append(cluster, service, *[b"no record of ours"] * 59, AS_LONG_AS_ONE_MAY_BE)
     with running(environment, *SOURCES) as processes:
         assert stopped(processes, "dead_letter_flood", 84) == dict.fromkeys(SOURCES, "51 dead letters in a row")
         for service, process in processes.items():
@@ -226,3 +228,5 @@ def test_a_flood_of_dead_letters_stops_a_reader_unless_it_is_wanted(cluster: Kaf
             process.start(PARLEY_DEAD_LETTER_LIMIT="false")
         for topic in letters.values():
             wait_for(partial(are_there, cluster, topic, 60), 60, "a deliberate drain")
+    for topic in letters.values():
+        assert AS_LONG_AS_ONE_MAY_BE in [letter.value for letter in log.read(cluster.bootstrap_servers, topic)]

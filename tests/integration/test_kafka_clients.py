@@ -74,6 +74,12 @@ def test_an_append_waits_until_somebody_says_who_leads_its_topic(cluster: Kafka,
     async def append_before_the_topic_is_there() -> None:
         producer = Producer(bootstrap_servers=cluster.bootstrap_servers, client_id="early")
         assert await producer.start(asyncio.Event())
+        tasks = asyncio.all_tasks()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await producer.append_all([record], {record.topic: 1})
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == tasks, "what was given up goes on"
         append = asyncio.create_task(producer.append_all([record], {record.topic: 1}))
         try:
             waits = "kafka.append_waiting"

@@ -11,12 +11,14 @@ import psycopg
 import pytest
 from prometheus_client import REGISTRY
 
+from services.common.domain.failure import Unprocessable
+from services.common.domain.reasons import Reason
 from services.common.domain.topics import INBOUND_MESSAGES
 from services.common.platform.avro import Codec
 from services.common.platform.kafka import LogRecord
 from services.common.platform.postgres import pool
 from services.projector.batch import Read
-from services.projector.decode import Decoder
+from services.projector.decode import Decoder, set_aside
 from services.projector.fold import Event, fold
 from services.projector.store import Folded, Store, folded
 from services.projector.worker import Worker
@@ -72,6 +74,38 @@ def test_eight_workers_on_the_rows_of_four_people_never_wait_for_each_other_in_a
     asyncio.run(all_at_once())
     assert retries() == before
     assert stored(postgres) == comparable(fold([event for batches in told for events in batches for event in events]))
+
+
+@pytest.mark.failure("R9")
+def test_who_stands_still_while_its_dead_letters_are_appended_is_idle_to_postgres_and_so_in_time_put_out(postgres: str) -> None:
+    """Else no time-out would end its session, and whoever has its partitions by then would wait for its locks."""
+    record = LogRecord(INBOUND_MESSAGES, 0, 1, 0, None, b"no event", ())
+    problem = Unprocessable(Reason.AVRO_SYNTAX)
+    letter = Read(record, set_aside(record, problem), problem)
+    some = folded([*batch([received("1", "4915100000000", 1_783_000_800_000)]).batch, letter])
+    is_idle = "SELECT FROM pg_stat_activity WHERE application_name = 'parley-still' AND state = 'idle in transaction'"
+
+    async def look() -> None:
+        stands_still = asyncio.Event()
+
+        async def before_commit(fresh: Sequence[Read]) -> None:
+            assert len(fresh) == 2
+            stands_still.set()
+            await asyncio.Event().wait()
+
+        async with pool(postgres, service="still", size=1, search_path="projector") as connections:
+            standing = asyncio.create_task(Store(connections, projection="test").apply(some, before_commit))
+            await stands_still.wait()
+            async with (
+                await psycopg.AsyncConnection.connect(postgres, autocommit=True) as looking,
+                asyncio.timeout(10.0),
+            ):
+                while not (await (await looking.execute(is_idle)).fetchall()):
+                    assert not standing.done()
+            standing.cancel()
+            await asyncio.wait({standing})
+
+    asyncio.run(look())
 
 
 def retries() -> float:

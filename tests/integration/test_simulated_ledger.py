@@ -7,6 +7,7 @@ import dataclasses
 import random
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from itertools import count
 from typing import Any, Final, LiteralString, TypeVar
 
@@ -168,8 +169,11 @@ class Pair:
             await self.write([finding])
 
     async def write(self, findings: Sequence[Finding]) -> None:
+        attempts = [one.attempt for one in findings]
+        for epoch in self.epochs[-2:]:
+            await self.both(partial(Store.begun, attempts=attempts, epoch=epoch))
         await self.both(lambda store: store.record(findings))
-        await self.both(lambda store: store.ended([one.attempt for one in findings]))
+        await self.both(lambda store: store.ended(attempts))
 
     async def doubt(self) -> None:
         """What takes many moves by chance: answers stay out, and what may be sent again is."""

@@ -13,12 +13,3 @@ class Unprocessable(Exception):  # noqa: N818 - named for what the record is, no
         self.reason = reason
         self.pointer = pointer
         self.detail = detail
-
-
-class Retryable(Exception):  # noqa: N818 - named for what the caller does
-    """Transient: wait `after_seconds` and try the same again."""
-
-    def __init__(self, reason: Reason, *, after_seconds: float = 1.0) -> None:
-        super().__init__(str(reason))
-        self.reason = reason
-        self.after_seconds = after_seconds

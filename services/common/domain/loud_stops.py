@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 
 
 class LoudStop(Exception):  # noqa: N818 - named for what follows, not for the error
-    """Going on would lose records or spoil them. Nothing of the batch that met it is done."""
+    """Going on would lose records or spoil them. Nothing that met it is done, and no position moves past it."""
 
     reason: ClassVar[str]
     exit_code: ClassVar[int]
@@ -77,8 +77,8 @@ def check_hole(topic: str, partition: int, expected: int, found: int) -> None:
 class DeadLetterLimit:
     """Counts what a reader sets aside. More than 50 in a row, or than 100 of its last 10,000 records, raise DeadLetterFlood.
 
-    Told before the batch has an effect: the one that breaks the limit is set aside by nobody. It knows of one process only:
-    each start may set aside as many again.
+    A record of which anything is set aside is one, however much that is. Told before it has an effect: the one that breaks the
+    limit is set aside by nobody. It knows of one process only: each start may set aside as many again, if they come one by one.
     """
 
     IN_A_ROW: Final = 50
@@ -97,7 +97,7 @@ class DeadLetterLimit:
             self._row = 0
 
     def dead(self) -> None:
-        """A record is to be set aside."""
+        """A record, or something of it, is to be set aside."""
         self._seen += 1
         self._row += 1
         self._dead.append(self._seen)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from services.common.domain.failure import Unprocessable
-from services.common.platform.kafka import Headers, LogRecord
+from services.common.platform.kafka import MAX_KEPT_BYTES, Headers, LogRecord, NewRecord
 
 AVRO: Final = b"application/avro"
 JSON: Final = b"application/json"
@@ -97,6 +97,23 @@ def dead_letter_headers(record: LogRecord, problem: Unprocessable, *, group: str
         (_POINTER, problem.pointer.encode("utf-8", "replace")),
         _own("error", problem.detail),
     ]
+
+
+def dead_letter(record: LogRecord, problem: Unprocessable, *, topic: str, group: str, value: bytes | None) -> NewRecord:
+    """What is appended for a record, or for an element of it with the bytes `value`, that `group` cannot use.
+
+    A producer that compresses can append more than a record may have once it is read. Then its bytes, or all of it, are left
+    out, and the error says so: they stand where the headers say, for as long as that topic keeps them.
+    """
+    letter = NewRecord(topic, record.key, value, dead_letter_headers(record, problem, group=group))
+    if letter.fits(MAX_KEPT_BYTES):
+        return letter
+    detail = f"{problem.detail}; too long to be kept here".removeprefix("; ")
+    told = Unprocessable(problem.reason, pointer=problem.pointer, detail=detail)
+    letter = NewRecord(topic, record.key, None, dead_letter_headers(record, told, group=group))
+    if letter.fits(MAX_KEPT_BYTES):
+        return letter
+    return NewRecord(topic, None, None, dead_letter_headers(record._replace(headers=()), told, group=group))
 
 
 @lru_cache(maxsize=64)

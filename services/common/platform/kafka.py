@@ -25,6 +25,10 @@ log = logging.get(__name__)
 
 MAX_RECORD_BYTES: Final = 5 * 1024 * 1024
 """Meta posts up to 3 MB; the same limit stands in `deploy/kafka/topics.yaml` and in the broker."""
+MAX_KEPT_BYTES: Final = 6 * 1024 * 1024
+"""Of a dead letter and of a parked command, by their topics' limits: a whole record has room there, and what is said of it."""
+_FRAME_BYTES: Final = 1_024
+"""What Kafka writes around a record that is alone in its batch; much less as a rule."""
 FETCH_BYTES: Final = 1024 * 1024
 """Of a partition at a time. A larger record comes all the same, alone; what comes at once should not outgrow the caches."""
 SESSION_SECONDS: Final = 10.0
@@ -89,6 +93,11 @@ class NewRecord(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+    def fits(self, limit: int) -> bool:
+        """Whether a topic with this limit takes it, uncompressed and alone."""
+        own = len(self.key or b"") + len(self.value or b"") + sum([len(name) + len(told) for name, told in self.headers])
+        return own + _FRAME_BYTES <= limit
 
 
 async def in_turns(records: Sequence[LogRecord]) -> AsyncIterator[Sequence[LogRecord]]:
@@ -161,8 +170,8 @@ async def in_piles(parts: AsyncIterator[list[NewRecord]], new_pile: Callable[[],
 class Producer:
     """Appends with acks=all and idempotence.
 
-    aiokafka's idempotent producer never gives up by itself: while Kafka is away a send and a stop hang for ever. So every wait
-    on it has a deadline of ours. A record whose deadline passed may still be appended later; readers dedupe.
+    aiokafka's idempotent producer never gives up by itself: while Kafka is away a send and a stop hang for ever. So `stop` has a
+    deadline, and whoever cannot wait for ever for an append sets one. Its records may still be appended later; readers dedupe.
     """
 
     def __init__(self, *, bootstrap_servers: Brokers, client_id: str, linger_ms: int = 0) -> None:
@@ -170,7 +179,7 @@ class Producer:
             **client_options(bootstrap_servers),
             client_id=client_id,
             enable_idempotence=True,
-            max_request_size=MAX_RECORD_BYTES,
+            max_request_size=MAX_KEPT_BYTES,
             max_batch_size=256 * 1024,
             linger_ms=linger_ms,
             request_timeout_ms=10_000,
@@ -238,9 +247,13 @@ class Producer:
         if not pile.batches:
             return
         sends = [asyncio.ensure_future(self._append_batches(place, batches)) for place, batches in pile.batches.items()]
-        await asyncio.wait(sends, return_when=asyncio.FIRST_COMPLETED)
-        midway()
-        await asyncio.gather(*sends)
+        try:
+            await asyncio.wait(sends, return_when=asyncio.FIRST_COMPLETED)
+            midway()
+            await asyncio.gather(*sends)
+        finally:  # whoever stops waiting does it all again: what is not queued yet should not come as well
+            for send in sends:
+                send.cancel()
 
     async def _append_batches(self, place: tuple[str, int], batches: Sequence[Any]) -> None:
         for builder in batches:
@@ -256,7 +269,7 @@ class Producer:
             except (KafkaTimeoutError, UnknownTopicOrPartitionError):
                 # Nothing was enqueued: an earlier batch still waits for its broker, or no broker says who leads the topic.
                 log.warning("kafka.append_waiting", topic=topic, partition=partition)
-        await acknowledged
+        await asyncio.shield(acknowledged)  # aiokafka's own: a cancellation of ours is none of it
 
     async def stop(self, *, seconds: float = 3.0) -> None:
         """Flush what can be flushed within the time; never hangs."""

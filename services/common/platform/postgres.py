@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -19,6 +20,14 @@ Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Pool = AsyncConnectionPool[Connection]
 
 PROBING: Final = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+_HEARD_OF: Final[Mapping[str, int]] = MappingProxyType(
+    {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
+)
+"""After 25 s without a sign of the server's machine a connection is lost, whatever waits on it; Linux' own patience is hours."""
+_HEARD_OF_US: Final[Mapping[str, int]] = MappingProxyType(
+    {"tcp_keepalives_idle": 10, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 3, "tcp_user_timeout": 25_000}
+)
+"""And the server ends our session, with the locks it has, when our machine has vanished: somebody else goes on."""
 _DISK_FULL: Final = "53100"
 _MAKE_ROOM: Final = "Postgres' disk is full: make room; nothing is lost, what comes meanwhile waits in Kafka"
 # Classes of SQLSTATE that pass by themselves: connection, rollback (deadlock, serialization), resources, in use, operator.
@@ -26,7 +35,8 @@ _TRANSIENT: Final = ("08", "40", "53", "55", "57")
 
 
 def pool(dsn: str, *, service: str, size: int = 4, search_path: str = "", probing: bool = False) -> Pool:
-    """A closed pool; `open()` it inside the loop. Connections are checked lazily and time out on every kind of wait.
+    """A closed pool; `open()` it inside the loop. Statements, locks and idle transactions end by Postgres' own time-outs, and a
+    connection of whose server nothing is heard any more by TCP's: a machine that lost its power says nothing.
 
     `search_path` is the schema whose tables statements name without one. `probing`: for a service whose statements all find a few
     rows by an index, most of them alone in their transaction. Each commits by itself where it is not within
@@ -36,6 +46,7 @@ def pool(dsn: str, *, service: str, size: int = 4, search_path: str = "", probin
     """
     # No JIT: its compiler takes a third of a second for statements that run in one millisecond.
     options = "-c jit=off -c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000"
+    options += "".join(f" -c {name}={value}" for name, value in _HEARD_OF_US.items())
     if search_path:
         options += f" -c search_path={search_path}"
     if probing:
@@ -46,7 +57,13 @@ def pool(dsn: str, *, service: str, size: int = 4, search_path: str = "", probin
         max_size=size,
         open=False,
         timeout=5.0,
-        kwargs={"application_name": f"parley-{service}", "options": options, "connect_timeout": 5, "autocommit": probing},
+        kwargs={
+            "application_name": f"parley-{service}",
+            "options": options,
+            "connect_timeout": 5,
+            "autocommit": probing,
+            **_HEARD_OF,
+        },
         name=service,
     )
 

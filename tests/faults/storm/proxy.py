@@ -124,9 +124,10 @@ class Route:
 
 def _reset(writer: asyncio.StreamWriter) -> None:
     """End a connection so that the other side sees a reset; ended already: nothing."""
-    with contextlib.suppress(OSError):
-        made: socket.socket = writer.get_extra_info("socket")
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+    made: socket.socket | None = writer.get_extra_info("socket")
+    if made is not None:
+        with contextlib.suppress(OSError):
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
     writer.transport.abort()
 
 

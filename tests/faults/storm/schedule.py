@@ -81,6 +81,8 @@ _STRETCH_SECONDS: Final = (15.0, 45.0)
 _IN_TURN_SECONDS: Final = {Kind.FREEZE: 30.0, Kind.BLACK_HOLE: 60.0}
 """One by one who is frozen outlasts its session, so that somebody takes over, and nothing gets through for a minute."""
 _BETWEEN_SECONDS: Final = 20.0
+_RETURN_SECONDS: Final = {Kind.BROKER_KILL: 25.0, Kind.LEADER_KILL: 25.0}
+"""A broker starts for as long as this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +171,7 @@ def in_turn(*, seed: int, kinds: Collection[Kind] = ALL) -> Storm:
     for kind, target in cards:
         lasts, strength = _IN_TURN_SECONDS.get(kind, _HABITS[kind].seconds[1]), chance.uniform(*_HABITS[kind].strength)
         faults.append(Fault(at=at, kind=kind, target=target, seconds=lasts, strength=strength))
-        at = faults[-1].ends_at + _BETWEEN_SECONDS
+        at = faults[-1].ends_at + _RETURN_SECONDS.get(kind, 0.0) + _BETWEEN_SECONDS
     names = " ".join(kind.name.lower() for kind in ALL if kind in kinds and len(kinds) < len(ALL))
     replay = f'make storm SEED={seed} ARGS="{f"--in-turn {names}".rstrip()}"'
     return Storm(seed=seed, seconds=at, faults=tuple(faults), stretches=tuple(_stretches(chance, at, Rates())), replay=replay)

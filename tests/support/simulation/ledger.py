@@ -443,6 +443,12 @@ class Tables:
             command.outcome = encode(outcome)
             self._box(command.taken.shard, key(outcome), command.outcome, outcome.event_id, outcome.occurred_at)
 
+    def begun(self, command_id: Sequence[str], period: Sequence[int], attempt_no: Sequence[int], epoch: int) -> list[Row]:
+        """Statement `begun`."""
+        del period
+        found = [(one, self.commands[one].attempts[nth - 1 : nth]) for one, nth in zip(command_id, attempt_no, strict=True)]
+        return [(one,) for one, attempts in found if any(a.epoch == epoch and a.outcome is None for a in attempts)]
+
     def ended(self, command_id: Sequence[str], period: Sequence[int], attempt_no: Sequence[int]) -> list[Row]:
         """Statement `ended`."""
         del period

@@ -10,6 +10,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError, NotEnoughReplicasError
 from psycopg_pool import PoolTimeout
 
+from services.common.domain.loud_stops import DeadLetterLimit
 from services.common.domain.topics import INBOUND_MESSAGES, PROJECTOR_DEAD_LETTERS
 from services.common.platform.avro import Codec
 from services.common.platform.kafka import LogRecord, NewRecord
@@ -42,6 +43,8 @@ class Postgres(Store):
         self._troubles = list(troubles)
         self.tries = 0
         self.committed: list[Read] = []
+        self.refuses: set[bytes | None] = set()
+        """Values that it takes in no row but a dead letter's."""
 
     def folded(self, batch: Sequence[Read]) -> Folded:
         """Rows are nobody's concern here."""
@@ -50,11 +53,17 @@ class Postgres(Store):
     async def apply(self, batch: Folded, before_commit: BeforeCommit) -> Progress:
         """As the store's."""
         self.tries += 1
+        if not await self.accepts(batch.batch):
+            raise psycopg.errors.NumericValueOutOfRange
         await before_commit(batch.batch)
         if self._troubles:
             raise self._troubles.pop(0)
         self.committed += batch.batch
         return advance(batch.batch, first_offsets(batch.batch))
+
+    async def accepts(self, batch: Sequence[Read]) -> bool:
+        """As the store's."""
+        return not any(read.problem is None and read.record.value in self.refuses for read in batch)
 
 
 class Brokers:
@@ -80,7 +89,9 @@ def commit(postgres: Postgres, brokers: Brokers, *records: LogRecord) -> float:
 
     async def work() -> float:
         decoder = Decoder(Codec())
-        worker = Worker(store=postgres, decoder=decoder, stopping=asyncio.Event(), publish=brokers.publish)
+        worker = Worker(
+            store=postgres, decoder=decoder, stopping=asyncio.Event(), publish=brokers.publish, limit=DeadLetterLimit()
+        )
         await worker.commit(await worker.prepare(records))
         return since_start()
 
@@ -117,6 +128,14 @@ def test_a_dead_letter_is_told_again_rather_than_not_at_all_when_the_commit_fail
     commit(postgres, brokers, DEAD)
     assert len(brokers.has) == 2
     assert [read.record for read in postgres.committed] == [DEAD]
+
+
+@pytest.mark.failure("R5")
+def test_a_record_that_is_tried_often_counts_once_among_the_dead_letters() -> None:
+    postgres, brokers = Postgres(), Brokers(*[KafkaConnectionError()] * 3 * DeadLetterLimit.IN_A_ROW)
+    postgres.refuses = {GOOD.value}
+    commit(postgres, brokers, GOOD)
+    assert [letter.value for letter in brokers.has] == [GOOD.value]
 
 
 @pytest.mark.failure("R3")

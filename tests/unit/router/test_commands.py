@@ -13,11 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.common.domain import topics
 from services.common.domain.failure import Unprocessable
 from services.common.domain.reasons import Reason
 from services.common.domain.records import RecordConsent, SendMessage
 from services.common.platform.avro import Codec, schema_text
+from services.common.platform.kafka import MAX_KEPT_BYTES, LogRecord, NewRecord
 from services.router.commands import MAX_COMMAND_BYTES, decode
+from services.router.routing import Router
 
 CODEC = Codec()
 ID = "0d9c9b7e-1b2a-4a53-9a37-6a8f0a3f7d11"
@@ -185,3 +188,26 @@ def test_whatever_a_producer_writes_is_a_command_that_can_go_on_or_is_named(chan
 def test_bytes_of_any_kind_are_named(rest: bytes, begin: bytes, as_json: bool) -> None:
     with contextlib.suppress(Unprocessable):
         decode(begin + rest, b"application/json" if as_json else None, CODEC)
+
+
+NEWER = b"\0\0\0\1\0later than ours"
+"""A frame with an id that will be given one day."""
+
+
+def routed(value: bytes, *headers: tuple[str, bytes]) -> NewRecord:
+    """What a command record becomes."""
+    router = Router(CODEC, on_dead_letter=lambda _: None, on_unrecognized=lambda _: None)
+    [one] = router.route(LogRecord(topics.SEND_COMMANDS, 0, 0, 0, b"key", value, headers))
+    return one
+
+
+def test_a_later_command_that_cannot_be_parked_with_its_bytes_is_a_dead_letter() -> None:
+    assert routed(NEWER).topic == topics.PARKED_COMMANDS
+    assert routed(NEWER, ("long", b"x" * MAX_KEPT_BYTES)).topic == topics.ROUTER_DEAD_LETTERS
+
+
+@pytest.mark.parametrize("length", [0, 54, 56, 100_000])
+def test_a_trace_goes_on_only_if_it_has_the_length_of_one(length: int) -> None:
+    trace = ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    assert trace in routed(as_json(), trace).headers
+    assert "traceparent" not in dict(routed(as_json(), ("traceparent", b"x" * length)).headers)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.common.domain import topics
 from services.common.domain.events import (
     ContactChanged,
     ErrorReported,
@@ -287,6 +288,15 @@ def test_a_webhook_without_elements_is_counted_and_makes_nothing() -> None:
     for body in (b'{"object":"whatsapp_business_account","entry":[]}', webhook(value(messages=[]))):
         assert router.route(LogRecord("parley.webhooks.v1", 0, 0, 0, None, body, [])) == []
     assert counted == ["empty", "empty"]
+
+
+@pytest.mark.failure("R5")
+def test_a_record_counts_once_however_much_of_it_is_set_aside() -> None:
+    told: list[bool] = []
+    router = Router(Codec(), on_dead_letter=lambda _: None, on_unrecognized=lambda _: None, on_record=told.append)
+    bodies = [webhook(value(messages=["no message"] * 60)), webhook(value(messages=[])), b"no JSON"]
+    router.route(*[LogRecord(topics.WEBHOOKS, 0, offset, 0, None, body, []) for offset, body in enumerate(bodies)])
+    assert told == [True, False, True]
 
 
 def test_a_name_that_nobody_published_is_counted_under_itself_until_there_are_too_many() -> None:

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from tests.support.simulation.campaign import kind_of, shrunk
-from tests.support.simulation.plan import Fate, Ill, Kind, plan_of
+from tests.support.simulation.plan import Fate, Ill, Kind, Trouble, plan_of
 from tests.support.simulation.planted import PLANTED
 from tests.support.simulation.run import Verdict, run
 from tests.support.simulation.workers import Wiring
@@ -33,6 +33,20 @@ def test_no_run_breaks_a_promise_and_together_they_reach_what_there_is_to_reach(
     assert {f"meta: {fate}" for fate in Fate} <= seen.keys()
     assert {f"command: {state}" for state in ("accepted", "refused", "rejected", "expired", "unresolved")} <= seen.keys()
     assert {"member: zombie", "member: session over", "webhook: delivered again"} <= seen.keys()
+
+
+@pytest.mark.failure("S10")
+def test_a_start_whose_answer_is_lost_leaves_no_message_in_doubt() -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(12):
+        for nth in range(3):
+            lost = Trouble(kind=Kind.ANSWER_LOST, slot="sender-0", request="start", at=0.0, nth=nth, seconds=0.0)
+            verdict = run(dataclasses.replace(plan_of(seed), troubles=(lost,), ills=()))
+            assert verdict.violations == ()
+            seen.update(verdict.seen.keys())
+    assert seen[f"trouble: {Kind.ANSWER_LOST}"] > 20
+    assert seen["command: accepted"] > 20
+    assert seen["command: unresolved"] == 0, "no byte of it had left, and that is known"
 
 
 def test_the_same_seed_is_the_same_run() -> None:
