@@ -31,6 +31,7 @@ class Echo(socketserver.ThreadingTCPServer):
 
     def __init__(self) -> None:
         self.heard = bytearray()
+        self.talking = 0
         super().__init__(("127.0.0.1", 0), Handler)
 
 
@@ -38,12 +39,15 @@ class Handler(socketserver.BaseRequestHandler):
     server: Echo
 
     def handle(self) -> None:
+        self.server.talking += 1
         try:
             while piece := self.request.recv(65536):
                 self.server.heard += piece
                 self.request.sendall(piece)
         except OSError:
             return
+        finally:
+            self.server.talking -= 1
 
 
 class Way:
@@ -113,6 +117,15 @@ def test_without_trouble_everything_arrives_in_order_and_the_end_is_told(way: Wa
         sending.start()
         assert received(connection, LARGE + 1) == sent
         sending.join()
+
+
+def test_a_client_that_resets_its_connection_ends_that_to_the_server(way: Way) -> None:
+    for _ in range(10):
+        with way.connect() as connection:
+            connection.sendall(b"hello")
+            assert received(connection, 5) == b"hello"
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    wait_for(lambda: not way.echo.talking, SECONDS, "the server to hear of it")
 
 
 def test_a_cut_ends_what_is_open_and_refuses_what_is_new_until_it_is_over(way: Way) -> None:
