@@ -90,8 +90,7 @@ class Store:
         """
         first = first_offsets(batch.batch)
         # The commit is sent behind the statements without waiting for them: if one fails, Postgres passes over what follows.
-        # What is waited for before that comes after a sync: else a session whose client stands still is never idle in its
-        # transaction to Postgres, no time-out ends it, and it keeps the positions from whoever has the partitions by then.
+        # What is waited for before that comes after a sync, else no time-out ends a session whose client stands still (ADR 35).
         async with self._pool.connection() as connection, connection.pipeline() as pipeline, connection.transaction():
             progress = advance(batch.batch, await self._hold(connection, pipeline, first))
             if progress.fresh:

@@ -76,6 +76,7 @@ def test_a_record_that_kills_three_lives_is_set_aside_by_the_fourth(
             wait_for(done, PROGRESS_SECONDS, f"{service} to go on")
             told = process.wait_for_event("record.struck_out")
             assert (told["topic"], told["partition"], told["offset"]) == (*places[service], KILLER)
+            assert process.metric("parley_dead_letters_total", reason="crash_loop") == 1
     for service, where in places.items():
         letters = log.read(cluster.bootstrap_servers, f"parley.{service}.dead-letters.v1")
         of_it = [letter for letter in letters if dead_letter_origin(letter)["reason"] == "crash_loop"]
