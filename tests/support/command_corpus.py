@@ -36,7 +36,7 @@ CODEC: Final = Codec()
 KEEP_MS: Final = 12_000
 """How long a command waits during which something happens that forbids it."""
 DAY: Final = 86_400_000
-PEOPLE: Final = "4917000"
+PEOPLE: Final = "491700000"
 """How the numbers of all people begin that a case has of its own."""
 
 
@@ -123,7 +123,7 @@ class Published:
 
 
 def published(case: Case, number: int, now: int) -> Published:
-    person = f"{PEOPLE}{number:05d}"
+    person = f"{PEOPLE}{number:03d}"
     command_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{case.row}/{case.name}"))
     values = case.values or [_value(case, {**case.says, **more}, command_id, person, now) for more in ({}, *case.again)]
     topic = topics.SENDS[Lane.TRANSACTIONAL] if case.lane_topic else topics.SEND_COMMANDS
