@@ -103,12 +103,14 @@ def show_one(
     as_json: AsJson = False,
 ) -> None:
     """Show why a record was set aside, where it stood and what was decided. Its bytes only on demand."""
+    if to is not None and not raw:
+        raise CommandError("--to is for --raw.", exit_code=USAGE)
+    if raw and as_json:
+        raise CommandError("--raw writes bytes and --json an object: give one of them.", exit_code=USAGE)
     letters = _named([_place(place)])
     if raw:
         _write_raw(letters, to)
         return
-    if to is not None:
-        raise CommandError("--to is for --raw.", exit_code=USAGE)
     told = [_told(letter) for letter in letters]
     if as_json:
         show.as_json({"letters": told})

@@ -112,6 +112,14 @@ def test_every_role_gets_into_the_schemas_of_the_file_and_makes_nothing_in_any(p
     agree(found, {Cell(role, "USAGE", schema) for role, schema in given})
 
 
+def test_every_role_gets_into_the_database_and_makes_no_schema_and_no_temporary_table_in_it(
+    postgres: str, migrated_template: str
+) -> None:
+    """Asked of the database that was migrated: these rights are not copied with it."""
+    found = asked(postgres, "has_database_privilege", [migrated_template], ["CONNECT", "CREATE", "TEMPORARY"])
+    agree(found, {Cell(role["role"], right, migrated_template) for role in DECLARED for right in role["database"]})
+
+
 def test_every_role_may_call_the_functions_of_the_file(postgres: str) -> None:
     """As far as it gets into their schemas: Postgres lets everybody call what nobody has shut."""
     inside = {role["role"]: set(role["schemas"]) for role in DECLARED}

@@ -6,7 +6,6 @@ mark of its case in the header `traceparent`, which all services pass on.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,31 +22,18 @@ from services.common.platform.envelope import dead_letter_origin, header
 from services.common.platform.kafka import LogRecord
 from services.sandbox.providers import Kafka, Postgres
 from services.sandbox.roles import PROJECTOR, role_dsns
-from tests.support import log
+from tests.support import canaries, log
 from tests.support.clean_broker import fresh_topics
-from tests.support.http import Reply, Wire, exchange, post
+from tests.support.http import exchange, post
 from tests.support.infrastructure import fresh_database
 from tests.support.processes import ServiceProcess
 from tests.support.read_models import ALL_OF_IT
-from tests.support.request_corpus import (
-    BODY_SECONDS,
-    GRACE_SECONDS,
-    HEADER_SECONDS,
-    OUTCOMES,
-    PREVIOUS,
-    REQUESTS,
-    SECRET,
-    SHOP,
-    TOKEN,
-    Request,
-)
+from tests.support.request_corpus import AT_ONCE, LIMITS, OUTCOMES, REQUESTS, SECRET, SECRETS, Got, Request, carrying, play
+from tests.support.search import search
 from tests.support.waiting import wait_for, wait_for_none
-from tests.support.webhook_corpus import CASES, LARGEST, Case, headers_of, told
+from tests.support.webhook_corpus import CASES, LARGEST, Case, told
 
 T = TypeVar("T")
-AT_ONCE: Final = 8
-ANSWER_SECONDS: Final = 10.0
-CLOSING_SECONDS: Final = 3.0
 EVENTS: Final = tuple(sorted(topics.WEBHOOK_EVENTS))
 SPOKEN: Final = {"content-length", "date", "connection", "retry-after", "allow"}
 OF_A_CHALLENGE: Final = {
@@ -63,11 +49,9 @@ def mark(name: str) -> str:
 
 
 def as_request(name: str, case: Case) -> Request:
-    """Content with the right signature: a 200, whatever it says. Message ids of its own, so that no case hides another's rows."""
+    """With message ids of its own, so that no case hides another's rows."""
     is_fixed = case.encoding or len(case.body) >= LARGEST
-    body = case.body if is_fixed else case.body.replace(b"wamid.", wamid(name).encode())
-    coding = [f"{key}: {text.decode()}" for key, text in headers_of(case)]
-    return Request(lambda line: post(body, line, *coding, secret=SECRET), (200,), tuple(case.expected))
+    return carrying(case if is_fixed else case._replace(body=case.body.replace(b"wamid.", wamid(name).encode())))
 
 
 def wamid(name: str) -> str:
@@ -76,15 +60,6 @@ def wamid(name: str) -> str:
 
 ALL: Final[Mapping[str, Request]] = {**REQUESTS, **{name: as_request(name, case) for name, case in CASES.items()}}
 MARKS: Final = {mark(name): name for name in ALL}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Got:
-    """What a client saw."""
-
-    replies: Sequence[Reply]
-    is_closed: bool
-    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +86,11 @@ def played(kafka: Kafka, postgres_server: Postgres, migrated_template: str) -> I
         projector = {**servers, "PARLEY_POSTGRES_DSN": role_dsns(dsn)[PROJECTOR]}
         processes = {
             name: stack.enter_context(ServiceProcess(name, env))
-            for name, env in (("ingest", {**servers, **INGEST}), ("router", servers), ("projector", projector))
+            for name, env in (
+                ("ingest", {**servers, **SECRETS, **LIMITS, "PARLEY_INGEST_PORT": "0"}),
+                ("router", servers),
+                ("projector", projector),
+            )
         }
         port = int(processes["ingest"].wait_for_event("ingest.listening")["port"])
         for process in processes.values():
@@ -119,47 +98,19 @@ def played(kafka: Kafka, postgres_server: Postgres, migrated_template: str) -> I
         # Topics just made may have no leader yet: until then 503 is the right answer, and Meta comes again.
         wait_for(lambda: exchange(port, post(NOTHING, secret=SECRET)).status == 200, 30, "a log that takes webhooks")
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            got = dict(zip(ALL, pool.map(lambda request: play(port, request), ALL.values()), strict=True))
+            got = dict(zip(ALL, pool.map(lambda request: play(port, request, traced(request)), ALL.values()), strict=True))
         wait_for_none(lambda: unsettled(kafka, processes), 180.0, "everything to be a row")
         for process in processes.values():
             assert process.alive
         yield read(kafka, dsn, got, processes)
 
 
-INGEST: Final = {
-    "PARLEY_APP_SECRET": SECRET,
-    "PARLEY_APP_SECRET_PREVIOUS": PREVIOUS,
-    "PARLEY_VERIFY_TOKEN": TOKEN,
-    "PARLEY_INGEST_APPS": json.dumps({"shop": {"app_secret": SHOP, "verify_token": "shop-verify-token"}}),
-    "PARLEY_INGEST_PORT": "0",
-    "PARLEY_INGEST_HEADER_SECONDS": str(HEADER_SECONDS),
-    "PARLEY_INGEST_BODY_SECONDS": str(BODY_SECONDS),
-    "PARLEY_INGEST_BODY_GRACE_SECONDS": str(GRACE_SECONDS),
-}
 NOTHING: Final = b'{"object":"whatsapp_business_account","entry":[]}'
 
 
-def play(port: int, request: Request) -> Got:
-    """One connection; what it was answered, and whether and when the server closed it."""
-    line = f"traceparent: 00-{mark_of(request)}-00f067aa0ba902b7-01"
-    replies: list[Reply] = []
-    seconds = 0.0
-    with Wire(port, seconds=ANSWER_SECONDS) as wire:
-        wire.send(request.data(line))
-        if request.ends:
-            wire.end()
-        try:
-            if request.seconds:
-                seconds = wire.seconds_until_closed()
-            replies += (wire.reply() for _ in request.answers)
-            is_closed = bool(request.closes and wire.seconds_until_closed() < CLOSING_SECONDS)
-        except TimeoutError:
-            is_closed = False
-    return Got(replies=replies, is_closed=is_closed or bool(seconds), seconds=seconds)
-
-
-def mark_of(request: Request) -> str:
-    return mark(next(name for name, one in ALL.items() if one is request))
+def traced(request: Request) -> str:
+    name = next(name for name, one in ALL.items() if one is request)
+    return f"traceparent: 00-{mark(name)}-00f067aa0ba902b7-01"
 
 
 def unsettled(kafka: Kafka, processes: Mapping[str, ServiceProcess]) -> dict[str, int]:
@@ -228,7 +179,7 @@ def named(name: str) -> str:
 @pytest.mark.failure("I7", "I8", "R12", "R16", "R17")
 def test_a_case_has_its_answer_and_leaves_what_it_should(played: Played, name: str) -> None:
     request, got = ALL[name], played.got[name]
-    assert tuple(reply.status for reply in got.replies) == request.answers
+    assert got.statuses == request.answers
     assert got.is_closed or not (request.closes or request.seconds)
     assert request.seconds * 0.9 <= got.seconds <= request.seconds + 1.5
     for reply in got.replies:
@@ -291,4 +242,4 @@ def test_no_answer_is_500_and_no_service_failed(played: Played) -> None:
         ]
         assert bad == [], service
         assert "wamid." not in text, service
-        assert "16505551234" not in text, service
+    assert search({word: word for word in canaries.WORDS}, played.logs).sightings == ()

@@ -8,6 +8,7 @@ PHONE: Final = "491750009911"
 """Of a person. Meta's ids of business numbers are no secret."""
 NAME: Final = "Canaria Zwitscherling"
 TEXT: Final = "the canary sings ünheard \U0001f424"
+WORDS: Final = (PHONE, NAME, TEXT)
 _KEPT: Final = frozenset(
     [
         "id",

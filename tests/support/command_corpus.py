@@ -1,7 +1,8 @@
 """Which commands does a producer get wrong, and what is the answer to each? The categories of bad input, variants of each.
 
 A case is published as its producer would; instants are given as a distance from now in milliseconds (`At`). Each case has a
-person of its own, so that no case waits for another.
+person of its own, so that no case waits for another. Who gets something, and what is said, are canaries: a test finds them
+wherever they should not be.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from services.common.domain.lanes import Lane
 from services.common.domain.records import RecordConsent, SendMessage
 from services.common.platform.avro import Codec, schema_text
 from services.common.platform.kafka import NewRecord, partition_of
+from tests.support.canaries import NAME, PHONE, TEXT
 from tests.support.contents import PICTURE, WAMID, button, interactive, row, template
 
 NUMBER: Final = "106540352242922"
@@ -34,6 +36,8 @@ CODEC: Final = Codec()
 KEEP_MS: Final = 12_000
 """How long a command waits during which something happens that forbids it."""
 DAY: Final = 86_400_000
+PEOPLE: Final = "491700000"
+"""How the numbers of all people begin that a case has of its own."""
 
 
 class At(int):
@@ -119,7 +123,7 @@ class Published:
 
 
 def published(case: Case, number: int, now: int) -> Published:
-    person = f"4917{number:08d}"
+    person = f"{PEOPLE}{number:03d}"
     command_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{case.row}/{case.name}"))
     values = case.values or [_value(case, {**case.says, **more}, command_id, person, now) for more in ({}, *case.again)]
     topic = topics.SENDS[Lane.TRANSACTIONAL] if case.lane_topic else topics.SEND_COMMANDS
@@ -138,7 +142,7 @@ def _value(case: Case, says: Mapping[str, Any], command_id: str, person: str, no
         "phone_number_id": NUMBER,
         "to": f"+{person}",
         "type": "text",
-        "content": {"body": "hello"},
+        "content": {"body": TEXT},
         **says,
     }
     fields = {name: now + value if isinstance(value, At) else value for name, value in fields.items() if value is not ...}
@@ -169,15 +173,15 @@ def _values(row_: int, expects: Dead | str, variants: Mapping[str, bytes | None]
 def _command(name: str, **fields: Any) -> dict[str, Any]:
     """A command that stands in a record of its own."""
     command_id = str(uuid.uuid5(uuid.NAMESPACE_URL, name))
-    return {"command_id": command_id, "phone_number_id": NUMBER, "to": "+491799999999", "type": "text", **fields}
+    return {"command_id": command_id, "phone_number_id": NUMBER, "to": f"+{PHONE}", "type": "text", **fields}
 
 
 def _json(name: str, **fields: Any) -> bytes:
-    return json.dumps(_command(name, **{"content": {"body": name}, **fields})).encode()
+    return json.dumps(_command(name, **{"content": {"body": f"{TEXT} {name}"}, **fields})).encode()
 
 
 def _avro(name: str) -> bytes:
-    return CODEC.encode(SendMessage(**_command(name, content=json.dumps({"body": name}))))
+    return CODEC.encode(SendMessage(**_command(name, content=json.dumps({"body": f"{TEXT} {name}"}))))
 
 
 def _text(body: Any) -> dict[str, Any]:
@@ -209,7 +213,7 @@ TEMPLATES: Final[Sequence[Mapping[str, Any]]] = (
 _TEMPLATE: Final = _named("order_update")
 _BUTTONS: Final = _of("interactive", interactive("button", {"buttons": [button(1)]}))
 _FREE_FORM: Final = {
-    "text": _text("hello"),
+    "text": _text(TEXT),
     "image": _of("image", PICTURE),
     "interactive": _BUTTONS,
     "location": _of("location", {"latitude": 1, "longitude": 2}),
@@ -222,12 +226,12 @@ def no_command() -> Iterator[Case]:
         consent_id="1", occurred_at=1, phone_number_id=NUMBER, contact="1", category="all", decision="granted", source="w"
     )
     variants = {
-        "words": b"send hello to Ana",
+        "words": f"send {TEXT} to {NAME} +{PHONE}".encode(),
         "xml": b"<message/>",
         "not UTF-8": b"\xff\xfe{}",
         "nothing": b"",
-        "a list": b"[1]",
-        "a text": b'"hello"',
+        "a list": json.dumps([TEXT, PHONE]).encode(),
+        "a text": json.dumps(TEXT).encode(),
         "cut off": _json("cut off")[:-9],
         "two documents": _json("two") + _json("documents"),
         "a comma too many": _json("comma")[:-1] + b",}",
@@ -264,8 +268,8 @@ def the_same_again() -> Iterator[Case]:
 
 def another_under_the_same_id() -> Iterator[Case]:
     others: dict[str, Mapping[str, Any]] = {
-        "another text": _text("something else"),
-        "another recipient": {"to": "+491799990001"},
+        "another text": _text(f"something else than {TEXT}"),
+        "another recipient": {"to": f"+{PHONE}"},
         "another type": _of("image", PICTURE),
         "another answer": {"context_wamid": WAMID},
         "another end": {"expires_at": At(3_600_000)},
@@ -339,8 +343,8 @@ def no_recipient() -> Iterator[Case]:
 
 
 def wrong_recipient() -> Iterator[Case]:
-    wrong = ["+49170ABC1234", "ana@example.org", "123456", "1234567890123456", "0049170123456", "01701234567", "++491701234567",
-             "+٤٩١٧٠١٢٣٤٥٦٧", "+49170+1234567", "👍👍👍👍👍👍👍", "+49170123456;+491701234567"]  # fmt: skip
+    wrong = ["+49170ABC1234", "ana@example.org", "123456", f"{PHONE}1234", f"00{PHONE}", f"0{PHONE}", f"++{PHONE}",
+             "+٤٩١٧٠١٢٣٤٥٦٧", "+49170+1234567", "👍👍👍👍👍👍👍", f"+{PHONE};+{PHONE}"]  # fmt: skip
     yield from _each(10, refused("recipient"), {to: {"to": to} for to in wrong})
     yield from _each(
         10, refused("recipient"), {f"user id {one}": {"to": None, "recipient": one} for one in ("DE", "de.12", "DE.1 2")}
@@ -395,17 +399,17 @@ def no_type() -> Iterator[Case]:
 def another_content() -> Iterator[Case]:
     variants: dict[str, tuple[Mapping[str, Any], Told]] = {
         "text with a picture": (_of("text", PICTURE), refused("shape")),
-        "picture with a text": (_of("image", {"body": "hello"}), refused("media")),
+        "picture with a text": (_of("image", {"body": TEXT}), refused("media")),
         "template with buttons": (_of("template", _BUTTONS["content"]), refused("template")),
-        "buttons with a text": (_of("interactive", {"body": "hello"}), refused("interactive")),
-        "contacts with an object": (_of("contacts", {"name": "Ana"}), refused("shape")),
+        "buttons with a text": (_of("interactive", {"body": TEXT}), refused("interactive")),
+        "contacts with an object": (_of("contacts", {"name": NAME}), refused("shape")),
         "location with a reaction": (_of("location", {"message_id": WAMID, "emoji": "x"}), refused("shape")),
         "missing": ({"content": ...}, refused("shape")),
         "null": ({"content": None}, refused("shape")),
         "a number": ({"content": 7}, refused("shape")),
-        "a list": ({"content": [{"body": "hello"}]}, refused("shape")),
-        "words": ({"content": "hello"}, refused("shape")),
-        "the type once more": (_of("text", {"text": {"body": "hello"}}), refused("shape")),
+        "a list": ({"content": [{"body": TEXT}]}, refused("shape")),
+        "words": ({"content": TEXT}, refused("shape")),
+        "the type once more": (_of("text", {"text": {"body": TEXT}}), refused("shape")),
         "marketing_messages beside a text": ({"marketing_messages": {}}, refused("shape")),
         "marketing_messages with a recipient": ({**_TEMPLATE, "marketing_messages": {"to": "1"}}, refused("shape")),
     }
@@ -420,28 +424,28 @@ def empty_text() -> Iterator[Case]:
 
 def long_text() -> Iterator[Case]:
     long = {
-        "letters": "x" * 4097,
-        "emoji": "👍" * 4097,
+        "letters": TEXT.ljust(4097, "x"),
+        "emoji": TEXT.ljust(4097, "👍"),
         "combining": "e\u0301" * 2049,
         "lines": "a\n" * 2049,
-        "much more": "x" * 20_000,
+        "much more": TEXT.ljust(20_000, "x"),
     }
     yield from _each(18, refused("text_long"), {name: _text(body) for name, body in long.items()})
-    yield from _each(18, ACCEPTED, {f"at the limit: {one}": _text(one * 4096) for one in "x👍"})
+    yield from _each(18, ACCEPTED, {f"at the limit: {one}": _text(TEXT.ljust(4096, one)) for one in "x👍"})
 
 
 def unreadable_text() -> Iterator[Case]:
     said: dict[str, Mapping[str, Any]] = {
-        "NUL": _text("a\0b"),
+        "NUL": _text(f"{TEXT}\0b"),
         "NUL first": _text("\0"),
-        "first half": _text("a\ud800"),
-        "second half": _text("\udc00b"),
+        "first half": _text(f"{TEXT}\ud800"),
+        "second half": _text(f"\udc00{TEXT}"),
         "halves the wrong way round": _text("\udc00\ud800"),
-        "in a caption": _of("image", {**PICTURE, "caption": "\ud800"}),
+        "in a caption": _of("image", {**PICTURE, "caption": f"{TEXT}\ud800"}),
         "in a title": _of(
             "interactive", interactive("button", {"buttons": [{"type": "reply", "reply": {"id": "1", "title": "\0"}}]})
         ),
-        "in a key": _of("text", {"body": "a", "\ud800": 1}),
+        "in a key": _of("text", {"body": TEXT, "\ud800": 1}),
     }
     yield from _each(19, refused("encoding"), said)
     yield from _each(19, refused("encoding"), {f"Avro, {name}": says for name, says in said.items()}, form="avro")
@@ -453,13 +457,13 @@ def over_a_limit() -> Iterator[Case]:
         return _of("interactive", interactive("button", {"buttons": [{"type": "reply", "reply": reply}]}))
 
     variants = {
-        "caption of a picture": _of("image", {**PICTURE, "caption": "x" * 1025}),
-        "caption of a document": _of("document", {**PICTURE, "caption": "x" * 1025}),
-        "header": _of("interactive", {**_BUTTONS["content"], "header": {"type": "text", "text": "x" * 61}}),
-        "footer": _of("interactive", {**_BUTTONS["content"], "footer": {"text": "x" * 61}}),
+        "caption of a picture": _of("image", {**PICTURE, "caption": TEXT.ljust(1025, "x")}),
+        "caption of a document": _of("document", {**PICTURE, "caption": TEXT.ljust(1025, "x")}),
+        "header": _of("interactive", {**_BUTTONS["content"], "header": {"type": "text", "text": TEXT.ljust(61, "x")}}),
+        "footer": _of("interactive", {**_BUTTONS["content"], "footer": {"text": TEXT.ljust(61, "x")}}),
         "title of a button": buttons(title="x" * 21),
         "id of a button": buttons(id="x" * 257),
-        "258 contacts": _of("contacts", [{"name": {"formatted_name": "A", "first_name": "A"}}] * 258),
+        "258 contacts": _of("contacts", [{"name": {"formatted_name": NAME, "first_name": NAME}}] * 258),
         "latitude": _of("location", {"latitude": 90.5, "longitude": 0}),
     }
     yield from _each(20, refused("limit"), variants)
@@ -548,7 +552,8 @@ def no_language() -> Iterator[Case]:
 
 
 def wrong_parameters() -> Iterator[Case]:
-    texts = {"empty": "", "blank": " ", "newline": "a\nb", "tab": "a\tb", "5 blanks": "a     b", "too long": "x" * 1025}
+    texts = {"empty": "", "blank": " ", "newline": f"a\n{TEXT}", "tab": f"a\t{TEXT}", "5 blanks": f"a     {TEXT}",
+             "too long": TEXT.ljust(1025, "x")}  # fmt: skip
     yield from _each(
         29,
         refused("template_params"),
@@ -557,13 +562,13 @@ def wrong_parameters() -> Iterator[Case]:
 
     counts = {
         "none of one": _named("greeting"),
-        "two of one": _named("greeting", **_body("a", "b")),
-        "one of none": _named("order_update", **_body("a")),
-        "another name": _named("farewell", **_body("a", parameter_name="last_name")),
-        "no name": _named("farewell", **_body("a")),
+        "two of one": _named("greeting", **_body(TEXT, NAME)),
+        "one of none": _named("order_update", **_body(NAME)),
+        "another name": _named("farewell", **_body(NAME, parameter_name="last_name")),
+        "no name": _named("farewell", **_body(NAME)),
     }
     yield from _each(29, refused("template_params"), counts)
-    right = {"one": _named("greeting", **_body("a")), "named": _named("farewell", **_body("a", parameter_name="first_name"))}
+    right = {"one": _named("greeting", **_body(NAME)), "named": _named("farewell", **_body(NAME, parameter_name="first_name"))}
     yield from _each(29, ACCEPTED, right)
 
 
@@ -661,12 +666,12 @@ def resending_without_leave() -> Iterator[Case]:
 def unknown_fields() -> Iterator[Case]:
     more: dict[str, Any] = {"a text": "spring", "an object": {"a": {"b": [1]}}, "null": None, "a number": 7, "a list": [1, 2]}
     yield from _each(40, ACCEPTED, {name: {"campaign": value} for name, value in more.items()})
-    yield from _each(40, ACCEPTED, {"in the content": _text("hello") | {"content": {"body": "hello", "key_of_tomorrow": 1}}})
+    yield from _each(40, ACCEPTED, {"in the content": _text(TEXT) | {"content": {"body": TEXT, "key_of_tomorrow": 1}}})
 
 
 def large() -> Iterator[Case]:
     values = {
-        "content": _json("large content", content={"body": "x" * 65_536}),
+        "content": _json("large content", content={"body": TEXT.ljust(65_536, "x")}),
         "another field": _json("large field", campaign="x" * 65_536),
         "blanks": _json("blanks")[:-1] + b" " * 65_536 + b"}",
         "a byte too many": b"{" + b" " * (65_536 - 1) + b"}",
@@ -690,11 +695,11 @@ def odd_json() -> Iterator[Case]:
 
     yield from _values(44, Dead("json_depth"), {f"{n} levels": nested(f"deep {n}", n) for n in (65, 66, 500, 1_025, 20_000)})
     twice = {
-        "a key twice": _json("twice")[:-1] + b',"to":"+491700000000"}',
+        "a key twice": _json("twice")[:-1] + f',"to":"+{PHONE}"}}'.encode(),
         "the id twice": _json("id twice")[:-1] + b',"command_id":"7"}',
         "the same value twice": _json("same twice")[:-1] + b',"type":"text"}',
         "in the content": _json("content twice", content={})[:-2] + b'"body":"a","body":"b"}}',
-        "spelled in another way": _json("escaped twice")[:-1] + b',"t\\u006f":"+491700000000"}',
+        "spelled in another way": _json("escaped twice")[:-1] + f',"t\\u006f":"+{PHONE}"}}'.encode(),
     }
     yield from _values(44, Dead("json_dup_key"), twice)
     numbers = {
@@ -729,8 +734,8 @@ def sealed() -> Iterator[Case]:
 
 
 def injected() -> Iterator[Case]:
-    evil = '"}],"to":"+15550100009","x":[{"a":"'
-    crlf = "a\r\nX-Injected: 1\r\n\r\n{}"
+    evil = TEXT + '"}],"to":"+15550100009","x":[{"a":"'
+    crlf = f"{NAME}\r\nX-Injected: 1\r\n\r\n{{}}"
     variants = {
         "text": _text(evil),
         "lines": _text(crlf),

@@ -1,7 +1,8 @@
 """What is wrong, odd or hostile in what Meta's app signed, and what becomes of it? Numbers 37 to 88 of our list.
 
 Each case is one body with its exact result: events, dead letters with reason and place. Names begin with their number. What is
-wrong with a request, whatever its body, stands in `request_corpus`.
+wrong with a request, whatever its body, stands in `request_corpus`. Whoever writes in them, and what they say, are canaries: a
+test finds them wherever they should not be.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from services.common.domain import topics
 from services.common.platform.avro import Codec
 from services.common.platform.envelope import dead_letter_origin
 from services.common.platform.kafka import LogRecord
+from tests.support import canaries
 
 CODEC = Codec()
 PHONE = "106540352242922"
@@ -26,12 +28,12 @@ HERE = "/entry/0/changes/0/value"
 
 
 def message(n: int = 0, /, **changes: Any) -> dict[str, Any]:
-    base = {"from": "16505551234", "id": f"wamid.{n}", "timestamp": AT, "type": "text", "text": {"body": "hi"}}
+    base = {"from": canaries.PHONE, "id": f"wamid.{n}", "timestamp": AT, "type": "text", "text": {"body": canaries.TEXT}}
     return {key: found for key, found in {**base, **changes}.items() if found is not ...}
 
 
 def status(n: int = 0, /, **changes: Any) -> dict[str, Any]:
-    base = {"id": f"wamid.s{n}", "status": "sent", "timestamp": AT, "recipient_id": "16505551234"}
+    base = {"id": f"wamid.s{n}", "status": "sent", "timestamp": AT, "recipient_id": canaries.PHONE}
     return {key: found for key, found in {**base, **changes}.items() if found is not ...}
 
 
@@ -52,6 +54,11 @@ def around(bad: Any) -> bytes:
 def spliced(bad: bytes) -> bytes:
     """The same with bytes that no serialiser writes."""
     return around("@@").replace(b'"@@"', bad)
+
+
+def damaged(bad: bytes) -> bytes:
+    """The same with an object that says what a person said, in a key that nobody knows, before whatever is wrong with it."""
+    return spliced(bad.replace(b"{", b'{"said":%b,' % json.dumps(canaries.TEXT).encode(), 1))
 
 
 def whole(reason: str, pointer: str = "") -> list[str]:
@@ -131,18 +138,19 @@ CASES: dict[str, Case] = {
     "39 bomb as deflate": Case(zlib.compress(b" " * 50_000_000), whole("decompress_limit"), "deflate"),
     "39 8 MiB of blanks, and a webhook": Case(packed(b" " * (2 * LARGEST - len(TEXT)) + TEXT), ["MessageReceived"], "gzip"),
     "39 8 MiB of one damaged message": Case(
-        packed(spliced(b'{"id":"\xff' + b"x" * (2 * LARGEST - 1_000) + b'"}')), between("json_encoding"), "gzip"
+        packed(damaged(b'{"id":"\xff' + b"x" * (2 * LARGEST - 1_000) + b'"}')), between("json_encoding"), "gzip"
     ),
     "41 3 MB of a thousand messages": Case(
-        post(value(messages=[message(n, text={"body": "x" * 2_900}) for n in range(1_000)])), ["MessageReceived"] * 1_000
+        post(value(messages=[message(n, text={"body": canaries.TEXT.ljust(2_900, "x")}) for n in range(1_000)])),
+        ["MessageReceived"] * 1_000,
     ),
-    "41 one text of 2 MB": Case(around(message(9, text={"body": "x" * 2_000_000})), GOOD),
-    "41 one text of 3 MB": Case(around(message(9, text={"body": "x" * 3_000_000})), between("too_large")),
+    "41 one text of 2 MB": Case(around(message(9, text={"body": canaries.TEXT.ljust(2_000_000, "x")})), GOOD),
+    "41 one text of 3 MB": Case(around(message(9, text={"body": canaries.TEXT.ljust(3_000_000, "x")})), between("too_large")),
     "41 numbers and a text of 3 MB that are 6 MB when written again": Case(
-        spliced(json.dumps(message(9)).encode()[:-1] + LONGER_WRITTEN_AGAIN + b"}"), between("too_large")
+        damaged(json.dumps(message(9)).encode()[:-1] + LONGER_WRITTEN_AGAIN + b"}"), between("too_large")
     ),
     "41 the same in a message that is none": Case(
-        spliced(b'{"id":"wamid.9"' + LONGER_WRITTEN_AGAIN + b"}"), between("sender_missing")
+        damaged(b'{"id":"wamid.9"' + LONGER_WRITTEN_AGAIN + b"}"), between("sender_missing")
     ),
     "42 4 MiB": Case(post(value(messages=[message()])).ljust(LARGEST), ["MessageReceived"]),
     "48 no JSON": Case(b"hello", whole("json_syntax")),
@@ -152,39 +160,39 @@ CASES: dict[str, Case] = {
     "48 single quotes": Case(b"{'object':'whatsapp_business_account'}", whole("json_syntax")),
     "48 trailing comma": Case(b'{"object":"whatsapp_business_account","entry":[],}', whole("json_syntax")),
     "48 cut": Case(TEXT[:-5], whole("json_syntax")),
-    "48 bad word in one element": Case(spliced(b'{"id":tru}'), between("json_syntax")),
-    "48 control character in one element": Case(spliced(b'{"id":"a\x01b"}'), between("json_syntax")),
+    "48 bad word in one element": Case(damaged(b'{"id":tru}'), between("json_syntax")),
+    "48 control character in one element": Case(damaged(b'{"id":"a\x01b"}'), between("json_syntax")),
     "48 nothing but damage beside an empty entry": Case(
         b'{"object":"whatsapp_business_account","entry":[],"e-ntry":[{"id":tru}]}', whole("json_syntax")
     ),
     "49 BOM": Case(b"\xef\xbb\xbf" + TEXT, whole("json_encoding")),
     "49 UTF-16": Case(TEXT.decode().encode("utf-16"), whole("json_encoding")),
-    "49 Latin-1 in one element": Case(spliced(b'{"id":"wamid.9","text":{"body":"Gr\xfc\xdfe"}}'), between("json_encoding")),
-    "49 overlong UTF-8 in one element": Case(spliced(b'{"id":"\xc0\xaf"}'), between("json_encoding")),
-    "49 raw surrogate in one element": Case(spliced(b'{"id":"\xed\xa0\x80"}'), between("json_encoding")),
-    "50 lone surrogate in one element": Case(spliced(b'{"id":"wamid.9","a":"\\ud800"}'), between("json_encoding")),
+    "49 Latin-1 in one element": Case(damaged(b'{"id":"wamid.9","text":{"body":"Gr\xfc\xdfe"}}'), between("json_encoding")),
+    "49 overlong UTF-8 in one element": Case(damaged(b'{"id":"\xc0\xaf"}'), between("json_encoding")),
+    "49 raw surrogate in one element": Case(damaged(b'{"id":"\xed\xa0\x80"}'), between("json_encoding")),
+    "50 lone surrogate in one element": Case(damaged(b'{"id":"wamid.9","a":"\\ud800"}'), between("json_encoding")),
     "51 depth 63": Case(around(message(9, more=NESTED[0][0][0][0][0][0][0][0])), GOOD),
     "51 depth 65": Case(around(message(9, more=NESTED)), between("json_depth")),
-    "51 depth 1,023": Case(spliced(deep(1_023)), between("json_depth")),
-    "51 depth 1,025": Case(spliced(deep(1_025)), between("json_depth")),
-    "51 depth 100,000": Case(spliced(deep(100_000)), between("json_depth")),
+    "51 depth 1,023": Case(damaged(deep(1_023)), between("json_depth")),
+    "51 depth 1,025": Case(damaged(deep(1_025)), between("json_depth")),
+    "51 depth 100,000": Case(damaged(deep(100_000)), between("json_depth")),
     "51 depth 100,000, never closed": Case(b"[" * 100_000, whole("json_depth")),
-    "52 NaN": Case(spliced(b'{"id":"wamid.9","a":NaN}'), between("json_number")),
-    "52 Infinity": Case(spliced(b'{"id":"wamid.9","a":-Infinity}'), between("json_number")),
-    "52 1e400": Case(spliced(b'{"id":"wamid.9","a":1e400}'), between("json_number")),
-    "53 5,000 digits": Case(spliced(b'{"id":"wamid.9","a":' + b"9" * 5_000 + b"}"), between("json_number")),
-    "53 beyond 64 bits": Case(spliced(b'{"id":"wamid.9","a":18446744073709551616}'), between("json_number")),
+    "52 NaN": Case(damaged(b'{"id":"wamid.9","a":NaN}'), between("json_number")),
+    "52 Infinity": Case(damaged(b'{"id":"wamid.9","a":-Infinity}'), between("json_number")),
+    "52 1e400": Case(damaged(b'{"id":"wamid.9","a":1e400}'), between("json_number")),
+    "53 5,000 digits": Case(damaged(b'{"id":"wamid.9","a":' + b"9" * 5_000 + b"}"), between("json_number")),
+    "53 beyond 64 bits": Case(damaged(b'{"id":"wamid.9","a":18446744073709551616}'), between("json_number")),
     "53 largest of 64 bits": Case(around(message(9, a=2**64 - 1)), GOOD),
     "53 id as float": Case(around(message(id=1.5e18)), between("message_id", "/id")),
     "53 template id as float": Case(
         post({"event": "APPROVED", "message_template_id": 1.689e15}, field="message_template_status_update"),
         whole("id_type", f"{HERE}/message_template_id"),
     ),
-    "54 a key that cannot be read": Case(spliced(b'{"id":"wamid.9","\xff":1}'), between("json_encoding")),
+    "54 a key that cannot be read": Case(damaged(b'{"id":"wamid.9","\xff":1}'), between("json_encoding")),
     "54 a key that cannot be read, beside the messages": Case(
         TEXT.replace(b'"messages": [', b'"\\ud800":1,"messages": ['), [f"json_encoding {HERE}/\ufffd", "MessageReceived"]
     ),
-    "54 id twice": Case(spliced(b'{"id":"wamid.9","id":"wamid.8","from":"1"}'), between("json_dup_key")),
+    "54 id twice": Case(damaged(b'{"id":"wamid.9","id":"wamid.8","from":"1"}'), between("json_dup_key")),
     "54 messages twice": Case(TEXT.replace(b'"messages": [', b'"messages":[],"messages": ['), whole("json_dup_key", f"{HERE}")),
     "54 entry twice": Case(TEXT.replace(b'"entry"', b'"entry":[],"entry"', 1), whole("json_dup_key")),
     "54 metadata twice": Case(
@@ -208,11 +216,11 @@ CASES: dict[str, Case] = {
         b'{"object":"whatsapp_business_account","entry":[' + b",".join([b"0"] * 1_000_000) + b"]}", whole("too_many")
     ),
     "55 half a million objects in one message": Case(
-        spliced(b'{"id":"wamid.9","a":[' + b",".join([b'{"a":0}'] * 500_000) + b"]}"), whole("too_many")
+        damaged(b'{"id":"wamid.9","a":[' + b",".join([b'{"a":0}'] * 500_000) + b"]}"), whole("too_many")
     ),
     "55 two million lists in lists": Case(filled(b"[" * 500 + b"]" * 500, 4_000_000), whole("too_many")),
     "55 three hundred thousand empty lists behind a damaged message": Case(
-        spliced(b'{"id":"\xff"},{"id":"wamid.9","a":[' + b",".join([b"[]"] * 300_000) + b"]}"), whole("too_many")
+        damaged(b'{"id":"\xff"},{"id":"wamid.9","a":[' + b",".join([b"[]"] * 300_000) + b"]}"), whole("too_many")
     ),
     "55 a text of 1 MB of commas, brackets and quotes": Case(around(message(9, text={"body": ',[{"\\' * 200_000})), GOOD),
     "55 an account id of 2 MB, and a hundred messages": Case(
@@ -226,10 +234,12 @@ CASES: dict[str, Case] = {
     "56 null": Case(b"null", whole("not_object")),
     "56 true": Case(b"true", whole("not_object")),
     "57 NUL in text": Case(
-        around(message(9, text={"body": "a\0b"})), ["MessageReceived", "MessageReceived text_nul", "MessageReceived"]
+        around(message(9, text={"body": f"{canaries.TEXT}\0b"})),
+        ["MessageReceived", "MessageReceived text_nul", "MessageReceived"],
     ),
     "57 NUL in a name": Case(
-        post(value(contacts=[{"wa_id": "16505551234", "profile": {"name": "A\0"}}], messages=[message()])), ["MessageReceived"]
+        post(value(contacts=[{"wa_id": canaries.PHONE, "profile": {"name": f"{canaries.NAME}\0"}}], messages=[message()])),
+        ["MessageReceived"],
     ),
     "57 NUL in id": Case(around(message(id="wamid.\0")), between("text_nul", "/id")),
     "57 NUL in sender": Case(around(message(**{"from": "1\0"})), between("text_nul", "/from")),
@@ -306,7 +316,9 @@ CASES: dict[str, Case] = {
     "68 id of 10 KB": Case(around(message(id="w" * 10_240)), between("message_id", "/id")),
     "68 id as list": Case(around(message(id=["wamid"])), between("message_id", "/id")),
     "69 same id, other content": Case(
-        post(value(messages=[message(text={"body": "first"}), message(text={"body": "second"})])),
+        post(
+            value(messages=[message(text={"body": f"first {canaries.TEXT}"}), message(text={"body": f"second {canaries.TEXT}"})])
+        ),
         ["MessageReceived"] * 2,
         rows=(1, 0),
     ),
@@ -315,7 +327,7 @@ CASES: dict[str, Case] = {
     "71 nobody": Case(around(message(**NOBODY)), between("sender_missing")),
     "71 nobody, by an empty name": Case(around(message(**{"from": "", "from_user_id": None})), between("sender_missing")),
     "71 sender of 10 KB": Case(around(message(9, **{"from": "1" * 10_240})), GOOD, refused=("value_range /contact",)),
-    "71 sender as number": Case(around(message(**{"from": 16505551234})), between("id_type", "/from")),
+    "71 sender as number": Case(around(message(**{"from": int(canaries.PHONE)})), between("id_type", "/from")),
     "72 timestamp missing": Case(around(message(timestamp=...)), between("timestamp", "/timestamp")),
     "72 timestamp in words": Case(around(message(timestamp="soon")), between("timestamp", "/timestamp")),
     "72 timestamp negative": Case(around(message(timestamp="-5")), between("timestamp", "/timestamp")),
@@ -333,8 +345,8 @@ CASES: dict[str, Case] = {
     "73 two objects": Case(around(message(9, image={"id": "1"})), GOOD),
     "73 type no text": Case(around(message(9, type=7)), GOOD),
     "74 text of 0 bytes": Case(around(message(9, text={"body": ""})), GOOD),
-    "74 text of 4,097 characters": Case(around(message(9, text={"body": "x" * 4_097})), GOOD),
-    "74 text of 1 MB": Case(around(message(9, text={"body": "é" * 524_288})), GOOD),
+    "74 text of 4,097 characters": Case(around(message(9, text={"body": canaries.TEXT.ljust(4_097, "x")})), GOOD),
+    "74 text of 1 MB": Case(around(message(9, text={"body": canaries.TEXT.ljust(524_288, "é")})), GOOD),
     "74 combining marks, RTL and ZWJ": Case(around(message(9, text={"body": "\u0301" * 99 + "\u202e\u200d👨\u200d👩"})), GOOD),
     "75 broken response_json": Case(
         around(message(9, type="interactive", interactive={"type": "nfm_reply", "nfm_reply": {"response_json": "{"}})),
