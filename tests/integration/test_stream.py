@@ -36,6 +36,8 @@ class Reader:
             commit=self._commit,
             refuse=lambda record, _: [record],
             before_ack="router.after_emit_before_commit",
+            on_revoke="router.on_revoke",
+            on_assign="router.on_assign",
             buffer_bytes=1 << 20,
             shown_seconds=1.0,
             strike_out=True,

@@ -11,15 +11,16 @@ class Plan:
     """How one point is reached.
 
     `victim` is who passes it: a service, or the `rebuild` of an operator. The pass at which the fault fires is drawn from 1 to
-    `most`. `media`: commands carry a file. `parked`: commands stand parked at each start. `guest`: somebody joins and leaves the
-    sender's group, so that shards move. `is_whole_log`: nothing may be deleted from the log.
+    `most`. `media`: commands carry a file. `parked`: commands stand parked at each start. `guest`: where it is to be that pass or
+    a later one, somebody joins and leaves the victim's group, so that partitions move. `is_whole_log`: nothing may be deleted
+    from the log.
     """
 
     victim: str
     most: int = 3
     media: bool = False
     parked: bool = False
-    guest: bool = False
+    guest: int | None = None
     is_whole_log: bool = False
 
 
@@ -32,10 +33,14 @@ PLANS: Final[dict[str, Plan]] = {
     "router.mid_batch_emit": Plan(victim="router"),
     "router.after_emit_before_commit": Plan(victim="router"),
     "router.after_reopen_before_commit": Plan(victim="router", most=1, parked=True),
+    "router.on_assign": Plan(victim="router", most=2, guest=2),
+    "router.on_revoke": Plan(victim="router", most=1, guest=1),
     "projector.after_fetch": Plan(victim="projector"),
     "projector.before_pg_commit": Plan(victim="projector"),
     "projector.after_pg_commit_before_offset": Plan(victim="projector"),
     "projector.after_rebuild_batch": Plan(victim="rebuild", most=1, is_whole_log=True),
+    "projector.on_assign": Plan(victim="projector", most=2, guest=2),
+    "projector.on_revoke": Plan(victim="projector", most=1, guest=1),
     "sender.after_intake_before_commit": Plan(victim="sender"),
     "sender.after_gate": Plan(victim="sender"),
     "sender.before_started": Plan(victim="sender"),
@@ -49,6 +54,6 @@ PLANS: Final[dict[str, Plan]] = {
     "sender.after_emit_before_commit": Plan(victim="sender"),
     "sender.media_before_upload": Plan(victim="sender", most=2, media=True),
     "sender.media_after_upload": Plan(victim="sender", most=2, media=True),
-    "sender.on_assign": Plan(victim="sender", most=2, guest=True),
-    "sender.on_revoke": Plan(victim="sender", most=2, guest=True),
+    "sender.on_assign": Plan(victim="sender", most=2, guest=2),
+    "sender.on_revoke": Plan(victim="sender", most=2, guest=2),
 }

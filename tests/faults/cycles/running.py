@@ -141,8 +141,8 @@ class _Runner:
             await self._see_alive(fault)
             if self._plan.victim != "rebuild":
                 await self._world.traffic(self._chance, media=self._plan.media)
-            if self._plan.guest and nth > 1 and time.monotonic() > guest_at:
-                await (self._world.let_guest_go() if self._world.has_guest else self._world.let_guest_come())
+            if self._plan.guest and nth >= self._plan.guest and time.monotonic() > guest_at:
+                await (self._world.let_guest_go() if self._world.has_guest else self._world.let_guest_come(self._plan.victim))
                 guest_at = time.monotonic() + _GUEST_SECONDS
             await self._within(_UNIT_SECONDS)
 
