@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from itertools import cycle, islice
 from typing import Final
 
 import pytest
 
 from tests.faults.conftest import Inhabited
 from tests.faults.cycles.points import PLANS
-from tests.faults.cycles.running import run
+from tests.faults.cycles.running import MIXED, run
 
 CYCLES: Final = int(os.environ.get("PARLEY_CYCLES", "20"))
 SEED: Final = int(os.environ.get("PARLEY_CYCLES_SEED", "1"))
@@ -26,9 +28,9 @@ def points(*, of_sender: bool) -> list[str]:
 
 def assert_clean(inhabited: Inhabited, point: str) -> None:
     """So many lives end at the point, and every figure is 0."""
-    report = inhabited.loop.run(run(inhabited.world, point, cycles=CYCLES, batch=CYCLES, seed=SEED))
-    assert report.is_clean, f"{report}\nmake faults POINT={point} CYCLES={CYCLES} SEED={SEED}"
-    assert report.cycles == CYCLES
+    report = inhabited.loop.run(run(inhabited.world, point, cycles=CYCLES, actions=MIXED, batch=CYCLES, seed=SEED))
+    assert report.is_clean, f"{report}\nmake faults POINT={point} CYCLES={CYCLES} ACTION=mixed SEED={SEED}"
+    assert report.lives == Counter(islice(cycle(MIXED), CYCLES))
     assert all(figure.n for figure in report.figures.values()), report
     inhabited.loop.run(inhabited.world.forget())
 
