@@ -37,6 +37,6 @@ def assert_clean(inhabited: Inhabited, point: str) -> None:
 
 @pytest.mark.timeout(300 + 10 * CYCLES)
 @pytest.mark.parametrize("point", points(of_sender=False))
-@pytest.mark.failure("I1", "I2", "I6", "R1", "R2", "R8", "R23")
+@pytest.mark.failure("I1", "I2", "I6", "R1", "R2", "R6", "R8", "R23")
 def test_lives_that_end_at_a_point_leave_nothing_wrong(inhabited: Inhabited, point: str) -> None:
     assert_clean(inhabited, point)
