@@ -219,7 +219,8 @@ class _Consumer(driver.Consumer):
             if not records or self.should_stop:
                 continue
             if not self.flow_active:
-                await self.perform_seek()
+                with contextlib.suppress(IllegalStateError):  # partitions go meanwhile: those that come are sought when given
+                    await self.perform_seek()
                 continue
             generation = self.app.consumer_generation_id
             for tp, fetched in records.items():

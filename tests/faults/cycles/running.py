@@ -23,7 +23,7 @@ from tests.faults.cycles.points import PLANS, Plan
 from tests.faults.cycles.world import World, until
 from tests.support.processes import ServiceProcess
 
-MIXED: Final = (*[Action.KILL] * 17, Action.STOP, Action.RAISE, Action.SLEEP)
+MIXED: Final = (*[Action.KILL] * 7, Action.STOP, Action.RAISE, Action.SLEEP, *[Action.KILL] * 10)
 """Of twenty lives. What does not kill takes longer."""
 FIRE_SECONDS: Final = 60.0
 """A point that no life passes within this time is a finding, too."""
@@ -181,9 +181,9 @@ class _Runner:
             raise AssertionError(f"{fault}: ended with {code} and no fault had fired\n{log}")
 
     async def _until_dead(self) -> None:
-        """A kill is the end. What hung goes on for a moment, what raised ends by itself or has refused one request."""
+        """A kill is the end. What hung goes on for a moment, what raised ends by itself or has lost one request."""
         victim, action = self._victim, self._action
-        if action is Action.RAISE and self._plan.victim != "ingest":
+        if action is Action.RAISE and not self._plan.survives:
             await until(lambda: not victim.alive, 15.0, "the process to end after an exception")
             expected = (EXIT_FATAL, 1) if self._plan.victim == "rebuild" else (EXIT_FATAL,)
             assert victim.returncode in expected, f"{self._report.point}: ended with {victim.returncode} after an exception"
