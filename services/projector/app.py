@@ -86,6 +86,8 @@ class ProjectorApp:
                 commit=worker.commit,
                 refuse=worker.refuse,
                 before_ack="projector.after_pg_commit_before_offset",
+                on_revoke="projector.on_revoke",
+                on_assign="projector.on_assign",
                 positions=worker,
             )
             self._waiting_for = None

@@ -97,6 +97,8 @@ class RouterApp:
             commit=self._commit,
             refuse=self._refuse,
             before_ack="router.after_emit_before_commit",
+            on_revoke="router.on_revoke",
+            on_assign="router.on_assign",
             pause_seconds=_PAUSE_SECONDS,
         )
         self._partitions: dict[str, int] = {}

@@ -275,7 +275,6 @@ class Store:
             known = await self._known(connection, phone_number_id, wanted(candidates))
             batch = judge(await self._with_media(connection, phone_number_id, candidates), known)
             fault("sender.after_gate")
-            fault("sender.before_started")
             if batch.start:
                 before = {one.attempt.command_id: one.attempt for one in candidates}
                 await _execute(connection, "start", **target, **_started(batch.start, before))
@@ -301,6 +300,8 @@ class Store:
                 await _execute(connection, "release", **_places([one.attempt for one in batch.park if one.is_stopped]))
             if batch.defer:
                 await _execute(connection, "defer", **self._deferred(batch.defer))
+            if batch.start:
+                fault("sender.before_started")
         return batch
 
     async def _known(self, connection: postgres.Connection, phone_number_id: str, wants: Wanted) -> Knowledge:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+from aiokafka.errors import IllegalStateError
+
 from services.common.domain import topics
 from services.common.platform.kafka import LogRecord, NewRecord
 from services.common.platform.stream import Stream
@@ -36,6 +38,8 @@ class Reader:
             commit=self._commit,
             refuse=lambda record, _: [record],
             before_ack="router.after_emit_before_commit",
+            on_revoke="router.on_revoke",
+            on_assign="router.on_assign",
             buffer_bytes=1 << 20,
             shown_seconds=1.0,
             strike_out=True,
@@ -55,6 +59,8 @@ class Reader:
         async def counted() -> Mapping[Any, int]:
             offsets: Mapping[Any, int] = await seek()
             self.seeks += 1
+            if self.seeks == 1:  # as where partitions are given to somebody else meanwhile
+                raise IllegalStateError("No current assignment for partition")
             return offsets
 
         consumer.seek_to_committed = counted

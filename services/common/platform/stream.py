@@ -219,7 +219,8 @@ class _Consumer(driver.Consumer):
             if not records or self.should_stop:
                 continue
             if not self.flow_active:
-                await self.perform_seek()
+                with contextlib.suppress(IllegalStateError):  # partitions go meanwhile: those that come are sought when given
+                    await self.perform_seek()
                 continue
             generation = self.app.consumer_generation_id
             for tp, fetched in records.items():
@@ -259,6 +260,8 @@ class _Consumer(driver.Consumer):
         Else the next reader does up to a second's work again, and takes the marks of this one for a death.
         """
         await super().wait_empty()
+        if self.app.rebalancing:  # not at a stop, which gives back nothing
+            fault(self.app.on_revoke)
         await self.mark({tp: (self.app.next_offsets[tp], "") for tp in self._progressed})
 
     def ack_run(self, run: _Run) -> None:
@@ -333,9 +336,16 @@ class _Transport(driver.Transport):
 class _Tables(TableManager):
     """There are none. Faust's own manager waits a second at every start for agents that might still register one."""
 
+    app: _App
+
     async def on_start(self) -> None:
         await self._update_channels()
         await self.recovery.start()
+
+    async def on_rebalance(self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0) -> None:
+        """What makes Faust seek and let the flow go on: before it nothing of the new assignment is read."""
+        fault(self.app.on_assign)
+        await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
 
 
 class _App(faust.App):
@@ -345,6 +355,8 @@ class _App(faust.App):
     inflight: _Inflight
     strikes: Strikes[TP]
     instance: str
+    on_revoke: str
+    on_assign: str
     queue: asyncio.Future[Any]
     next_offsets: dict[TP, int]
     ends: dict[TP, int]
@@ -367,9 +379,11 @@ class Stream(Generic[Prepared]):
 
     `prepare` says what a batch comes to and changes nothing; `commit` makes that durable before it returns, one batch at a time
     and in the order of `prepare`. Records of a partition are in order; partitions are mixed. `before_ack` names the fault point
-    between the effect and its acknowledgement. While few records wait, a batch begins `pause_seconds` after the end of the one
-    before: at a steady trickle a batch costs its reader, and all behind it, more than the few records in it. A record that comes
-    after a longer silence waits for nothing.
+    between the effect and its acknowledgement, `on_revoke` the one where partitions go, between what was done and its commit,
+    `on_assign` the one where they are given, before their first record.
+
+    While few records wait, a batch begins `pause_seconds` after the end of the one before: at a steady trickle a batch costs its
+    reader, and all behind it, more than the few records in it. A record that comes after a longer silence waits for nothing.
 
     `refuse` says what a record comes to that is set aside because it has killed the process three times, as `prepare` does; that
     happens only with `strike_out`.
@@ -389,6 +403,8 @@ class Stream(Generic[Prepared]):
         commit: Callable[[Prepared], Awaitable[None]],
         refuse: Callable[[LogRecord, Unprocessable], Prepared],
         before_ack: str,
+        on_revoke: str,
+        on_assign: str,
         buffer_bytes: int,
         shown_seconds: float,
         strike_out: bool,
@@ -400,6 +416,7 @@ class Stream(Generic[Prepared]):
         self._topics, self._prepare, self._commit, self._refuse = tuple(topics), prepare, commit, refuse
         self._app = self._new_app(bootstrap_servers, instance, buffer_bytes)
         self._app.positions, self._app.sources, self._app.with_gaps = positions, frozenset(topics), frozenset(with_gaps)
+        self._app.on_revoke, self._app.on_assign = on_revoke, on_assign
         self._shown_seconds = shown_seconds
         self._stop: LoudStop | None = None
         self._app.instance = instance

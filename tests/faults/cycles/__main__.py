@@ -30,13 +30,14 @@ from services.common.platform.migrations import migrate
 from services.sandbox.postgres_dsn import make_database, with_database
 from services.sandbox.providers import KAFKA_VARIABLE, kafka_providers, postgres_providers, start_first
 from tests.faults.cycles.points import PLANS
-from tests.faults.cycles.running import Report, run
+from tests.faults.cycles.running import MIXED, Report, run
 from tests.faults.cycles.world import World
 from tests.support.clean_broker import fresh_topics
 from tests.support.nursery import shared
 
 RESULTS: Final = Path(".parley/faults")
 ALL: Final = "all"
+ACTIONS: Final = {**{str(action): (action,) for action in Action}, "mixed": MIXED}
 _LINE_SECONDS: Final = 30.0
 
 
@@ -78,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.cycles", description=__doc__)
     parser.add_argument("--point", default=ALL, help="a fault point, several with commas, or all")
     parser.add_argument("--cycles", type=int, default=20, help="at each point")
-    parser.add_argument("--action", type=Action, choices=tuple(Action), default=Action.KILL)
+    parser.add_argument("--action", choices=ACTIONS, default="kill", help="mixed: of twenty lives one by each but kill")
     parser.add_argument("--seed", type=int, default=None, help="draws passes and traffic; by default one of its own")
     parser.add_argument("--batch", type=int, default=50, help="cycles between two judgements")
     parser.add_argument("--worlds", type=int, default=2, help="points at work at a time, each with its own Kafka and Postgres")
@@ -105,7 +106,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 file.flush()
 
         told = _Told(given.cycles * len(wanted))
-        _all(wanted, cycles=given.cycles, action=given.action, seed=seed, batch=given.batch, worlds=worlds, told=told, keep=keep)
+        _all(
+            wanted,
+            cycles=given.cycles,
+            actions=ACTIONS[given.action],
+            seed=seed,
+            batch=given.batch,
+            worlds=worlds,
+            told=told,
+            keep=keep,
+        )
         told.close()
     reports.sort(key=lambda report: report.point)
     text = as_markdown(reports, seconds=time.monotonic() - began)
@@ -114,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     show.line(text)
     dirty = [report for report in reports if not report.is_clean]
     for report in dirty:
-        show.line(f"{report.point} (--action {report.action} --seed {report.seed}):")
+        show.line(f"{report.point} (--action {given.action} --seed {report.seed}):")
         for finding in report.findings:
             show.line(f"  {finding}")
     return 1 if dirty else 0
@@ -124,7 +134,7 @@ def _all(
     points: Sequence[str],
     *,
     cycles: int,
-    action: Action,
+    actions: Sequence[Action],
     seed: int,
     batch: int,
     worlds: int,
@@ -138,7 +148,7 @@ def _all(
     async def one(world: World, point: str) -> Report:
         async with world:
             at = partial(told.cycles, point)
-            return await run(world, point, cycles=cycles, action=action, seed=seed, batch=batch, told=at)
+            return await run(world, point, cycles=cycles, actions=actions, seed=seed, batch=batch, told=at)
 
     def work() -> None:
         with tempfile.TemporaryDirectory(prefix="parley-cycles-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
@@ -166,20 +176,21 @@ def _all(
 def as_data(report: Report) -> dict[str, object]:
     """For machines."""
     figures = {name: {"found": figure.found, "n": figure.n} for name, figure in report.figures.items()}
-    return {**dataclasses.asdict(report), "figures": figures, "ok": report.is_clean}
+    return {**dataclasses.asdict(report), "cycles": report.cycles, "figures": figures, "ok": report.is_clean}
 
 
 def as_markdown(reports: Sequence[Report], *, seconds: float) -> str:
-    """A table with a row a point: cycles, what was found of how many, and how soon all was quiet again."""
+    """A table with a row a point: lives by how they ended, what was found of how many, and how soon all was quiet again."""
     names = list(dict.fromkeys(name for report in reports for name in report.figures))
-    head = ["point", "action", "cycles", "s a cycle", *names, "recovery_s median (highest)"]
+    head = ["point", "lives", "s a life", *names, "recovery_s median (highest)"]
     rows = [head, ["---"] * len(head)]
     for report in reports:
         figures = [report.figures.get(name) for name in names]
         shown = ["–" if figure is None else f"{figure.found} of {figure.n:,}" for figure in figures]
         recovery = f"{statistics.median(report.recoveries):.1f} ({max(report.recoveries):.1f})" if report.recoveries else "–"
         pace = f"{report.seconds / report.cycles:.2f}" if report.cycles else "–"
-        rows.append([f"`{report.point}`", str(report.action), f"{report.cycles:,}", pace, *shown, recovery])
+        lives = ", ".join(f"{action} {count:,}" for action, count in report.lives.items())
+        rows.append([f"`{report.point}`", lives, pace, *shown, recovery])
     cycles = sum(report.cycles for report in reports)
     seeds = ", ".join(sorted({str(report.seed) for report in reports}))
     closing = f"\n{cycles:,} cycles in {seconds:.0f} s, seed {seeds}, {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC.\n"

@@ -1,16 +1,17 @@
 """How is a service brought down at one point again and again, and what do the ledgers say afterwards?
 
 A cycle is one life of the victim: it is started with the fault armed at a pass drawn from the seed, finds what the lives before
-left undone, gets traffic, and dies. After each batch of cycles one life without a fault finishes the work, and everything since
-the batch before is judged.
+left undone, gets traffic, and dies: of the kill, of the exception, or soon after it stood still. After each batch of cycles one
+life without a fault finishes the work, and everything since the batch before is judged.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,6 +23,8 @@ from tests.faults.cycles.points import PLANS, Plan
 from tests.faults.cycles.world import World, until
 from tests.support.processes import ServiceProcess
 
+MIXED: Final = (*[Action.KILL] * 7, Action.STOP, Action.RAISE, Action.SLEEP, *[Action.KILL] * 10)
+"""Of twenty lives. What does not kill takes longer."""
 FIRE_SECONDS: Final = 60.0
 """A point that no life passes within this time is a finding, too."""
 _UNIT_SECONDS: Final = 0.15
@@ -43,15 +46,20 @@ class Report:
     """
 
     point: str
-    action: Action
     seed: int
-    cycles: int = 0
+    lives: dict[Action, int] = field(default_factory=dict)
+    """How many ended by what."""
     seconds: float = 0.0
     figures: dict[str, Figure] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
     recoveries: list[float] = field(default_factory=list)
     fates: dict[str, int] = field(default_factory=dict)
     """What became of the commands."""
+
+    @property
+    def cycles(self) -> int:
+        """How many lives have ended."""
+        return sum(self.lives.values())
 
     @property
     def is_clean(self) -> bool:
@@ -70,17 +78,19 @@ async def run(
     *,
     cycles: int,
     seed: int,
-    action: Action = Action.KILL,
+    actions: Sequence[Action] = (Action.KILL,),
     batch: int = 20,
     told: Told = lambda _: None,
 ) -> Report:
-    """So many cycles at a point. The victim lives again when this returns, unless what it found says otherwise.
+    """So many cycles at a point, by each of `actions` in turn.
+
+    The victim lives again when this returns, unless what it found says otherwise.
 
     The same seed draws the same passes and the same traffic; which moments they meet is up to the machine.
     """
-    report = Report(point=point, action=action, seed=seed)
+    report = Report(point=point, seed=seed)
     began = time.monotonic()
-    runner = _Runner(world, PLANS[point], report, random.Random(f"{seed}/{point}"))
+    runner = _Runner(world, PLANS[point], actions, report, random.Random(f"{seed}/{point}"))
     try:
         await runner.run(cycles, batch, told)
     except AssertionError as problem:
@@ -90,8 +100,10 @@ async def run(
 
 
 class _Runner:
-    def __init__(self, world: World, plan: Plan, report: Report, chance: random.Random) -> None:
+    def __init__(self, world: World, plan: Plan, actions: Sequence[Action], report: Report, chance: random.Random) -> None:
         self._world, self._plan, self._report, self._chance = world, plan, report, chance
+        self._actions = itertools.cycle(actions)
+        self._action = actions[0]
         self._victim: ServiceProcess = world.service(plan.victim)
         self._died_at = 0.0
 
@@ -100,8 +112,9 @@ class _Runner:
             self._victim.kill()
         while self._report.cycles < cycles:
             for _ in range(min(batch, cycles - self._report.cycles)):
+                self._action = next(self._actions)
                 await self._cycle()
-                self._report.cycles += 1
+                self._report.lives[self._action] = self._report.lives.get(self._action, 0) + 1
                 told(self._report.cycles)
             await self._finish()
             await self._judge()
@@ -117,8 +130,8 @@ class _Runner:
         if self._plan.parked:
             await self._world.park(self._chance)
             await self._world.bury(PARKED_GROUP)
-        fault = f"{self._report.point}:{nth}:{self._report.action}"
-        if self._report.action is Action.SLEEP:
+        fault = f"{self._report.point}:{nth}:{self._action}"
+        if self._action is Action.SLEEP:
             fault += f"={self._chance.uniform(0.05, _LONGEST_HANG):.3f}"
         await self._start(fault)
         await self._until_fired(nth, fault)
@@ -141,8 +154,8 @@ class _Runner:
             await self._see_alive(fault)
             if self._plan.victim != "rebuild":
                 await self._world.traffic(self._chance, media=self._plan.media)
-            if self._plan.guest and nth > 1 and time.monotonic() > guest_at:
-                await (self._world.let_guest_go() if self._world.has_guest else self._world.let_guest_come())
+            if self._plan.guest and nth >= self._plan.guest and time.monotonic() > guest_at:
+                await (self._world.let_guest_go() if self._world.has_guest else self._world.let_guest_come(self._plan.victim))
                 guest_at = time.monotonic() + _GUEST_SECONDS
             await self._within(_UNIT_SECONDS)
 
@@ -152,7 +165,7 @@ class _Runner:
         await until(lambda: self._has_fired() or time.monotonic() > end, seconds + 10.0, "a moment to pass")
 
     def _has_fired(self) -> bool:
-        action, victim = self._report.action, self._victim
+        action, victim = self._action, self._victim
         if action is Action.KILL:
             return victim.returncode == -signal.SIGKILL
         if action is Action.STOP:
@@ -168,9 +181,9 @@ class _Runner:
             raise AssertionError(f"{fault}: ended with {code} and no fault had fired\n{log}")
 
     async def _until_dead(self) -> None:
-        """A kill is the end. What hung goes on for a moment, what raised ends by itself or has refused one request."""
-        victim, action = self._victim, self._report.action
-        if action is Action.RAISE and self._plan.victim != "ingest":
+        """A kill is the end. What hung goes on for a moment, what raised ends by itself or has lost one request."""
+        victim, action = self._victim, self._action
+        if action is Action.RAISE and not self._plan.survives:
             await until(lambda: not victim.alive, 15.0, "the process to end after an exception")
             expected = (EXIT_FATAL, 1) if self._plan.victim == "rebuild" else (EXIT_FATAL,)
             assert victim.returncode in expected, f"{self._report.point}: ended with {victim.returncode} after an exception"

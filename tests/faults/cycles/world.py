@@ -19,6 +19,7 @@ import psycopg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from psycopg.sql import SQL, Identifier
 
 from services.common.domain import topics
@@ -31,7 +32,9 @@ from services.common.platform.envelope import AVRO, dead_letter_headers
 from services.common.platform.kafka import LogRecord
 from services.common.platform.registry import add_number
 from services.common.platform.tokens import TokenBox
+from services.projector.decode import GROUP as PROJECTOR_GROUP
 from services.router.parked import GROUP as PARKED_GROUP
+from services.router.routing import GROUP as ROUTER_GROUP
 from services.sandbox import witness
 from services.sandbox.ledger import Publication, Verdict, judge
 from services.sandbox.ledger_reader import read
@@ -69,6 +72,12 @@ _BEHAVIOUR: Final = {
 }
 _POLL_SECONDS: Final = 0.01
 _GUEST_SECONDS: Final = 3.0
+_GROUPS: Final = {
+    "router": (ROUTER_GROUP, topics.ROUTER_SOURCES, RoundRobinPartitionAssignor),
+    "projector": (PROJECTOR_GROUP, topics.PROJECTOR_SOURCES, RoundRobinPartitionAssignor),
+    "sender": (SENDER_GROUP, topics.SENDER_SOURCES, RangePartitionAssignor),
+}
+"""In which a guest can be: what it reads, and how its members share that."""
 _CODEC: Final = Codec()
 
 
@@ -233,18 +242,19 @@ class World:
         places = tuple((one.topic, one.partition, one.offset) for one in told)
         self._published.append(Publication(command_id=command.command_id, phone_number_id=NUMBER, places=places))
 
-    async def let_guest_come(self) -> None:
-        """Another member of the sender's group: some shards are to be its own. It sends nothing. Returns before it has any."""
+    async def let_guest_come(self, victim: str) -> None:
+        """Another member of a service's group: some partitions are to be its own, and nobody reads them. Returns before that."""
+        group, sources, assignor = _GROUPS[victim]
         self._guest = AIOKafkaConsumer(
             bootstrap_servers=self.bootstrap_servers,
             client_id="cycles-guest",
-            group_id=SENDER_GROUP,
-            partition_assignment_strategy=(RangePartitionAssignor,),
+            group_id=group,
+            partition_assignment_strategy=(assignor,),
             enable_auto_commit=False,
             heartbeat_interval_ms=300,
         )
         await self._guest.start()
-        self._guest.subscribe(topics.SENDER_SOURCES)
+        self._guest.subscribe(sources)
 
     async def let_guest_go(self) -> None:
         """It gives back what it had, at last when a dead member's session ends for which the group waits.
@@ -258,7 +268,7 @@ class World:
 
     @property
     def has_guest(self) -> bool:
-        """Whether somebody else is in the sender's group."""
+        """Whether somebody else is in a service's group."""
         return self._guest is not None
 
     async def bury(self, group: str) -> None:
