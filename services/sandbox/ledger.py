@@ -304,28 +304,6 @@ def _checked(ledger: Ledger, sends: _Sends, replay: _Replay) -> dict[str, int]:
     }
 
 
-def recovery_seconds(
-    samples: Sequence[tuple[float, float]], *, fault_ended: float, limit_seconds: float, window_seconds: float = 5.0
-) -> float | None:
-    """From the end of a fault until the 99th percentile is back under its limit, and stays there; None if that never comes.
-
-    A sample is when something began, on the clock of `fault_ended`, and how long it took from end to end (infinite: it never
-    arrived). Judged are the samples that began within a window, for each window that begins with a sample after the fault.
-    """
-    after = sorted(sample for sample in samples if sample[0] >= fault_ended)
-    back: float | None = None
-    end = 0
-    for start, (began, _) in enumerate(after):
-        while end < len(after) and after[end][0] < began + window_seconds:
-            end += 1
-        taken = sorted(seconds for _, seconds in after[start:end])
-        if taken[max(0, -(-99 * len(taken) // 100) - 1)] > limit_seconds:
-            back = None
-        elif back is None:
-            back = began - fault_ended
-    return back
-
-
 def _unlogged(ledger: Ledger) -> Iterator[Finding]:
     """A 200 promises that the bytes are in the log, once for each 200; and nothing else is there."""
     logged = Counter(record.sha256 for record in ledger.logged)

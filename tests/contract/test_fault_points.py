@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 from services.common.platform.faults import POINTS
+from tests.faults import test_cycles, test_cycles_sender
 from tests.faults.cycles.__main__ import chosen
 from tests.faults.cycles.points import PLANS
 
@@ -64,15 +66,24 @@ def test_every_declared_point_is_passed_by_its_service_and_no_other_is() -> None
     assert found == {(point.partition(".")[0], point) for point in POINTS}
 
 
+def cycled(*modules: ModuleType) -> set[str]:
+    """The points that pytest gives to the cycles of these modules, one test each."""
+    marks = [mark for module in modules for mark in module.test_lives_that_end_at_a_point_leave_nothing_wrong.pytestmark]
+    return {point for mark in marks if mark.name == "parametrize" for point in mark.args[1]}
+
+
 def test_every_declared_point_is_shot_at_by_a_test() -> None:
-    sources = [path.read_text("utf-8") for tier in ("faults", "integration") for path in (ROOT / "tests" / tier).rglob("*.py")]
-    shots = {text.partition(":")[0] for source in sources for text in texts(ast.parse(source))}
-    assert sorted(set(POINTS) - shots) == []
+    """The table of the cycles names every point: what counts of it is what their tests take from it."""
+    tests = [path for tier in ("faults", "integration") for path in (ROOT / "tests" / tier).glob("test_*.py")]
+    by_hand = {text for path in tests for text in texts(ast.parse(path.read_text("utf-8")))}
+    shot_at = {text.partition(":")[0] for text in by_hand} | cycled(test_cycles, test_cycles_sender)
+    assert sorted(set(POINTS) - shot_at) == []
 
 
 def test_lives_are_ended_at_every_declared_point_again_and_again() -> None:
     # A command has one life: it is ended where it is tested.
     of_services = {point for point in POINTS if not point.startswith("cli.")}
     assert set(PLANS) == of_services
+    assert cycled(test_cycles, test_cycles_sender) == of_services
     assert set(chosen("all")) == of_services
     assert all(plan.victim in {point.partition(".")[0], "rebuild"} for point, plan in PLANS.items())

@@ -20,11 +20,11 @@ from services.common.domain import topics
 from services.common.domain.ids import attempt_id
 from services.common.domain.records import SendOutcome
 from services.common.platform.kafka import NewRecord
-from services.sandbox.ledger import FIGURES
+from services.sandbox.ledger import FIGURES, Verdict, judge
 from tests.faults.conftest import Inhabited
 from tests.faults.cycles.world import World
 from tests.support import log
-from tests.support.sending import CODEC, NUMBER, TOKEN
+from tests.support.sending import CODEC, NUMBER, TOKEN, text
 
 UNITS: Final = 12
 DELETED_MESSAGE: Final = """
@@ -44,7 +44,7 @@ SELECT 'wamid.stranger', 'inbound', min(phone_number_id), false FROM projector.m
 """
 STRANGERS_WINDOW: Final = """
 INSERT INTO projector.conversations (phone_number_id, contact, last_inbound_at)
-SELECT min(phone_number_id), '4915111', now() FROM projector.conversations
+SELECT min(phone_number_id), '4915111111111', now() FROM projector.conversations
 """
 REPEATED_BATCH: Final = """
 INSERT INTO public.advances (topic, partition, before, after)
@@ -53,6 +53,10 @@ SELECT topic, partition, before, after FROM public.advances ORDER BY seq DESC LI
 ALTERED_RANK: Final = """
 UPDATE projector.messages SET delivered_at = NULL
 WHERE wamid = (SELECT max(wamid) FROM projector.messages WHERE accepted_at IS NOT NULL AND delivered_at IS NOT NULL)
+"""
+ALTERED_TEXT: Final = """
+UPDATE projector.messages SET text = 'another'
+WHERE wamid = (SELECT max(wamid) FROM projector.messages WHERE direction = 'inbound')
 """
 OLDER_WINDOW: Final = """
 UPDATE projector.conversations SET last_inbound_at = last_inbound_at - interval '1 day'
@@ -117,6 +121,13 @@ async def say_it_failed(world: World) -> None:
     assert left.is_settled
 
 
+async def write_to_the_stranger(world: World) -> None:
+    """The gate is deceived: the window was planted, and nobody knows better than the producer."""
+    await world.publish(text(to="+4915111111111"), must_refuse="window_closed")
+    left = await world.settle()
+    assert left.is_settled
+
+
 async def leave_unended(world: World) -> None:
     """A command waits, and no sender lives that would end it."""
     world.service("sender").kill()
@@ -132,6 +143,7 @@ PLANTED: Final[list[tuple[str, Callable[[World], Awaitable[object]], dict[str, i
     ("a status is deleted", by_sql(DELETED_STATUS), {"lost": 1}),
     ("a stranger's row", by_sql(STRANGERS_MESSAGE), {"phantom": 1}),
     ("a window that nobody opened", by_sql(STRANGERS_WINDOW), {"phantom": 1}),
+    ("the gate lets pass what it must not", write_to_the_stranger, {"against_policy": 1}),
     ("a batch is applied twice", by_sql(REPEATED_BATCH), {"dup_effect": -1}),
     ("a rank is altered", by_sql(ALTERED_RANK), {"reorder": 1}),
     ("a window is set back", by_sql(OLDER_WINDOW), {"reorder": 1}),
@@ -143,8 +155,8 @@ PLANTED: Final[list[tuple[str, Callable[[World], Awaitable[object]], dict[str, i
 """One after the other in the same world, each on top of those before: every figure then tells what was added. -1: any number."""
 
 
-async def figures(world: World) -> dict[str, int]:
-    return {figure.name: figure.found for figure in (await world.verdict()).figures}
+def found(verdict: Verdict) -> dict[str, int]:
+    return {figure.name: figure.found for figure in verdict.figures}
 
 
 @pytest.mark.timeout(240)
@@ -155,17 +167,31 @@ def test_each_broken_promise_is_seen_as_what_it_is_and_a_clean_run_as_clean(inha
             await world.traffic(chance)
         left = await world.settle()
         assert left.is_settled, left
-        verdict = await world.verdict()
+        ledger = await world.ledger()
+        verdict = judge(ledger)
         assert verdict.is_clean, verdict.findings
         assert all(figure.n for figure in verdict.figures)
-        assert (await world.differing_tables())[0] == []
         known = dict.fromkeys(FIGURES, 0)
+
+        # Which limit would have been too low is known only now.
+        [number] = verdict.numbers
+        assert number.worst_second > 1
+        lower = replace(ledger, limits={number.phone_number_id: number.worst_second - 1})
+        assert found(judge(lower)) == {**known, "over_limit": 1}
+        assert judge(replace(ledger, limits={number.phone_number_id: number.worst_second})).is_clean
+
+        tables = await world.tables()
+        assert tables.differing == ()
+        assert tables.n
+        await sql(world, ALTERED_TEXT)
+        one_row = "messages: 1 of its rows differ from those of a replay in text"
+        assert (await world.tables()).differing == (one_row,)
         for name, plant, expected in PLANTED:
             await plant(world)
-            found = await figures(world)
-            added = {figure: found[figure] - known[figure] for figure in FIGURES if found[figure] != known[figure]}
+            now = found(await world.verdict())
+            added = {figure: now[figure] - known[figure] for figure in FIGURES if now[figure] != known[figure]}
             assert set(added) == set(expected), f"{name}: {added}"
             assert all(times in {-1, added[figure]} for figure, times in expected.items()), f"{name}: {added}"
-            known = found
+            known = now
 
     inhabited.loop.run(play())

@@ -34,7 +34,7 @@ def test_a_short_storm_costs_nothing_and_tells_nothing(tmp_path_factory: pytest.
     assert verdict.commands == traffic["commands"] > 0
     ended = verdict.accepted + verdict.rejected + traffic["commands nobody can read"]
     assert ended + verdict.unresolved == verdict.commands, "what nobody can know is held, no more"
-    assert all(figure.n > 0 for figure in verdict.figures), as_markdown(report)
+    assert all(figure.n > 0 for figure in report.figures), as_markdown(report)
     assert traffic["dead letters"] > traffic["commands nobody can read"] > 0
     assert all(one.places > 0 and one.size > 0 for one in report.searches.values()), as_markdown(report)
     with (folder / "stack" / "logs" / "sender-2.log").open("a") as log:

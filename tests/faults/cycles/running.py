@@ -230,7 +230,7 @@ class _Runner:
             self._report.add(figure)
         fates = {"accepted": verdict.accepted, "unresolved": verdict.unresolved, "refused": sum(verdict.refused.values())}
         self._report.fates = {name: self._report.fates.get(name, 0) + count for name, count in fates.items()}
-        differing, tables = await self._world.differing_tables()
-        self._report.add(Figure(name="tables", found=len(differing), n=tables))
-        said = [f"{one.kind}: {one.what}: {one.why}" for one in verdict.findings] + [f"table {name}" for name in differing]
+        tables = await self._world.tables()
+        self._report.add(Figure(name="tables", found=len(tables.differing), n=tables.n))
+        said = [*(f"{one.kind}: {one.what}: {one.why}" for one in verdict.findings), *tables.differing]
         self._report.findings += said[: max(0, _FINDINGS_KEPT - len(self._report.findings))]

@@ -36,7 +36,7 @@ from services.projector.decode import GROUP as PROJECTOR_GROUP
 from services.router.parked import GROUP as PARKED_GROUP
 from services.router.routing import GROUP as ROUTER_GROUP
 from services.sandbox import witness
-from services.sandbox.ledger import Publication, Verdict, judge
+from services.sandbox.ledger import Ledger, Publication, Verdict, judge
 from services.sandbox.ledger_reader import read
 from services.sandbox.ports import free_port
 from services.sandbox.settling import Backlog, Lookout
@@ -49,7 +49,7 @@ from tests.support import log
 from tests.support.clean_broker import dismiss
 from tests.support.media_files import PDF
 from tests.support.processes import ServiceProcess
-from tests.support.read_models import replayed, stored
+from tests.support.read_models import Compared, compared
 from tests.support.sending import APP_SECRET, NUMBER, OWN_PHONE, TOKEN, TOKEN_KEY, WABA, text
 from tests.support.sent_once import QUICK
 
@@ -211,7 +211,7 @@ class World:
             await self.simulator.rules(DropAfter(), times=1)
         writing = (self.simulator.inbound(NUMBER, rng.choice(PEOPLE), f"message {n}") for n in range(rng.randint(1, 3)))
         commands = [self._command(rng, media=media) for _ in range(rng.randint(1, 3))]
-        await asyncio.gather(*writing, *(self._publish(one, copies=1 + (rng.random() < 0.1)) for one in commands))
+        await asyncio.gather(*writing, *(self.publish(one, copies=1 + (rng.random() < 0.1)) for one in commands))
 
     def _command(self, rng: random.Random, *, media: bool) -> SendMessage:
         fields: dict[str, Any] = {"to": f"+{rng.choice(PEOPLE)}", "lane": rng.choice(("transactional", "bulk"))}
@@ -221,11 +221,12 @@ class World:
         (self._media / name).write_bytes(PDF + name.encode())  # each an upload of its own
         return text(type="document", content=f'{{"file":"{name}"}}', **fields)
 
-    async def _publish(self, command: SendMessage, *, copies: int) -> None:
+    async def publish(self, command: SendMessage, *, copies: int = 1, must_refuse: str | None = None) -> None:
+        """As a producer does; `must_refuse`: why the gate has to, if it has to."""
         key, value = command.command_id.encode(), _CODEC.encode(command)
         headers = [("content-type", AVRO)]
         sent = [await self._producer.send(topics.SEND_COMMANDS, value, key, headers=headers) for _ in range(copies)]
-        self._note(command, [await one for one in sent])
+        self._note(command, [await one for one in sent], must_refuse=must_refuse)
 
     async def park(self, rng: random.Random, count: int = 2) -> None:
         """Commands that an earlier router could not read stand parked; the present one can."""
@@ -238,9 +239,15 @@ class World:
             key = record_key(NUMBER, command.to).encode()
             self._note(command, [await self._producer.send_and_wait(topics.PARKED_COMMANDS, value, key, headers=headers)])
 
-    def _note(self, command: SendMessage, told: Iterable[Any]) -> None:
-        places = tuple((one.topic, one.partition, one.offset) for one in told)
-        self._published.append(Publication(command_id=command.command_id, phone_number_id=NUMBER, places=places))
+    def _note(self, command: SendMessage, told: Iterable[Any], *, must_refuse: str | None = None) -> None:
+        self._published.append(
+            Publication(
+                command_id=command.command_id,
+                phone_number_id=NUMBER,
+                places=tuple((one.topic, one.partition, one.offset) for one in told),
+                must_refuse=must_refuse,
+            )
+        )
 
     async def let_guest_come(self, victim: str) -> None:
         """Another member of a service's group: some partitions are to be its own, and nobody reads them. Returns before that."""
@@ -295,9 +302,9 @@ class World:
         """The time of an upload's lease is over: who held it is dead."""
         await self._execute("UPDATE sender.media_leases SET until = now()")
 
-    async def verdict(self) -> Verdict:
-        """What the ledgers say of everything since the last `forget`."""
-        ledger = await read(
+    async def ledger(self) -> Ledger:
+        """Both sides of everything since the last `forget`."""
+        return await read(
             simulator=self.simulator,
             bootstrap_servers=self.bootstrap_servers,
             dsn=self.dsn,
@@ -305,12 +312,14 @@ class World:
             consents=(),
             limits={NUMBER: LIMIT},
         )
-        return await asyncio.to_thread(judge, ledger)
 
-    async def differing_tables(self) -> tuple[list[str], int]:
-        """Read models that are not what a replay of the log by the pure code makes, and of how many."""
-        there, wanted = await asyncio.to_thread(stored, self.dsn), await asyncio.to_thread(replayed, self.bootstrap_servers)
-        return [name for name in there if there[name] != wanted[name]], len(there)
+    async def verdict(self) -> Verdict:
+        """What the ledger says."""
+        return await asyncio.to_thread(judge, await self.ledger())
+
+    async def tables(self) -> Compared:
+        """Whether the read models are what a replay of the log by the pure code makes."""
+        return await asyncio.to_thread(compared, self.bootstrap_servers, self.dsn)
 
     async def forget(self) -> None:
         """Begin anew with everything running: Meta, the log and the tables hold nothing, positions and epochs stay."""

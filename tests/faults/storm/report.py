@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from services.sandbox.ledger import Verdict
+from services.sandbox.ledger import Figure, Verdict
 from tests.faults.storm.delays import Spread, spread
+from tests.support.read_models import Compared
 from tests.support.search import Sought
 
 _FINDINGS_SHOWN: Final = 40
@@ -46,6 +47,7 @@ class Report:
     recoveries: Sequence[Recovery]
     delays: Mapping[str, Spread | None]
     verdict: Verdict
+    tables: Compared
     left: str
     """What was still on its way when the wait was over; `nothing`."""
     drained_seconds: float
@@ -53,15 +55,21 @@ class Report:
     """Where people and secrets were looked for, and what was seen of them."""
 
     @property
+    def figures(self) -> tuple[Figure, ...]:
+        """Those of the judge, and the read models beside a replay of the log."""
+        return (*self.verdict.figures, Figure(name="tables", found=len(self.tables.differing), n=self.tables.n))
+
+    @property
     def is_clean(self) -> bool:
-        """True when every figure of the judge is 0, nothing was left, and nothing was seen that must not be."""
-        return self.verdict.is_clean and self.left == "nothing" and not any(one.sightings for one in self.searches.values())
+        """True when every figure is 0, nothing was left, and nothing was seen that must not be."""
+        seen = any(one.sightings for one in self.searches.values())
+        return self.verdict.is_clean and not self.tables.differing and self.left == "nothing" and not seen
 
 
 def as_json(report: Report) -> str:
     """Every figure."""
     told: dict[str, Any] = asdict(report)
-    figures = {one.name: {"found": one.found, "n": one.n} for one in report.verdict.figures}
+    figures = {one.name: {"found": one.found, "n": one.n} for one in report.figures}
     return json.dumps({"ok": report.is_clean, "figures": figures, **told}, indent=2)
 
 
@@ -75,9 +83,9 @@ def as_markdown(report: Report) -> str:
         "## Promises",
         _table(
             ("figure", "count", "n", "bar"),
-            [(one.name, one.found, one.n, 0) for one in report.verdict.figures],
+            [(one.name, one.found, one.n, 0) for one in report.figures],
         ),
-        *_lines([f"{one.kind}: {one.what}: {one.why}" for one in report.verdict.findings]),
+        *_lines([*(f"{one.kind}: {one.what}: {one.why}" for one in report.verdict.findings), *report.tables.differing]),
         "## What must not be seen",
         "Secrets, and numbers, names and texts of people, in what the services show to operators.",
         _table(

@@ -29,6 +29,7 @@ from tests.faults.storm.show import Moment, Show, told
 from tests.faults.storm.traffic import Traffic, rows_there
 from tests.faults.storm.world import World, world
 from tests.support import canaries
+from tests.support.read_models import compared
 
 SETTLE_SECONDS: Final = 180.0
 PEOPLE: Final = 150
@@ -192,6 +193,8 @@ class _Run:
         )
         summary = await simulator.summary()
         verdict = await asyncio.to_thread(judge, ledger)
+        del ledger  # an hour's is as large as what comes next
+        tables = await asyncio.to_thread(compared, self._world.bootstrap_servers, self._world.dsn)
         now = time.monotonic()
         marks = {"webhook to row": list(book.messages.values()), "command to Graph": list(book.commands.values())}
         return Report(
@@ -217,6 +220,7 @@ class _Run:
             recoveries=self._recoveries(inflictor.done, marks["webhook to row"], marks["command to Graph"], now),
             delays={name: spread(mark.age(now) for mark in found if mark.began >= self._began) for name, found in marks.items()},
             verdict=verdict,
+            tables=tables,
             left=left,
             drained_seconds=drained,
             searches={},

@@ -86,7 +86,7 @@ def _projected(log: Log, read_models: ReadModels) -> Iterator[str]:
         yield "phantom: a record was projected that is not there"
     if any(count > 1 for count in read_models.applied.values()):
         yield "doubled: a record was projected twice"
-    if fold(reversed(events_of(records))) != read_models.rows():
+    if fold(events_of(reversed(records))) != read_models.rows():
         yield "order: the rows are not those of a replay"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from services.common.domain.consent import ConsentCategory, ConsentState
@@ -54,6 +54,11 @@ class ReadModels:
             self._written_at.setdefault(key, time.time())
             if row.biz_opaque_callback_data is not None and row.type == "message":
                 self._by_attempt.setdefault(row.biz_opaque_callback_data, []).append(row)
+
+    def forget(self, table: str, keys: Iterable[Any]) -> None:
+        """Rows of a table are gone; those that are not there are none the less."""
+        for key in keys:
+            self._folded[table].pop(key, None)
 
     def rows(self) -> Rows:
         """As `fold` gives them."""
@@ -115,11 +120,15 @@ class ReadModelStore(Store):
 
             def commit() -> None:
                 if progress.fresh:
-                    tables.write(progress.fresh)
+                    self.write(progress.fresh)
                     tables.positions.update(progress.reached)
 
             await self._process.call("postgres", f"saves {len(progress.fresh)} records", commit)
         return progress
+
+    def write(self, fresh: Sequence[Read]) -> None:
+        """Rows of these records, merged into those that are there."""
+        self._tables.write(fresh)
 
     def _progress(self, batch: Sequence[Read]) -> Progress:
         first = first_offsets(batch)

@@ -24,7 +24,6 @@ from services.sandbox.ledger import (
     SentRow,
     Verdict,
     judge,
-    recovery_seconds,
 )
 from services.sandbox.simulator.records import Answer, Arrival, State, WebhookView, What
 from services.sandbox.webhook_elements import elements
@@ -337,24 +336,6 @@ def test_a_row_that_the_log_lost_but_meta_sent_is_no_phantom() -> None:
     verdict = judge(replace(ledger, webhooks=[sent, *ledger.webhooks[1:]], logged=without))
     assert (verdict.count(Kind.FALSE_200), verdict.count(Kind.LOST)) == (2, 0)
     assert not any("wamid" in finding.what for finding in verdict.findings)
-
-
-@pytest.mark.parametrize(
-    ("samples", "expected"),
-    [
-        ([(9.0, 9.0), (10.0, 0.1), (11.0, 0.1)], 0.0),
-        ([(10.0, 3.0), (12.0, 1.0), (14.0, 0.1), (15.0, 0.2)], 4.0),
-        ([(10.0, 0.1), (30.0, 5.0), (31.0, 0.1)], 21.0),
-        ([(10.0, float("inf"))], None),
-        ([], None),
-        ([*((10.0 + n / 100, 0.1) for n in range(600)), (10.5, 9.0)], 0.0),
-    ],
-)
-def test_recovery_is_when_the_99th_percentile_is_back_and_stays(
-    samples: list[tuple[float, float]], expected: float | None
-) -> None:
-    found = recovery_seconds(samples, fault_ended=10.0, limit_seconds=0.5)
-    assert found == expected
 
 
 def test_what_was_never_acknowledged_is_not_lost() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import inspect
 from collections import Counter
 
 import pytest
 
+from tests.support.simulation import judge
 from tests.support.simulation.campaign import kind_of, shrunk
 from tests.support.simulation.plan import Fate, Ill, Kind, Trouble, plan_of
 from tests.support.simulation.planted import PLANTED
@@ -58,9 +61,18 @@ def test_the_same_seed_is_the_same_run() -> None:
 @pytest.mark.parametrize("wiring", PLANTED, ids=lambda wiring: wiring.__name__)
 def test_a_planted_bug_is_seen_and_stays_seen_in_a_smaller_run(wiring: type[Wiring]) -> None:
     seen = _first(wiring)
-    small = shrunk(seen, wiring, most_tries=12)
+    small = shrunk(seen, wiring, most_tries=4)
     assert kind_of(seen.violations[0]) in {kind_of(one) for one in small.violations}
     assert small.plan.size < seen.plan.size
+
+
+def test_whatever_the_judge_may_find_some_planted_bug_shows() -> None:
+    """Of each sort at least one: a sort that nothing shows could be deaf."""
+    said = [one.value for one in ast.walk(ast.parse(inspect.getsource(judge))) if isinstance(one, ast.Yield)]
+    texts = [one.values[0] if isinstance(one, ast.JoinedStr) else one for one in said]
+    sorts = {kind_of(str(one.value)) for one in texts if isinstance(one, ast.Constant)}
+    assert {"lost", "phantom", "order", "pace"} < sorts
+    assert sorts <= {kind_of(planted.shows) for planted in PLANTED.values()}
 
 
 def _first(wiring: type[Wiring]) -> Verdict:

@@ -11,9 +11,12 @@ import pytest
 from services.sandbox.ledger import FIGURES, Finding, Kind, Ledger, Verdict, judge
 from tests.faults.storm.delays import Spread
 from tests.faults.storm.report import Recovery, Report, as_json, as_markdown
+from tests.support.read_models import Compared
 from tests.support.search import Sought
 
 CLEAN = judge(Ledger(limits={}))
+SAME = Compared(differing=(), n=11)
+OTHER = Compared(differing=("messages: 1 of its rows differ from those of a replay in type",), n=11)
 CLEAN_LOGS = {"logs": Sought(places=7, size=4096)}
 SEEN = {**CLEAN_LOGS, "metrics": Sought(places=4, size=99, sightings=("a text in metrics of router",))}
 
@@ -43,6 +46,7 @@ def report(**changes: Any) -> Report:
         "recoveries": recovered,
         "delays": {"webhook to row": Spread(count=9, median=0.1, p99=0.2, worst=0.3), "command to Graph": None},
         "verdict": CLEAN,
+        "tables": SAME,
         "left": "nothing",
         "drained_seconds": 1.5,
         "searches": CLEAN_LOGS,
@@ -60,8 +64,8 @@ def test_a_storm_without_a_finding_is_clean() -> None:
     assert json.loads(as_json(report()))["ok"] is True
 
 
-@pytest.mark.parametrize("changes", [{"verdict": lost()}, {"left": "router 3"}, {"searches": SEEN}])
-def test_a_finding_or_something_left_or_seen_is_not(changes: dict[str, Any]) -> None:
+@pytest.mark.parametrize("changes", [{"verdict": lost()}, {"tables": OTHER}, {"left": "router 3"}, {"searches": SEEN}])
+def test_a_finding_or_something_other_or_left_or_seen_is_not(changes: dict[str, Any]) -> None:
     found = report(**changes)
     assert not found.is_clean
     assert json.loads(as_json(found))["ok"] is False
@@ -72,6 +76,14 @@ def test_the_markdown_names_what_was_broken_and_how_to_see_it_again() -> None:
     assert "| lost | 2 | " in text
     assert "- lost: message wamid.1: neither a row nor a dead letter" in text
     assert "make storm MINUTES=5 SEED=42" in text
+
+
+def test_a_read_model_that_is_not_what_a_replay_makes_is_named() -> None:
+    assert "| tables | 0 | 11 | 0 |" in as_markdown(report())
+    text = as_markdown(report(tables=OTHER))
+    assert "| tables | 1 | 11 | 0 |" in text
+    assert "- messages: 1 of its rows differ from those of a replay in type" in text
+    assert json.loads(as_json(report(tables=OTHER)))["figures"]["tables"] == {"found": 1, "n": 11}
 
 
 def test_the_markdown_says_where_was_looked_and_what_was_seen() -> None:
@@ -89,7 +101,7 @@ def test_faults_of_a_kind_are_told_together_for_each_kind_of_target() -> None:
 
 def test_the_json_has_every_figure() -> None:
     told = json.loads(as_json(report()))
-    assert told["figures"] == {name: {"found": 0, "n": 0} for name in FIGURES}
+    assert told["figures"] == {**{name: {"found": 0, "n": 0} for name in FIGURES}, "tables": {"found": 0, "n": 11}}
     assert [one["target"] for one in told["recoveries"]] == ["router", "router-2", "sender"]
     assert told["delays"]["webhook to row"]["p99"] == 0.2
     assert told["searches"]["logs"] == {"places": 7, "size": 4096, "sightings": []}
