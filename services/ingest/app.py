@@ -58,7 +58,12 @@ async def serve(settings: IngestSettings, stopping: asyncio.Event) -> None:
         port=settings.ops_port,
         ready=lambda: "draining" if webhooks.draining else appender.not_ready(),
     )
-    rotation = Rotation(config.secret_files(IngestSettings), read=lambda: config.read(IngestSettings).apps(), take=webhooks.serve)
+    rotation = Rotation(
+        config.secret_files(IngestSettings),
+        served=settings.apps(),
+        read=lambda: config.read(IngestSettings).apps(),
+        take=webhooks.serve,
+    )
     server = GuardedServer(webhooks.handle, _limits(settings))
     listener = await _listen(server, settings)
     await ops.start()

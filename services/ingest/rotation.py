@@ -25,14 +25,21 @@ _State = tuple[tuple[int, int, int] | None, ...]
 
 
 class Rotation:
-    """Looks at the files once a second. `take` gets every app when they have changed and all is well with them."""
+    """Looks at the files once a second. `take` gets every app when they have changed and all is well with them.
+
+    `served` are the apps that the process began with: a file may have changed between that and the first look.
+    """
 
     def __init__(
-        self, files: Sequence[Path], *, read: Callable[[], Sequence[App]], take: Callable[[Sequence[App]], None]
+        self,
+        files: Sequence[Path],
+        *,
+        served: Sequence[App],
+        read: Callable[[], Sequence[App]],
+        take: Callable[[Sequence[App]], None],
     ) -> None:
-        self._files, self._read, self._take = files, read, take
+        self._files, self._served, self._read, self._take = files, served, read, take
         self._seen: _State | None = None
-        """None before the first look, which reads in any case: a file may have changed since the process began with it."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Until asked to stop; at once when there are no files."""
@@ -55,9 +62,10 @@ class Rotation:
             log.warning("secrets.unreadable", problems=bad.lines, hint="the last good ones stay in use: mend the files")
         else:
             metrics.SECRETS_UNREADABLE.set(0)
+            if is_first and apps == self._served:
+                return
             self._take(apps)
-            if not is_first:
-                log.info("secrets.taken_over", apps=len(apps))
+            log.info("secrets.taken_over", apps=len(apps))
 
     def _state(self) -> _State:
         return tuple(_stamp(path) for path in self._files)
