@@ -25,7 +25,7 @@ from services.common.platform.faults import fault
 from services.sender import judging, outcomes
 from services.sender.catch_up import CatchUp
 from services.sender.distrust import Distrust, judged
-from services.sender.findings import finding_of
+from services.sender.findings import Finding, finding_of
 from services.sender.graph_client import GraphClient
 from services.sender.headway import Headway, Turn
 from services.sender.judging import Call
@@ -277,20 +277,20 @@ class Dispatcher:
         if not calls:
             return
         begun = await self._store.begun([call.attempt for call in calls], number.epoch)
-        findings = [
-            finding_of(
-                call.attempt,
-                late(),
-                at=now_ms(),
-                waba_id=self._numbers.waba_id(number.phone_number_id),
-                horizon_seconds=self._horizons[LANES[call.attempt.lane]],
-            )
-            for call in calls
-            if call.attempt.command_id in begun
-        ]
+        findings = [self._finding(call.attempt, late()) for call in calls if call.attempt.command_id in begun]
         if findings:
             await self._recorder.write(findings)
             log.warning("send.taken_back", count=len(findings))
+
+    def _finding(self, attempt: Attempt, result: Result) -> Finding:
+        """What a result comes to, as of now."""
+        return finding_of(
+            attempt,
+            result,
+            at=now_ms(),
+            waba_id=self._numbers.waba_id(attempt.phone_number_id),
+            horizon_seconds=self._horizons[LANES[attempt.lane]],
+        )
 
     def _ask_for_news(self, batch: Batch, waba_id: str | None) -> None:
         """What commands wait for is to be brought up to date."""
@@ -329,14 +329,7 @@ class Dispatcher:
             result = await self._media.heed(attempt.phone_number_id, call.media.media_ids, result)
             if attempt.message_type == READ:
                 result = repeated(result, attempt_no=attempt.attempt_no)
-            finding = finding_of(
-                attempt,
-                result,
-                at=now_ms(),
-                waba_id=self._numbers.waba_id(number.phone_number_id),
-                horizon_seconds=self._horizons[LANES[attempt.lane]],
-            )
-            await self._recorder.record(finding)
+            await self._recorder.record(self._finding(attempt, result))
             if result.proof in (Proof.RETRY, Proof.NOT_SENT):
                 number.waiting += 1
         finally:

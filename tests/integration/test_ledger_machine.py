@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from services.common.domain import lane_shares
-from services.common.domain.account_state import Standing
 from services.common.domain.lane_shares import Shares
 from services.common.domain.lanes import Lane
 from services.common.domain.pair_limit import PairPolicy
@@ -32,7 +31,7 @@ from services.common.platform import postgres as platform_postgres
 from services.common.platform.avro import Codec
 from services.common.platform.clock import now_ms
 from services.common.platform.tokens import TokenBox
-from services.sender import judging, options
+from services.sender import options
 from services.sender.commands import TakenIn, fingerprint
 from services.sender.distrust import Distrust, judged
 from services.sender.findings import finding_of
@@ -44,6 +43,7 @@ from services.sender.recorder import Recorder
 from services.sender.response import Result, classify, no_answer, not_sent
 from services.sender.settle import Settler
 from services.sender.store import Batch, OwnerLost, Pick, Settled, Store
+from tests.support.gate import gated
 from tests.support.sending import PERSON, TOKEN_KEY, UNSHARED, WABA, text
 
 T = TypeVar("T")
@@ -189,19 +189,7 @@ class Game(RuleBasedStateMachine):
         calls: list[Call] = []
 
         def judge(candidates: Sequence[Candidate], known: Knowledge) -> Batch:
-            batch, calls[:] = judging.judge(
-                candidates,
-                known,
-                now=now_ms(),
-                has_token=True,
-                waba_id=WABA,
-                caught_up_at=now_ms(),
-                standing=Standing(),
-                may_try=False,
-                failures={},
-                pair_ready_in=lambda _: 0.0,
-                retries_left=10,
-            )
+            batch, calls[:] = gated(candidates, known, retries_left=10)
             return batch
 
         pick = Pick(limit=10, sending=True, orders=lane_shares.orders(Shares(), 10), pairs=PAIRS)

@@ -19,7 +19,6 @@ import psycopg
 import pytest
 
 from services.common.domain import lane_shares
-from services.common.domain.account_state import Standing
 from services.common.domain.lane_shares import Shares
 from services.common.domain.lanes import Lane
 from services.common.domain.pair_limit import PairPolicy
@@ -27,10 +26,11 @@ from services.common.domain.reasons import Reason
 from services.common.platform import postgres as platform_postgres
 from services.common.platform.avro import Codec
 from services.common.platform.clock import now_ms
-from services.sender import judging, options
+from services.sender import options
 from services.sender.commands import TakenIn, fingerprint
 from services.sender.knowledge import Candidate, Knowledge
 from services.sender.store import Batch, Pick, Store
+from tests.support.gate import gated
 from tests.support.sending import NUMBER, WABA, text
 
 RACES: Final = int(os.environ.get("PARLEY_RACES", "1500"))
@@ -66,19 +66,7 @@ def taken(person: str) -> TakenIn:
 
 def judge(candidates: Sequence[Candidate], known: Knowledge) -> Batch:
     """As a sender whose read models are up to date."""
-    batch, _ = judging.judge(
-        candidates,
-        known,
-        now=now_ms(),
-        has_token=True,
-        waba_id=WABA,
-        caught_up_at=now_ms(),
-        standing=Standing(),
-        may_try=False,
-        failures={},
-        pair_ready_in=lambda _: 0.0,
-        retries_left=AT_ONCE,
-    )
+    batch, _ = gated(candidates, known, retries_left=AT_ONCE)
     return batch
 
 
