@@ -137,12 +137,15 @@ class Numbers:
         self._freed: set[str] = set()
         self.renewed: set[str] = set()
         """Numbers that were given a new token, until somebody takes them out."""
+        self._reading = asyncio.Lock()
+        """Held from a reading until it is known: an older one would undo a newer one."""
 
     async def reload(self) -> None:
         """Read the registry; a new limit, token or state counts from now on."""
-        async with self._pool.connection() as connection:
-            numbers = await list_numbers(connection)
-        self.know(numbers)
+        async with self._reading:
+            async with self._pool.connection() as connection:
+                numbers = await list_numbers(connection)
+            self.know(numbers)
 
     def know(self, numbers: Iterable[RegisteredNumber]) -> None:
         """These are registered, as they are here, and no others."""

@@ -6,6 +6,7 @@ finds out holds for all. Where no end is told, one message is sent after a while
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -20,7 +21,7 @@ from services.common.platform.registry import RegisteredNumber
 from services.sender import account_events
 from services.sender.account_events import Told
 from services.sender.judging import Call
-from services.sender.late_codes import LateCodes
+from services.sender.late_codes import Late, LateCodes
 from services.sender.number_client import NumberClient
 from services.sender.numbers import Number, Numbers
 from services.sender.response import Proof, Result
@@ -51,32 +52,21 @@ class Stops:
         self._ledger, self._late_codes, self._numbers, self._client, self._shards = ledger, late_codes, numbers, client, shards
         self._state: State = {}
         self._released: set[str] = set()
+        self._taking = asyncio.Lock()
+        """Held from a reading or a change until it is taken over: an older reading would undo a newer one."""
 
     async def load(self) -> None:
         """Take over what is known, before anything is started."""
-        await self._take(await self._ledger.read())
+        async with self._taking:
+            await self._take(await self._ledger.read())
 
     async def sync(self, events: Sequence[Told]) -> None:
         """Take over what these webhooks, late codes, the registry and other senders have told, and what has ended in time."""
         late = await self._late_codes.newest(list(self._numbers.registered), now=now_ms())
-        shards, state, now = self._shards(), await self._ledger.read(), now_ms()
-        told = account_state.merged(
-            [
-                *(account_state.of_registry(one.phone_number_id, one.state, at=one.updated_at) for one in self._registered()),
-                *map(account_state.of_event, account_events.account_events(events, waba_ids=self._wabas())),
-                *late_codes.told_late(late.codes, now=now, sent=late.sent, waba_of=self._waba_of()),
-            ]
-        )
-        told = {key: one for key, one in told.items() if one.source is not Source.OPERATOR or one.is_stopped or key in state}
-        renewed = {Key(Scope.NUMBER, number, ACCESS_TOKEN) for number in self._numbers.renewed}
-        told |= account_state.cleared(state, renewed, at=now, source=Source.OPERATOR)
-        for key, begun in (await self._ledger.sent(seconds=_TOLD_SECONDS)).items():
-            told = account_state.merged([told, account_state.cleared(state, [key], at=begun, source=Source.PROBE)])
-        changed = account_state.fold(state, told, now=now)
-        if shards and (changed or account_state.untold({**state, **changed}, now=now)):
-            state = await self._change(told, shard=min(shards))
-        await self._take(state)
-        self._numbers.renewed -= {key.scope_id for key in renewed}
+        renewed = frozenset(self._numbers.renewed)
+        async with self._taking:
+            await self._take(await self._merged(events, late, renewed))
+        self._numbers.renewed -= renewed
 
     async def heed(self, number: Number, call: Call, result: Result, *, begun: int, token: str) -> None:
         """What the answer to a message, begun at that instant with that token, says is stopped, or goes on again.
@@ -102,7 +92,8 @@ class Stops:
                 await self._ledger.tried(late, attempt_id=call.attempt.attempt_id, begun=begun)
             told = account_state.cleared(self._state, call.probes - late, at=begun, source=Source.PROBE)
         if told:
-            await self._take(await self._change(told, shard=number.shard))
+            async with self._taking:
+                await self._take(await self._change(told, shard=number.shard))
 
     async def claim(self, number: Number) -> None:
         """Where a stop of the number is to be tried and it has something to try it with: let its next message through."""
@@ -129,6 +120,26 @@ class Stops:
         if not tried:
             number.try_after = time.monotonic() + _AGAIN_SECONDS
             await self._ledger.unclaim(probing)
+
+    async def _merged(self, events: Sequence[Told], late: Late, renewed: frozenset[str]) -> State:
+        """The state with all that was told; `renewed`: numbers that were given a new token."""
+        shards, state, now = self._shards(), await self._ledger.read(), now_ms()
+        told = account_state.merged(
+            [
+                *(account_state.of_registry(one.phone_number_id, one.state, at=one.updated_at) for one in self._registered()),
+                *map(account_state.of_event, account_events.account_events(events, waba_ids=self._wabas())),
+                *late_codes.told_late(late.codes, now=now, sent=late.sent, waba_of=self._waba_of()),
+            ]
+        )
+        told = {key: one for key, one in told.items() if one.source is not Source.OPERATOR or one.is_stopped or key in state}
+        tokens = {Key(Scope.NUMBER, number, ACCESS_TOKEN) for number in renewed}
+        told |= account_state.cleared(state, tokens, at=now, source=Source.OPERATOR)
+        for key, begun in (await self._ledger.sent(seconds=_TOLD_SECONDS)).items():
+            told = account_state.merged([told, account_state.cleared(state, [key], at=begun, source=Source.PROBE)])
+        changed = account_state.fold(state, told, now=now)
+        if shards and (changed or account_state.untold({**state, **changed}, now=now)):
+            return await self._change(told, shard=min(shards))
+        return state
 
     async def _may_try(self, number: Number, stops: State) -> bool:
         """False while Meta says itself that the number cannot send. Who cannot be asked is tried: a token cannot ask either."""
