@@ -110,6 +110,7 @@ async def is_held(reading: Callable[[Stops], Awaitable[None]]) -> bool:
     return number.hold_seconds() > 0
 
 
+@pytest.mark.failure("S9")
 @pytest.mark.parametrize("reading", [Stops.load, lambda stops: stops.sync([])], ids=["load", "sync"])
 def test_a_stop_is_not_forgotten_for_what_was_read_before_it(reading: Callable[[Stops], Awaitable[None]]) -> None:
     assert asyncio.run(is_held(reading))
