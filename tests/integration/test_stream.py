@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError
 
 from services.common.domain import topics
 from services.common.platform.kafka import LogRecord, NewRecord
-from services.common.platform.stream import Stream
+from services.common.platform.stream import Positions, Stream
 from services.sandbox.providers import Kafka
 from tests.support import log
 from tests.support.waiting import wait_for
@@ -26,7 +27,7 @@ FETCH_SECONDS: Final = 1.5
 class Reader:
     """A stream, what it has read, and how often its pump has sought back since the flow was first stopped."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
+    def __init__(self, bootstrap_servers: str, positions: Positions | None = None) -> None:
         self.read = Counter[bytes]()
         self.seeks = 0
         self.stream = Stream[Sequence[LogRecord]](
@@ -43,6 +44,7 @@ class Reader:
             buffer_bytes=1 << 20,
             shown_seconds=1.0,
             strike_out=True,
+            positions=positions,
         )
 
     async def _prepare(self, records: Sequence[LogRecord]) -> Sequence[LogRecord]:
@@ -101,3 +103,42 @@ def test_what_was_fetched_while_the_flow_stood_still_is_read(cluster: Kafka) -> 
 
     read, sent = asyncio.run(play())
     assert read == Counter(sent)
+
+
+class Asked:
+    """Positions of a reader that has read nothing, and what aiokafka did not fetch when they were asked for."""
+
+    def __init__(self) -> None:
+        self.readers: list[Reader] = []
+        self.partitions: set[TopicPartition] = set()
+        self.paused: set[TopicPartition] = set()
+
+    async def next_offsets(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+        """None."""
+        self.partitions = {TopicPartition(*place) for place in partitions}
+        self.paused = paused(self.readers[0])
+        return {}
+
+
+def paused(reader: Reader) -> set[TopicPartition]:
+    return set(reader.stream._app.consumer._thread._consumer.paused())
+
+
+def test_nothing_is_fetched_between_an_assignment_and_its_seek(cluster: Kafka) -> None:
+    """A broker answers a connection in turn: behind a fetch of silent partitions each question of the seek took 1.5 s."""
+
+    async def play() -> None:
+        asked, stopping = Asked(), asyncio.Event()
+        reader = Reader(cluster.bootstrap_servers, asked)
+        asked.readers.append(reader)
+        running = asyncio.create_task(reader.stream.run(stopping))
+        try:
+            await until(lambda: reader.stream.why_not_ready() is None, "the stream to be ready")
+            assert asked.partitions
+            assert asked.paused == asked.partitions
+            assert paused(reader) == set()
+        finally:
+            stopping.set()
+            await running
+
+    asyncio.run(play())
