@@ -13,6 +13,8 @@ from typing import Final, cast
 
 import uvloop
 
+from benchmarks.figures import percentile
+
 _BODY: Final = (
     '{{"object":"whatsapp_business_account","entry":[{{"id":"102290129340398","changes":[{{"value":{{'
     '"messaging_product":"whatsapp","metadata":{{"display_phone_number":"15550783881","phone_number_id":"106540352242922"}},'
@@ -49,6 +51,8 @@ class _Tally:
         self.sent = 0
         self.accepted = 0
         self.refused = 0
+        self.seconds: list[float] = []
+        """Of each that was accepted, from its first byte until its answer."""
 
     def next(self) -> bytes:
         request = self.pool[self.sent % len(self.pool)]
@@ -60,23 +64,29 @@ class _Client(asyncio.Protocol):
     """One connection: a request, its answer, the next request."""
 
     def __init__(self, tally: _Tally, ends_at: float) -> None:
-        self._tally, self._ends_at = tally, ends_at
+        self._tally, self._ends_at, self._asked_at = tally, ends_at, 0.0
         self._transport: asyncio.WriteTransport
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.WriteTransport", transport)
-        self._transport.write(self._tally.next())
+        self._ask(time.monotonic())
 
     def data_received(self, data: bytes) -> None:
+        now = time.monotonic()
         if data.startswith(b"HTTP/1.1 200"):
             self._tally.accepted += 1
+            self._tally.seconds.append(now - self._asked_at)
         else:
             self._tally.refused += 1
-        if time.monotonic() < self._ends_at:
-            self._transport.write(self._tally.next())
+        if now < self._ends_at:
+            self._ask(now)
         else:
             self._transport.close()
+
+    def _ask(self, now: float) -> None:
+        self._asked_at = now
+        self._transport.write(self._tally.next())
 
     def connection_lost(self, _: Exception | None) -> None:
         if not self.closed.done():
@@ -94,11 +104,13 @@ async def _drive(port: int, connections: int, seconds: float, pool: list[bytes])
     clients = [_Client(tally, began + seconds) for _ in range(connections)]
     await asyncio.gather(*(loop.create_connection(partial(_same, client), "127.0.0.1", port) for client in clients))
     await asyncio.gather(*(client.closed for client in clients))
-    return {"accepted": tally.accepted, "refused": tally.refused, "seconds": time.monotonic() - began}
+    took = time.monotonic() - began
+    p99 = percentile(tally.seconds, 99) if tally.seconds else 0.0
+    return {"accepted": tally.accepted, "refused": tally.refused, "seconds": took, "p99_ms": 1000 * p99}
 
 
 def main() -> None:
-    """Print one JSON line: accepted, refused, seconds."""
+    """Print one JSON line: accepted, refused, seconds, p99_ms (of what was accepted)."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--connections", type=int, default=64)
