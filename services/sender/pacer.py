@@ -69,7 +69,7 @@ class Pacer:
         """The pacer of a new owner."""
         now = time.monotonic()
         log = limiter.inherit(policy, (start.age_seconds for start in past.starts), now=now)
-        to_people = ((start.recipient, start.over_seconds) for start in past.starts if start.recipient is not None)
+        to_people = [(one.recipient, one.age_seconds, one.over_seconds) for one in past.starts if one.recipient is not None]
         pairs = pair_limit.inherit(pair_policy, to_people, now=now)
         for one in past.refused:
             pair_limit.hold(pairs, one.recipient, seconds=one.seconds, refusals=one.refusals, now=now)

@@ -72,14 +72,18 @@ class Pairs:
     forget_at: int = _FORGET_AT
 
 
-def inherit(policy: PairPolicy, exchanges: Iterable[tuple[str, float | None]], *, now: float) -> Pairs:
-    """The state of a new owner: (recipient, seconds since its exchange was over, None where it is not) of each earlier attempt.
+def inherit(policy: PairPolicy, exchanges: Iterable[tuple[str, float, float | None]], *, now: float) -> Pairs:
+    """The state of a new owner: (recipient, seconds since its start, and since it was over or None) of each earlier attempt.
 
     Those that were over longer ago than `remembered_seconds` may be left out. An attempt is charged at the end of its exchange,
-    when it had arrived at the latest; one without an end D from now, the latest instant its bytes can go out.
+    when it had arrived at the latest; one without an end D from now, the latest instant its bytes can go out. Who takes over
+    ends what its predecessor started, and a predecessor that knows of nothing may write after that: until D from the start.
     """
     pairs = Pairs(policy=policy)
-    charges = [(now + START_TO_WRITE_SECONDS if age is None else now - max(0.0, age), recipient) for recipient, age in exchanges]
+    charges: list[tuple[float, str]] = []
+    for recipient, age, over in exchanges:
+        latest = START_TO_WRITE_SECONDS if over is None else max(-over, START_TO_WRITE_SECONDS - age)
+        charges.append((now + latest, recipient))
     for at, recipient in sorted(charges):
         _charge(pairs, _account(pairs, recipient, now=now), at=at)
     return pairs

@@ -132,16 +132,18 @@ def test_an_owner_that_forgets_its_predecessor_is_seen_to_break_the_limit() -> N
 def run(policy: PairPolicy, rng: Random, *, forgets: bool = False) -> list[float]:
     """Two minutes of as many messages to one person as may be started, under owners that come and go; sorted arrivals.
 
-    An owner that was replaced goes on writing what it had started. Now and then the network holds a request for seconds, and its
-    answer with it.
+    An owner that was replaced goes on writing what it had started, and what its successor has declared to be over. Now and then
+    the network holds a request for seconds, and its answer with it.
     """
     now, arrivals = 0.0, list[float]()
-    over: list[float | None] = []
+    started, over = list[float](), list[float | None]()
     while now < 120.0:
-        ages = [] if forgets else [(ANN, None if at is None or at > now else now - at) for at in over]
-        pairs = pair_limit.inherit(policy, ages, now=now)
+        over = [None if end is None or end > now else end for end in over]
+        ages = [(ANN, now - at, None if end is None else now - end) for at, end in zip(started, over, strict=True)]
+        pairs = pair_limit.inherit(policy, [] if forgets else ages, now=now)
+        over = [now if end is None else end for end in over]
         pairs.fastest = 0.04
-        ends, answers = now + rng.uniform(0.5, 40.0), list[tuple[float, float]]()
+        ends, answers = now + rng.choice((rng.uniform(0.0, 1.0), rng.uniform(0.5, 40.0))), list[tuple[float, float]]()
         while now < ends:
             for answer in sorted(one for one in answers if one[0] <= now):
                 answers.remove(answer)
@@ -150,11 +152,17 @@ def run(policy: PairPolicy, rng: Random, *, forgets: bool = False) -> list[float
             if wait > 0.0:
                 now += min(wait, rng.uniform(0.01, 0.5))
                 continue
+            started.append(now)
             over.append(None)
             pair_limit.start(pairs, ANN, now=now)
+            if rng.random() < 0.3:
+                ends = min(ends, now + rng.uniform(0.0, START_TO_WRITE_SECONDS))
             written = now + rng.choice((0.0, rng.uniform(0.0, START_TO_WRITE_SECONDS)))
-            if written >= ends and rng.random() < 0.5:
-                break  # killed between the row and the write
+            if written >= ends:
+                if rng.random() < 0.5:  # else killed between the row and the write
+                    arrivals.append(written + 0.02 + rng.random() * policy.jitter_seconds)
+                now = ends
+                break
             now = written
             stall = rng.uniform(0.0, 8.0) if rng.random() < 0.1 else 0.0
             if now + stall > ends:
