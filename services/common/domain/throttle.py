@@ -7,7 +7,8 @@ pace, and from time to time a little more is tried: so little that one message i
 - Refused at full speed: Meta holds much less than we sent, and nobody knows how much. Wait until a quarter of the last second is
   over, try one message alone, and so on, until one is taken.
 - Refused while trying: the count of the last second is what Meta holds.
-- Refusals cost credit and messages that are taken earn it, so that all trying has less than one in a hundred refused.
+- Refusals cost credit and messages that are taken earn it, so that all trying has less than one in a hundred refused. At a dozen
+  messages a second and less that would take minutes: there one try in about ten seconds is what trying may cost.
 
 Above `limit` nothing is ever tried: this only makes `limiter` slower. Instants are float seconds of one monotonic clock, those of
 writes. `Throttle` is changed in place.
@@ -31,6 +32,8 @@ _TRY_AT: Final = 0.5
 _LEAST_CREDIT: Final = -0.5
 _LEAST_CREDIT_OF_HELD: Final = -1 / 80
 """Finding out how much less Meta holds costs more than this, and must not keep us from finding out that it holds more again."""
+_LONGEST_SECONDS: Final = 10.0
+"""After so long at its pace a number tries again, whatever it costs. One refused at its first message knows least of all."""
 _MOST_CREDIT: Final = 1.0
 _NOTICED_SECONDS: Final = 0.8
 """What is tried first exceeds what Meta holds, if it holds no more, in this time; then it doubles and doubles."""
@@ -122,7 +125,8 @@ def refused(throttle: Throttle, *, sent_at: float, unanswered: int, now: float) 
         throttle.is_searching = True
     pace = rate(throttle, now=sent_at) * _MARGIN if is_news or throttle.held is None else throttle.held
     throttle.held = float(max(1, min(count, pace)))
-    throttle.credit = max(_LEAST_CREDIT + _LEAST_CREDIT_OF_HELD * throttle.held, throttle.credit - 1.0)
+    floor = max(_LEAST_CREDIT + _LEAST_CREDIT_OF_HELD * throttle.held, _TRY_AT - _EARNED * throttle.held * _LONGEST_SECONDS)
+    throttle.credit = max(floor, throttle.credit - 1.0)
     throttle.tries_since = inf
     if throttle.alone == sent_at:
         throttle.alone = None

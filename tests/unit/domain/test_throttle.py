@@ -32,6 +32,22 @@ def test_other_changes_are_found_too(limit: int, held: int) -> None:
         assert seen.refused_share(8.0, 13.0) <= 0.03, seed
 
 
+@pytest.mark.failure("S8")
+def test_a_number_that_is_refused_at_its_first_message_is_soon_at_full_speed() -> None:
+    for seed in range(20):
+        seen = simulate(80, ((0.0, 0), (0.2, 80)), seconds=20.0, seed=seed)
+        assert seen.refused, seed
+        assert seen.rate(15.0, 20.0) >= 0.9 * 80, seed
+
+
+@pytest.mark.parametrize("held", [1, 2, 5, 10])
+def test_where_meta_holds_very_little_one_try_in_ten_seconds_is_refused(held: int) -> None:
+    for seed in range(5):
+        seen = simulate(80, ((0.0, held),), seconds=130.0, seed=seed)
+        assert sum(at >= 10.0 for at in seen.refused) <= 12 * 2, seed
+        assert seen.rate(10.0, 130.0) >= 0.8 * held, seed
+
+
 def test_a_number_that_meta_never_refuses_is_held_back_by_its_limit_alone() -> None:
     for seed in range(5):
         seen = simulate(80, ((0.0, 10_000),), seconds=20.0, seed=seed)
