@@ -74,7 +74,8 @@ def ingest(bench: Bench) -> Section:
         notes=[
             f"median (lowest–highest) of {rounds} rounds of {_ROUND_SECONDS} s, after the broker's compiler has settled; "
             "ingest with acks=all and every signature checked",
-            f"{_OVERLOAD} connections are four times what keeps it busy: the p99 of what is accepted has to be ≤ {_OVERLOAD_P99_MS:g} ms",
+            f"{_OVERLOAD} connections are four times what keeps it busy: the p99 of what is accepted has to be "
+            f"≤ {_OVERLOAD_P99_MS:g} ms",
             f"{_MOST:,} come at once, and the wait of each for its first answer is among the figures",
             "each server in turn has one core to itself; load and Kafka are on the other",
         ],
