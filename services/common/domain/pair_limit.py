@@ -82,8 +82,9 @@ def inherit(policy: PairPolicy, exchanges: Iterable[tuple[str, float, float | No
     pairs = Pairs(policy=policy)
     charges: list[tuple[float, str]] = []
     for recipient, age, over in exchanges:
-        latest = START_TO_WRITE_SECONDS if over is None else max(-over, START_TO_WRITE_SECONDS - age)
-        charges.append((now + latest, recipient))
+        latest = inf if over is None else max(-over, START_TO_WRITE_SECONDS - age)
+        # What a clock that was set back puts into the future is not later than what begins now.
+        charges.append((now + min(latest, START_TO_WRITE_SECONDS), recipient))
     for at, recipient in sorted(charges):
         _charge(pairs, _account(pairs, recipient, now=now), at=at)
     return pairs

@@ -124,6 +124,13 @@ def test_meta_finds_nothing_to_refuse_when_owners_crash_linger_and_inherit(burst
     assert sent / 50 > 0.5 * 120 / 6, "and what may be sent is sent"
 
 
+@pytest.mark.failure("R21")
+@pytest.mark.parametrize(("age", "over"), [(-300.0, -300.0), (-300.0, -299.0), (1.0, -300.0)])
+def test_an_exchange_that_a_stepped_clock_puts_in_the_future_counts_as_just_begun(age: float, over: float) -> None:
+    pairs, begun = (pair_limit.inherit(PairPolicy(), [(ANN, *told)], now=100.0) for told in ((age, over), (0.0, None)))
+    assert pair_limit.wait_seconds(pairs, ANN, now=100.0) == pair_limit.wait_seconds(begun, ANN, now=100.0)
+
+
 def test_an_owner_that_forgets_its_predecessor_is_seen_to_break_the_limit() -> None:
     runs = (run(PairPolicy(), Random(seed), forgets=True) for seed in range(20))
     assert any(second - first < 6.0 for arrivals in runs for first, second in pairwise(arrivals))
