@@ -40,9 +40,10 @@ def ingest(bench: Bench) -> Section:
     bench.servers.fresh()
     bench.servers.pin(bench.cores.other)
     core = bench.cores.measured
+    env = {**ingest_env(bench.servers.kafka), "PARLEY_INGEST_CONNECTIONS_PER_SOURCE": str(_MOST)}
     with (
         Process("benchmarks.noop", {}, core=core, folder=bench.folder) as noop,
-        Process("services.ingest", ingest_env(bench.servers.kafka), core=core, folder=bench.folder) as service,
+        Process("services.ingest", env, core=core, folder=bench.folder) as service,
     ):
         ports = [int(noop.wait_for_event("noop.listening")["port"]), int(service.wait_for_event("ingest.listening")["port"])]
         service.wait_for_event("ingest.ready")
@@ -90,7 +91,7 @@ def ingest_env(kafka: str) -> dict[str, str]:
         "PARLEY_APP_SECRET": SECRET,
         "PARLEY_VERIFY_TOKEN": "benchmark-verify-token",
         "PARLEY_INGEST_PORT": "0",
-        "PARLEY_INGEST_CONNECTIONS_PER_SOURCE": "1024",
+        "PARLEY_INGEST_CONNECTIONS_PER_SOURCE": "512",
     }
 
 

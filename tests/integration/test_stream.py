@@ -105,38 +105,35 @@ def test_what_was_fetched_while_the_flow_stood_still_is_read(cluster: Kafka) -> 
     assert read == Counter(sent)
 
 
-class Asked:
-    """Positions of a reader that has read nothing, and what aiokafka did not fetch when they were asked for."""
+class Asked(Reader):
+    """A reader that keeps positions of its own, has read nothing, and knows what was not fetched when it was asked for them."""
 
-    def __init__(self) -> None:
-        self.readers: list[Reader] = []
+    def __init__(self, bootstrap_servers: str) -> None:
         self.partitions: set[TopicPartition] = set()
-        self.paused: set[TopicPartition] = set()
+        self.not_fetched: set[TopicPartition] = set()
+        super().__init__(bootstrap_servers, positions=self)
 
     async def next_offsets(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
         """None."""
-        self.partitions = {TopicPartition(*place) for place in partitions}
-        self.paused = paused(self.readers[0])
+        self.partitions, self.not_fetched = {TopicPartition(*place) for place in partitions}, self.paused()
         return {}
 
-
-def paused(reader: Reader) -> set[TopicPartition]:
-    return set(reader.stream._app.consumer._thread._consumer.paused())
+    def paused(self) -> set[TopicPartition]:
+        """What aiokafka does not fetch now."""
+        return set(self.stream._app.consumer._thread._consumer.paused())
 
 
 def test_nothing_is_fetched_between_an_assignment_and_its_seek(cluster: Kafka) -> None:
     """A broker answers a connection in turn: behind a fetch of silent partitions each question of the seek took 1.5 s."""
 
     async def play() -> None:
-        asked, stopping = Asked(), asyncio.Event()
-        reader = Reader(cluster.bootstrap_servers, asked)
-        asked.readers.append(reader)
+        reader, stopping = Asked(cluster.bootstrap_servers), asyncio.Event()
         running = asyncio.create_task(reader.stream.run(stopping))
         try:
             await until(lambda: reader.stream.why_not_ready() is None, "the stream to be ready")
-            assert asked.partitions
-            assert asked.paused == asked.partitions
-            assert paused(reader) == set()
+            assert reader.partitions
+            assert reader.not_fetched == reader.partitions
+            assert reader.paused() == set()
         finally:
             stopping.set()
             await running

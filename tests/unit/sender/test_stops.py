@@ -102,6 +102,7 @@ async def is_held(reading: Callable[[Stops], Awaitable[None]]) -> bool:
         await stops.heed(number, call, UNPAID, begun=now_ms(), token="token")
 
     async def slowly() -> None:
+        # As many turns of the loop as the answer takes, where nothing keeps it waiting. No time passes.
         for _ in range(10):
             await asyncio.sleep(0)
         ledger.may_answer.set()
