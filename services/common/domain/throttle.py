@@ -8,7 +8,7 @@ pace, and from time to time a little more is tried: so little that one message i
   over, try one message alone, and so on, until one is taken.
 - Refused while trying: the count of the last second is what Meta holds.
 - Refusals cost credit and messages that are taken earn it, so that all trying has less than one in a hundred refused. At a dozen
-  messages a second and less that would take minutes: there one try in about ten seconds is what trying may cost.
+  messages a second and less that would take minutes: there it tries after 10 s, and has one refused in 5 s at most.
 
 Above `limit` nothing is ever tried: this only makes `limiter` slower. Instants are float seconds of one monotonic clock, those of
 writes. `Throttle` is changed in place.

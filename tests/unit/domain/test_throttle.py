@@ -41,7 +41,7 @@ def test_a_number_that_is_refused_at_its_first_message_is_soon_at_full_speed() -
 
 
 @pytest.mark.parametrize("held", [1, 2, 5, 10])
-def test_where_meta_holds_very_little_one_try_in_ten_seconds_is_refused(held: int) -> None:
+def test_where_meta_holds_very_little_one_message_in_five_seconds_is_refused_at_most(held: int) -> None:
     for seed in range(5):
         seen = simulate(80, ((0.0, held),), seconds=130.0, seed=seed)
         assert sum(at >= 10.0 for at in seen.refused) <= 12 * 2, seed

@@ -21,22 +21,16 @@ from services.common.platform.tokens import KEY_BYTES, TokenBox
 from services.sender.numbers import Number, Numbers
 from services.sender.response import Proof, Result
 from services.sender.sharing import Sharing
+from tests.support.registered import TOKENS
+from tests.support.registered import registered as of_account
 
 WABAS = {"1": "one", "2": "one", "3": "other"}
-TOKENS = TokenBox(bytes(KEY_BYTES))
 PARTITIONS = 24
 UNSHARED = Sharing(counts={}, partitions=1)
 
 
 def registered(phone_number_id: str) -> RegisteredNumber:
-    return RegisteredNumber(
-        phone_number_id=phone_number_id,
-        waba_id=WABAS[phone_number_id],
-        display_phone_number=None,
-        messages_per_second=80,
-        state="active",
-        sealed_token=TOKENS.seal("token", phone_number_id=phone_number_id),
-    )
+    return of_account(phone_number_id, WABAS[phone_number_id])
 
 
 async def held_after(refused: str, result: Result) -> set[str]:

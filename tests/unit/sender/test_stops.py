@@ -17,8 +17,6 @@ from services.common.domain.pair_limit import PairPolicy
 from services.common.domain.reasons import Reason
 from services.common.platform import postgres
 from services.common.platform.clock import now_ms
-from services.common.platform.registry import RegisteredNumber
-from services.common.platform.tokens import KEY_BYTES, TokenBox
 from services.sender.judging import Call
 from services.sender.late_codes import Late, LateCodes
 from services.sender.media.facts import Ready
@@ -29,17 +27,9 @@ from services.sender.sharing import Sharing
 from services.sender.stop_ledger import StopLedger
 from services.sender.stops import Stops
 from tests.support.candidates import candidate
+from tests.support.registered import TOKENS, registered
 
 CLOSED = "postgresql://nowhere.invalid"
-TOKENS = TokenBox(bytes(KEY_BYTES))
-NUMBER = RegisteredNumber(
-    phone_number_id="1",
-    waba_id="one",
-    display_phone_number=None,
-    messages_per_second=80,
-    state="active",
-    sealed_token=TOKENS.seal("token", phone_number_id="1"),
-)
 UNPAID = Result(
     proof=Proof.RETRY, reason=Reason.PAYMENT, error_code=131042, scope=Scope.WABA, covers=Covers.EVERYTHING, wait_seconds=60.0
 )
@@ -86,7 +76,7 @@ async def is_held(reading: Callable[[Stops], Awaitable[None]]) -> bool:
     """Whether a number is held by an answer that came between such a reading and what was read."""
     closed, ledger = postgres.pool(CLOSED, service="test"), SlowLedger()
     numbers = Numbers(closed, TOKENS, jitter_seconds=0.0, pair_policy=PairPolicy(), sharing=Sharing(counts={}, partitions=1))
-    numbers.know([NUMBER])
+    numbers.know([registered("1", "one")])
     stops = Stops(
         ledger=ledger,
         late_codes=NothingLate(closed),
